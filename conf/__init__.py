@@ -1,0 +1,3 @@
+"""Configuration: structured schemas, composed by Hydra in one place."""
+
+from __future__ import annotations

@@ -1,0 +1,90 @@
+"""Structured configuration: every key, its type and its meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from storage.session import SparkSettings
+from tasks.spec import MUST_GIVE, DomainSpec
+
+
+@dataclass
+class Paths:
+    """Folders; relative ones count from the working directory."""
+
+    landing: str = MUST_GIVE
+    """Where deliveries arrive."""
+    lake: str = MUST_GIVE
+    """Where tables live; both formats may share it."""
+    staging: str = "${paths.lake}/_staging"
+    """Rows between stage and publish; those of a blocked table stay for inspection."""
+    logs: str = "${paths.lake}/_logs"
+    cache: str = MUST_GIVE
+    """Jars and the Java shim."""
+
+
+@dataclass
+class Environment:
+    """What differs between a laptop, a test and production."""
+
+    name: str = MUST_GIVE
+    min_free_disk_gib: float = 2.0
+    """Below this `lakehouse doctor` complains."""
+    min_memory_gib: float = 6.0
+    """Memory of the machine; likewise."""
+
+
+@dataclass
+class TableFormat:
+    """Where and how tables are stored."""
+
+    name: str = MUST_GIVE
+    properties: dict[str, str] = field(default_factory=dict)
+    """Table properties set at creation."""
+
+
+@dataclass
+class Catalog:
+    """Catalog of the Iceberg tables."""
+
+    name: str = MUST_GIVE
+    busy_timeout_ms: int = 30_000
+
+
+@dataclass
+class Locking:
+    """Waiting times for other writers, in seconds."""
+
+    table_seconds: float = 600.0
+    run_seconds: float = 3600.0
+
+
+@dataclass
+class Retry:
+    """Retries of transient errors."""
+
+    attempts: int = 3
+    first_delay_seconds: float = 2.0
+    jitter: float = 0.5
+
+
+@dataclass
+class Config:
+    """The composed configuration of one run."""
+
+    env: Environment = field(default_factory=Environment)
+    format: TableFormat = field(default_factory=TableFormat)
+    catalog: Catalog = field(default_factory=Catalog)
+    spark: SparkSettings = field(default_factory=SparkSettings)
+    domain: DomainSpec = field(default_factory=DomainSpec)
+    paths: Paths = field(default_factory=Paths)
+    locking: Locking = field(default_factory=Locking)
+    retry: Retry = field(default_factory=Retry)
+    workers: int = 4
+    """Tables worked on at once."""
+    layers: list[str] = field(default_factory=list)
+    """Layers to run; all when empty."""
+    tables: list[str] = field(default_factory=list)
+    """Tables (`layer.table`) to run; all when empty."""
+    as_of: str | None = None
+    """Business instant (ISO 8601) that freshness is measured against; the domain's own when null."""

@@ -1,0 +1,3 @@
+"""Flows, and the command line that starts them."""
+
+from __future__ import annotations

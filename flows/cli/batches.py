@@ -1,0 +1,107 @@
+"""Commands that settle blocked batches: batch list, reject, accept."""
+
+from __future__ import annotations
+
+import getpass
+
+import click
+
+from conf.load import load_config
+from conf.schema import Config
+from flows.runtime import Runtime, new_run
+from storage.errors import ConfigurationError
+from tasks import bronze, decisions
+from tasks.bench import Bench
+from tasks.decisions import Decision
+
+
+@click.group("batch")
+def batch_group() -> None:
+    """Settle a batch that a gate blocked."""
+
+
+@batch_group.command("reject")
+@click.argument("batch_id")
+@click.argument("overrides", nargs=-1)
+@click.option("--reason", default="", help="Why; kept with the decision.")
+def reject_command(batch_id: str, overrides: tuple[str, ...], reason: str) -> None:
+    """Keep a batch out for good: its rows never reach silver, nor count again."""
+    _settle(batch_id, overrides, Decision.rejected, reason)
+
+
+@batch_group.command("accept")
+@click.argument("batch_id")
+@click.argument("overrides", nargs=-1)
+@click.option("--reason", required=True, help="Why; kept with the decision.")
+def accept_command(batch_id: str, overrides: tuple[str, ...], reason: str) -> None:
+    """Let a batch through its gates once."""
+    _settle(batch_id, overrides, Decision.accepted, reason)
+
+
+@batch_group.command("list")
+@click.argument("overrides", nargs=-1)
+def list_command(overrides: tuple[str, ...]) -> None:
+    """List the decisions that were made."""
+    config = load_config(overrides)
+    store = Runtime(config, new_run()).metadata_store()
+    for made in decisions.settlements(store, config.domain.name).values():
+        when = made.decided_at.isoformat(timespec="seconds")
+        click.echo(
+            f"{when}  {made.decision:<9} {made.batch_id}  by {made.decided_by}: {made.reason}"
+        )
+
+
+def _settle(batch_id: str, overrides: tuple[str, ...], decision: Decision, reason: str) -> None:
+    config = load_config(overrides)
+    bench = Runtime(config, new_run()).bench(spark=False)
+    table = _table_of(bench, batch_id)
+    made = decisions.settle(
+        bench.store,
+        config.domain.name,
+        batch_id=batch_id,
+        table_name=table,
+        decision=decision,
+        reason=reason,
+        by=getpass.getuser(),
+    )
+    click.echo(f"{made.batch_id} ({made.table_name}) {made.decision}")
+    click.echo(f"go on with: {_run_command(config)}")
+
+
+def _table_of(bench: Bench, batch_id: str) -> str:
+    """The table a batch id belongs to: `<table>-<hash>`, of a delivery or of a derived table.
+
+    Raises:
+        ConfigurationError: No table of the domain has such batches, or no such delivery is known.
+    """
+    name = batch_id.removesuffix("-" + batch_id.split("-", 1)[-1])
+    if name in bench.domain.bronze:
+        ref = bench.domain.ref(f"bronze.{name}")
+        store = bench.store
+        history = store.history(ref) if store.exists(ref) else []
+        ids = {f.batch_id for entry in history if entry.record for f in entry.record.files}
+        ids |= {file.batch_id for file in bronze.offered(bench, ref)}
+        ids |= set(decisions.settlements(store, bench.domain.name))
+        if batch_id not in ids:
+            raise ConfigurationError(
+                f"batch {batch_id}: no delivery of {ref.label} has this id",
+                advice="The failed run's message and the summary name the ids.",
+            )
+        return ref.label
+    for label in [r.label for r in bench.domain.tables()]:
+        if label.split(".")[1] == name:
+            return label
+    raise ConfigurationError(
+        f"batch {batch_id}: no table of domain {bench.domain.name} is called {name!r}",
+        advice="The failed run's message and the summary name the ids.",
+    )
+
+
+def _run_command(config: Config) -> str:
+    return (
+        f"lakehouse run domain={config.domain.name} format={config.format.name} "
+        f"paths.landing={config.paths.landing} paths.lake={config.paths.lake}"
+    )
+
+
+COMMANDS = (batch_group,)

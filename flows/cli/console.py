@@ -1,0 +1,164 @@
+"""What a run looks like on a terminal: live progress a table, then one summary."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from conf.schema import Config
+from flows.summary import Summary
+from storage.types import LAYERS, TableRef
+from tasks.ops import TableOutcome, passed
+
+STYLE = {"published": "green", "unchanged": "dim", "blocked": "bold red", "failed": "bold red",
+         "skipped": "yellow"}  # fmt: skip
+MARK = {"published": "✓", "unchanged": "·", "blocked": "✗", "failed": "✗", "skipped": "-"}
+
+
+class LiveProgress:
+    """Shows the steps of each table while they run; on a pipe, one line a finished table."""
+
+    def __init__(self, config: Config) -> None:
+        self._console = Console()
+        self._title = f"{config.domain.name} on {config.format.name}"
+        self._lock = threading.Lock()
+        self._now: dict[TableRef, tuple[str, float]] = {}
+        self._rows: dict[TableRef, int] = {}
+        self._done: dict[TableRef, TableOutcome] = {}
+        self._tables: list[TableRef] = []
+        self._began = time.monotonic()
+        self._live = Live(
+            get_renderable=self._render,
+            console=self._console,
+            refresh_per_second=4,
+            transient=True,
+            redirect_stderr=False,
+        )
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        else:
+            self._console.print(f"{self._title}: starting")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def started(self, tables: list[TableRef]) -> None:
+        with self._lock:
+            self._tables = tables
+
+    def step(self, table: TableRef, name: str) -> None:
+        with self._lock:
+            self._now[table] = (name, time.monotonic())
+
+    def rows(self, table: TableRef, rows: Mapping[str, int]) -> None:
+        with self._lock:
+            self._rows[table] = rows.get("published", 0)
+
+    def done(self, outcome: TableOutcome) -> None:
+        with self._lock:
+            self._now.pop(outcome.table, None)
+            self._done[outcome.table] = outcome
+        if not self._console.is_terminal:
+            rows = outcome.rows.get("published", 0)
+            published = f"{rows:,} rows" if outcome.status == "published" else ""
+            self._console.print(
+                f"  {outcome.table.label:<32} {outcome.status:<10} {published:>16} "
+                f"{outcome.seconds:6.1f} s",
+                highlight=False,
+            )
+
+    def _render(self) -> Group:
+        with self._lock:
+            now, done = dict(self._now), dict(self._done)
+        elapsed = time.monotonic() - self._began
+        total = len(self._tables) or "?"
+        lines = [Text(f"{self._title}: {len(done)} of {total} tables, {elapsed:.0f} s", "bold")]
+        for layer in LAYERS:
+            finished = sum(1 for ref in done if ref.layer == layer)
+            of = sum(1 for ref in self._tables if ref.layer == layer)
+            if of:
+                lines.append(
+                    Text(f"  {layer:<8} {finished:>2}/{of}", "green" if finished == of else "")
+                )
+        for ref, (step, since) in now.items():
+            rows = f"{self._rows[ref]:,} rows" if ref in self._rows else ""
+            lines.append(
+                Text(
+                    f"    {ref.label:<32} {step:<8} {time.monotonic() - since:5.1f} s  {rows}",
+                    "cyan",
+                )
+            )
+        return Group(*lines)
+
+
+def print_summary(summary: Summary, lake: Path) -> None:
+    """One table a layer, the total, and what to look at next."""
+    console = Console()
+    for layer in LAYERS:
+        outcomes = [o for o in summary.outcomes if o.table.layer == layer]
+        if any(o.status != "unchanged" for o in outcomes):
+            console.print(_layer_table(layer, outcomes))
+    style = {"done": "bold green"}.get(summary.status, "bold red")
+    console.print(
+        Text(f"{summary.status}: ", style).append(summary.message, "default"), soft_wrap=True
+    )
+    console.print(
+        f"run {summary.run_id}, {summary.seconds:.1f} s, quality score {summary.score:.3f}",
+        style="dim", highlight=False,
+    )  # fmt: skip
+    _print_next(console, summary, lake)
+
+
+def _layer_table(layer: str, outcomes: list[TableOutcome]) -> Table:
+    table = Table(title=layer, title_justify="left", title_style="bold", header_style="dim")
+    table.add_column("table")
+    for name in ("rows in", "published", "quarantined", "checks", "seconds"):
+        table.add_column(name, justify="right")
+    for outcome in outcomes:
+        rows = outcome.rows
+        good, total = passed(outcome.gate) if outcome.gate else (0, 0)
+        status = outcome.status
+        published = f"{rows.get('published', 0):,}" if status == "published" else status
+        table.add_row(
+            Text(f"{MARK[status]} {outcome.table.name}", STYLE[status]),
+            f"{rows.get('ingested', rows.get('computed', 0)):,}" if rows else "",
+            Text(published, STYLE[status]),
+            f"{rows['quarantined']:,}" if rows.get("quarantined") else "",
+            f"{good}/{total}" if total else "",
+            f"{outcome.seconds:.1f}" if outcome.seconds else "",
+        )
+    return table
+
+
+def _print_next(console: Console, summary: Summary, lake: Path) -> None:
+    suffix = f"domain={summary.domain} format={summary.format} paths.lake={lake}"
+    lines = [o.advice for o in summary.outcomes if o.advice]
+    if summary.status == "done":
+        gold = [o.table.label for o in summary.outcomes if o.table.layer == "gold"]
+        if gold:
+            lines.append(f"look at a result:  lakehouse show {gold[0]} {suffix}")
+        if any(o.rows.get("quarantined") for o in summary.outcomes):
+            held = next(o.table for o in summary.outcomes if o.rows.get("quarantined"))
+            lines.append(f"rows kept out:     lakehouse show {held.label}__quarantine {suffix}")
+        lines.append(f"all tables:        lakehouse tables {suffix}")
+    elif summary.status == "failed":
+        lines.append(f"when it is mended, run again:  lakehouse run {suffix}")
+    console.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,240 @@
+"""Commands that only look: config, doctor, status, tables, show, sql, export."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from conf.load import compose_config, load_config
+from storage.errors import ConfigurationError
+from storage.types import Snapshot, TableRef
+
+SHOWN_ROWS = 10
+
+
+@click.command("config")
+@click.argument("overrides", nargs=-1)
+def config_command(overrides: tuple[str, ...]) -> None:
+    """Print the composed configuration; references to secrets stay references."""
+    from omegaconf import OmegaConf  # noqa: PLC0415
+
+    click.echo(OmegaConf.to_yaml(compose_config(overrides), resolve=False), nl=False)
+
+
+@click.command("doctor")
+@click.argument("overrides", nargs=-1)
+def doctor_command(overrides: tuple[str, ...]) -> int:
+    """Compare this machine with what is needed and say what to do."""
+    from flows.cli.doctor import examine  # noqa: PLC0415
+
+    return examine(load_config(overrides))
+
+
+@click.command("tables")
+@click.argument("overrides", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def tables_command(overrides: tuple[str, ...], *, as_json: bool) -> None:
+    """List the tables of the lake with version, rows, files and bytes."""
+    reader = _reader(overrides)
+    rows = []
+    for ref in reader.tables():
+        stats, head = reader.store.stats(ref), reader.store.head(ref)
+        rows.append(
+            {
+                "table": ref.label, "version": head.version, "rows": stats.rows,
+                "files": stats.files, "bytes": stats.bytes,
+                "committed_at": head.committed_at.isoformat(timespec="seconds"),
+            }
+        )  # fmt: skip
+    _print_rows(rows, as_json=as_json, title=f"{reader.config.domain.name}, {reader.store.format}")
+
+
+@click.command("status")
+@click.argument("overrides", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.option("--runs", default=10, show_default=True, help="How many runs to show.")
+def status_command(overrides: tuple[str, ...], *, as_json: bool, runs: int) -> None:
+    """Show the last runs and what waits: blocked batches and quarantined rows."""
+    reader = _reader(overrides)
+    report = TableRef("ops", "ops", "runs")
+    rows: list[dict[str, Any]] = []
+    if reader.store.exists(report):
+        rows = [
+            r for r in reader.table(report).to_pylist() if r["domain"] == reader.config.domain.name
+        ]
+    rows.sort(key=lambda r: r["started_at"], reverse=True)
+    held = [
+        {"table": ref.label, "rows": reader.store.stats(ref).rows}
+        for ref in reader.tables()
+        if ref.name.endswith("__quarantine") and reader.store.stats(ref).rows
+    ]
+    if as_json:
+        click.echo(json.dumps({"runs": rows[:runs], "quarantined": held}, indent=2, default=str))
+        return
+    wanted = (
+        "run_id",
+        "status",
+        "seconds",
+        "tables_published",
+        "rows_published",
+        "score",
+        "message",
+    )
+    _print_rows([{k: _short(r[k]) for k in wanted} for r in rows[:runs]], title="runs")
+    if held:
+        _print_rows(held, title="rows in quarantine")
+
+
+@click.command("show")
+@click.argument("table")
+@click.argument("overrides", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.option("--rows", default=SHOWN_ROWS, show_default=True, help="How many rows to show.")
+def show_command(table: str, overrides: tuple[str, ...], *, as_json: bool, rows: int) -> None:
+    """Show a table: columns with their meaning, versions, what it was made from, and some rows."""
+    reader = _reader(overrides)
+    ref = reader.ref(table)
+    data = reader.table(ref)
+    docs = _docs(reader.config.domain, ref)
+    columns = [
+        {"column": f.name, "type": str(f.type), "meaning": docs.get(f.name, "")}
+        for f in data.schema
+    ]
+    versions = [_version(entry) for entry in reader.store.history(ref, limit=5)]
+    head = reader.store.head(ref).record
+    sample = data.slice(0, rows).to_pylist()
+    if as_json:
+        shown = {
+            "table": ref.label, "rows": data.num_rows, "columns": columns, "versions": versions,
+            "inputs": dict(head.inputs) if head else {}, "sample": sample,
+        }  # fmt: skip
+        click.echo(json.dumps(shown, indent=2, default=str))
+        return
+    click.echo(f"{ref.label}: {data.num_rows:,} rows")
+    _print_rows(columns, title="columns")
+    _print_rows(versions, title="newest versions")
+    if head and head.inputs:
+        made = [{"table": label, "version": version} for label, version in head.inputs.items()]
+        _print_rows(made, title="made from")
+    business = [c for c in data.schema.names if not c.startswith("_")] or data.schema.names
+    _print_rows([{c: _short(r[c]) for c in business} for r in sample], title="rows")
+
+
+@click.command("sql")
+@click.argument("query")
+@click.argument("overrides", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@click.option("--rows", default=100, show_default=True, help="How many rows to print.")
+def sql_command(query: str, overrides: tuple[str, ...], *, as_json: bool, rows: int) -> None:
+    """Query the tables as layer.table, for example "select * from gold.daily_revenue"."""
+    result = _reader(overrides).query(query)
+    _print_rows(result.slice(0, rows).to_pylist(), as_json=as_json)
+    if result.num_rows > rows and not as_json:
+        click.echo(f"{rows} of {result.num_rows:,} rows; more with --rows", err=True)
+
+
+@click.command("export")
+@click.argument("arguments", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every gold table, one file a table.")
+@click.option(
+    "--to", required=True, type=click.Path(path_type=Path), help="File, or folder with --all."
+)
+@click.option(
+    "--as", "kind", type=click.Choice(["parquet", "csv"]), help="Kind of the files of --all."
+)
+def export_command(
+    arguments: tuple[str, ...], to: Path, kind: str | None, *, everything: bool
+) -> None:
+    """Write a table to a .csv or .parquet file; it appears whole or not at all."""
+    labels = [a for a in arguments if "=" not in a]
+    reader = _reader(tuple(a for a in arguments if "=" in a))
+    if everything == bool(labels) or len(labels) > 1:
+        raise ConfigurationError("name one table, or give --all", advice="See: lakehouse export -h")
+    if everything:
+        refs = [ref for ref in reader.tables() if ref.layer == "gold"]
+        targets = [(ref, to / f"{ref.name}.{kind or 'parquet'}") for ref in refs]
+    else:
+        if to.suffix not in (".csv", ".parquet"):
+            raise ConfigurationError(f"--to {to}: the file's name must end in .csv or .parquet")
+        targets = [(reader.ref(labels[0]), to)]
+    for ref, target in targets:
+        data = reader.table(ref)
+        _write_atomically(data, target)
+        click.echo(f"{ref.label}: {data.num_rows:,} rows to {target}")
+
+
+COMMANDS = (config_command, doctor_command, tables_command, status_command, show_command,
+            sql_command, export_command)  # fmt: skip
+
+
+def _reader(overrides: tuple[str, ...]) -> Any:
+    from flows.reading import Reader  # noqa: PLC0415 - keeps `lakehouse config` quick
+
+    return Reader(load_config(overrides), lambda text: click.echo(text, err=True))
+
+
+def _write_atomically(data: pa.Table, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        if target.suffix == ".csv":
+            pyarrow.csv.write_csv(data, partial)
+        else:
+            pq.write_table(data, partial)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _docs(domain: Any, ref: TableRef) -> dict[str, str]:
+    spec = getattr(domain, ref.layer, {}).get(ref.name)
+    columns = getattr(spec, "columns", {})
+    return {n: c.doc for n, c in columns.items()} if isinstance(columns, dict) else {}
+
+
+def _version(entry: Snapshot) -> dict[str, Any]:
+    record = entry.record
+    return {
+        "version": entry.version,
+        "committed_at": entry.committed_at.isoformat(timespec="seconds"),
+        "operation": entry.operation,
+        "run": record.run_id if record else "",
+        "rows": ", ".join(f"{n:,} {k}" for k, n in record.rows.items() if n) if record else "",
+    }
+
+
+def _short(value: object) -> object:
+    text = str(value) if value is not None else ""
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _print_rows(rows: list[dict[str, Any]], *, as_json: bool = False, title: str = "") -> None:
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, default=str))
+        return
+    table = Table(title=title or None, title_justify="left", title_style="bold", header_style="dim")
+    for name in rows[0] if rows else ("nothing",):
+        numeric = bool(rows) and isinstance(rows[0][name], (int, float))
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    Console().print(table, markup=False)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)

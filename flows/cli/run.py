@@ -1,0 +1,226 @@
+"""Commands that move data: run, demo, ingest, rebuild."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from conf.load import load_config
+from conf.schema import Config
+from storage.errors import ConfigurationError, StorageDeniedError, StorageFullError
+
+if TYPE_CHECKING:
+    from flows.summary import Summary
+
+STATUS = {"done": 0, "failed": 1, "blocked": 3}
+PARAMETERS = ("domain", "env", "format", "layers", "tables")
+
+
+@click.command("run")
+@click.argument("overrides", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def run_command(overrides: tuple[str, ...], *, as_json: bool) -> int:
+    """Bring the tables of a domain up to date.
+
+    For example: lakehouse run domain=olist format=iceberg paths.landing=DIR paths.lake=DIR
+    """
+    return run(overrides, as_json=as_json)
+
+
+@click.command("rebuild")
+@click.argument("overrides", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def rebuild_command(overrides: tuple[str, ...], *, as_json: bool) -> int:
+    """Build silver and gold anew from bronze, in place, through the same gates."""
+    if not any(o.startswith("layers=") for o in overrides):
+        overrides = (*overrides, "layers=[silver,gold]")
+    return run(overrides, as_json=as_json, rebuild=True)
+
+
+@click.command("ingest")
+@click.argument("overrides", nargs=-1)
+@click.option(
+    "--again",
+    "files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A delivered file whose known content is to count anew.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def ingest_command(overrides: tuple[str, ...], files: tuple[Path, ...], *, as_json: bool) -> int:
+    """Take new files of the landing folder into bronze only."""
+    config = load_config(overrides)
+    landing = Path(config.paths.landing)
+    again = []
+    for file in files:
+        path = file if file.is_absolute() else _first_existing(file.absolute(), landing / file)
+        if not path.is_file() or landing not in path.parents:
+            raise ConfigurationError(
+                f"--again {file}: no such file in the landing folder {landing}",
+                advice="Name a delivered file, as a path or relative to the landing folder.",
+            )
+        again.append(str(path))
+    layers = () if any(o.startswith("layers=") for o in overrides) else ("layers=[bronze]",)
+    return run((*overrides, *layers), as_json=as_json, again=tuple(again))
+
+
+@click.command("demo")
+@click.argument("overrides", nargs=-1)
+@click.option("--orders", default=5_000, show_default=True, help="Orders to generate.")
+def demo_command(overrides: tuple[str, ...], orders: int) -> int:
+    """Generate data unless paths.landing names real files, then run the pipeline."""
+    config = load_config(overrides)
+    given = any(o.startswith("paths.landing=") for o in overrides)
+    landing = Path(config.paths.landing)
+    if not given and not any(landing.rglob("*.csv")):
+        from flows.cli.data import generate_files  # noqa: PLC0415
+
+        generate_files(config, orders=orders, seed=7, defects=0.01, to=landing)
+    return run(overrides)
+
+
+COMMANDS = (run_command, demo_command, ingest_command, rebuild_command)
+
+
+def run(
+    overrides: Sequence[str],
+    *,
+    as_json: bool = False,
+    rebuild: bool = False,
+    again: tuple[str, ...] = (),
+) -> int:
+    """Run the pipeline flow in this process and show it; returns the exit status."""
+    config = load_config(overrides)
+    _check_landing(config)
+    summary = None
+    if "PREFECT_API_URL" not in os.environ:
+        summary = _nothing_new(config, rebuild=rebuild, again=again)
+    if summary is None:
+        summary = run_flow(config, overrides, quiet=as_json, rebuild=rebuild, again=again)
+    if as_json:
+        click.echo(json.dumps(as_dict(summary), indent=2))
+    else:
+        from flows.cli.console import print_summary  # noqa: PLC0415
+
+        print_summary(summary, Path(config.paths.lake))
+    return STATUS[summary.status]
+
+
+def _nothing_new(config: Config, *, rebuild: bool, again: tuple[str, ...]) -> Summary | None:
+    """The summary of a run with nothing new, found in a second without Spark and Prefect."""
+    from flows.execution import report_unchanged  # noqa: PLC0415
+    from flows.runtime import Runtime, new_run  # noqa: PLC0415
+
+    run = new_run(rebuild=rebuild, again=again, as_of=config.as_of)
+    return report_unchanged(Runtime(config, run))
+
+
+def run_flow(
+    config: Config,
+    overrides: Sequence[str],
+    *,
+    quiet: bool,
+    rebuild: bool,
+    again: tuple[str, ...],
+) -> Summary:
+    """Call the pipeline flow; without a server, Prefect keeps its records in the lake."""
+    if "PREFECT_API_URL" not in os.environ:
+        make_folder(Path(os.environ.setdefault("PREFECT_HOME", f"{config.paths.lake}/_prefect")))
+    from flows.cli.console import LiveProgress  # noqa: PLC0415
+    from flows.pipeline import AGAIN, PROGRESS, pipeline  # noqa: PLC0415 - reads settings at import
+    from flows.progress import Silent  # noqa: PLC0415
+    from flows.warmup import warm_up  # noqa: PLC0415
+
+    names = {o.split("=", 1)[0] for o in overrides} & set(PARAMETERS)
+    rest = [o for o in overrides if o.split("=", 1)[0] not in PARAMETERS]
+    chosen = {
+        "domain": config.domain.name,
+        "env": config.env.name,
+        "format": config.format.name,
+        "layers": list(config.layers),
+        "tables": list(config.tables),
+    }
+    parameters = {name: chosen[name] for name in names}
+    if not quiet:
+        click.echo(f"{config.domain.name} on {config.format.name}: starting Spark", err=True)
+    warm_up(config)
+    with Silent() if quiet else LiveProgress(config) as progress:
+        PROGRESS.set(progress)
+        AGAIN.set(again)
+        state = pipeline(**parameters, rebuild=rebuild, overrides=rest, return_state=True)
+    result: Any = state.result(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        raise result
+    return cast("Summary", result)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder of the lake.
+
+    Raises:
+        StorageDeniedError: It cannot be created with the rights of this process.
+        StorageFullError: The disk is full.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise StorageFullError(
+                f"{folder}: {error.strerror}", advice="Free disk space."
+            ) from None
+        raise StorageDeniedError(
+            f"cannot create {folder}: {error.strerror}",
+            advice="Give this user write access, or set paths.lake to another folder.",
+        ) from None
+
+
+def as_dict(summary: Summary) -> dict[str, object]:
+    """The summary for machines."""
+    return {
+        "run_id": summary.run_id,
+        "domain": summary.domain,
+        "format": summary.format,
+        "status": summary.status,
+        "message": summary.message,
+        "score": summary.score,
+        "seconds": round(summary.seconds, 3),
+        "tables": [
+            {
+                "table": o.table.label,
+                "status": o.status,
+                "rows": o.rows,
+                "seconds": o.seconds,
+                "version": o.version,
+                "batches": list(o.gate.batches) if o.gate else [],
+                "failed_checks": [
+                    {"check": r.name, "outcome": r.outcome.value, "message": r.message}
+                    for r in (o.gate.results if o.gate else ())
+                    if r.outcome.value != "pass"
+                ],
+                "message": o.message,
+            }
+            for o in summary.outcomes
+        ],
+    }
+
+
+def _check_landing(config: Config) -> None:
+    landing = Path(config.paths.landing)
+    if config.layers and "bronze" not in config.layers:
+        return
+    if not landing.is_dir():
+        raise ConfigurationError(
+            f"paths.landing: there is no folder {landing}",
+            advice="Give the folder that the files arrive in: paths.landing=DIR, or make data to try "
+            f"with: lakehouse generate domain={config.domain.name} --to {landing}",
+        )
+
+
+def _first_existing(*paths: Path) -> Path:
+    return next((path for path in paths if path.exists()), paths[0])

@@ -1,0 +1,42 @@
+"""The end of a run: judged, reported in `ops`, summarised."""
+
+from __future__ import annotations
+
+from flows.progress import Silent
+from flows.runtime import Runtime
+from flows.steps import Run
+from flows.summary import Summary, summarise
+from storage.types import TableRef
+from tasks import ops
+from tasks.ops import TableOutcome
+from tasks.planning import has_news, selected
+
+
+def conclude(run: Run, wanted: list[TableRef]) -> Summary:
+    """Judge the run and append it to the operational tables."""
+    for ref in wanted:
+        run.outcomes.setdefault(
+            ref, TableOutcome(ref, "skipped", message="a table that it reads was not published")
+        )
+    summary = summarise(run, [run.outcomes[ref] for ref in wanted])
+    ops.report(
+        run.runtime.metadata_store(),
+        summary.domain,
+        run.runtime.run,
+        summary.outcomes,
+        status=summary.status,
+        score=summary.score,
+        message=summary.message,
+    )
+    return summary
+
+
+def report_unchanged(runtime: Runtime) -> Summary | None:
+    """Conclude a run for which nothing is new, from metadata alone; None when something is."""
+    config = runtime.config
+    wanted = selected(config.domain, config.layers, config.tables)
+    bench = runtime.bench(spark=False)
+    if any(has_news(bench, ref) for ref in wanted):
+        return None
+    run = Run(runtime, Silent(), {ref: TableOutcome(ref, "unchanged") for ref in wanted})
+    return conclude(run, wanted)

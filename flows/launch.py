@@ -1,0 +1,29 @@
+"""Become a service: note which process one is, then turn into its command.
+
+Run as a script by `flows.processes`: `python -I launch.py RECORD COMMAND...`. The process itself writes
+the record, so that an interrupted `lakehouse up` leaves no service behind that nobody knows of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import psutil
+
+
+def main() -> None:
+    """Write pid, start time and command as JSON to RECORD, whole or not at all, and run COMMAND."""
+    record, *command = sys.argv[1:]
+    own = psutil.Process()
+    note = {"pid": own.pid, "created": own.create_time(), "command": command}
+    draft = f"{record}.{own.pid}"
+    with open(draft, "w", encoding="utf-8") as file:
+        json.dump(note, file)
+    os.replace(draft, record)
+    os.execv(command[0], command)  # noqa: S606 - the point: the noted pid is the service's
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""The pipeline: every table of a domain from files to gold, each through stage, check and publish."""
+
+from __future__ import annotations
+
+import contextvars
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from prefect import State, flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture
+from prefect.runtime import deployment
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from conf.load import load_config
+from conf.overrides import refuse_untrusted
+from flows.artifacts import publish_artifacts
+from flows.execution import conclude
+from flows.limits import run_slot
+from flows.progress import Progress, Silent
+from flows.runtime import Runtime, new_run, spark_session
+from flows.steps import (
+    Run,
+    check_table,
+    forget,
+    publish_table,
+    register,
+    registered,
+    stage_table,
+    with_retries,
+)
+from flows.summary import Summary
+from storage.types import TableRef
+from tasks.ops import TableOutcome
+from tasks.planning import has_news, selected
+from tasks.spec import dependencies
+
+Layer = Literal["bronze", "silver", "gold"]
+PROGRESS: contextvars.ContextVar[Progress] = contextvars.ContextVar("progress")
+"""Set by the command line; a run without it tells nobody but Prefect."""
+AGAIN: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("again", default=())
+"""Files that `lakehouse ingest --again` names."""
+
+
+@flow(
+    name="pipeline",
+    flow_run_name="{domain}-{format}-{env}",
+    task_runner=ThreadPoolTaskRunner(max_workers=4),  # type: ignore[arg-type]
+    persist_result=False,
+)
+def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI
+    domain: str = "olist",
+    env: Literal["dev", "test", "prod"] = "dev",
+    format: Literal["delta", "iceberg"] = "delta",
+    layers: list[Layer] | None = None,
+    tables: list[str] | None = None,
+    as_of: dt.date | None = None,
+    rebuild: bool = False,
+    overrides: list[str] | None = None,
+) -> State[Any]:
+    """Bring every table of a domain up to date.
+
+    Args:
+        domain: The domain to run.
+        env: Environment: dev, test or prod.
+        format: Table format: delta or iceberg.
+        layers: Layers to run; all when empty.
+        tables: Tables to run, as layer.table; all when empty.
+        as_of: Business date that freshness is measured against; the newest in silver when empty.
+        rebuild: Build silver and gold anew from bronze.
+        overrides: Further Hydra overrides, key=value; only some keys are allowed.
+    """
+    config = load_config(
+        parameters_to_overrides(
+            domain, env, format, layers or [], tables or [], as_of, overrides or []
+        )
+    )
+    run = Run(
+        Runtime(config, new_run(rebuild=rebuild, again=AGAIN.get(), as_of=config.as_of)),
+        PROGRESS.get(Silent()),
+    )
+    register(run)
+    try:
+        locks = run.runtime.lake.locks()
+        name = f"run.{config.format.name}.{config.domain.name}"
+        with run_slot(), locks.hold(name, timeout_seconds=config.locking.run_seconds):
+            return _execute(run)
+    finally:
+        forget(run)
+
+
+def parameters_to_overrides(
+    domain: str,
+    env: str,
+    format_name: str,
+    layers: Sequence[str],
+    tables: Sequence[str],
+    as_of: dt.date | None,
+    overrides: Sequence[str],
+) -> list[str]:
+    """The flow's parameters as Hydra overrides.
+
+    Overrides that come with a deployment's run are untrusted and held to the allowed keys.
+
+    Raises:
+        ConfigurationError: An override is not allowed.
+    """
+    if deployment.id is not None:
+        refuse_untrusted(overrides)
+    composed = [f"domain={domain}", f"env={env}", f"format={format_name}"]
+    composed += [f"layers=[{','.join(layers)}]"] if layers else []
+    composed += [f"tables=[{','.join(tables)}]"] if tables else []
+    composed += [f"as_of='{as_of} 23:59:59'"] if as_of else []
+    return [*composed, *overrides]
+
+
+@task(name="plan", task_run_name="plan", cache_policy=NO_CACHE, persist_result=False)
+def plan_run(run_id: str, tables: list[TableRef]) -> State[Any]:
+    """Find out from metadata alone whether anything is new."""
+    bench = registered(run_id).runtime.bench(spark=False)
+    news = [ref.label for ref in tables if has_news(bench, ref)]
+    if not news:
+        return Completed(message="nothing new", data=[])
+    return Completed(message=f"{len(news)} tables have news", data=news)
+
+
+@task(name="start Spark", task_run_name="start Spark", cache_policy=NO_CACHE, persist_result=False)
+def start_spark(run_id: str) -> State[Any]:
+    """Start the process's Spark session, so that its time is seen as its own."""
+    session = spark_session(registered(run_id).runtime.config)
+    return Completed(message=f"Spark {session.version}, {session.sparkContext.master}")
+
+
+def _execute(run: Run) -> State[Any]:
+    config, run_id = run.runtime.config, run.runtime.run.run_id
+    wanted = selected(config.domain, config.layers, config.tables)
+    run.progress.started(wanted)
+    news = plan_run(run_id, wanted)
+    if news:
+        start_spark(run_id)
+        _work(run, wanted)
+    else:
+        run.outcomes.update({ref: TableOutcome(ref, "unchanged") for ref in wanted})
+    summary = conclude(run, wanted)
+    publish_artifacts(summary)
+    return _state(summary)
+
+
+def _work(run: Run, wanted: list[TableRef]) -> None:
+    """Submit the steps of every table, each table after those it reads."""
+    retry, run_id = run.runtime.config.retry, run.runtime.run.run_id
+    stage, check, publish = (
+        with_retries(step, retry) for step in (stage_table, check_table, publish_table)
+    )
+    graph = dependencies(run.runtime.config.domain)
+    published: dict[str, PrefectFuture[Any]] = {}
+    for ref in wanted:
+        upstream = [published[label] for label in graph[ref.label] if label in published]
+        staged = stage.submit(run_id, ref.label, wait_for=upstream)
+        report = check.submit(run_id, ref.label, staged)
+        published[ref.label] = publish.submit(run_id, ref.label, staged, report)
+    for future in published.values():
+        future.wait()
+
+
+def _state(summary: Summary) -> State[Any]:
+    if summary.status == "done":
+        return Completed(message=summary.message, data=summary)
+    return Failed(
+        name="Blocked" if summary.status == "blocked" else "Failed",
+        message=summary.message,
+        data=summary,
+    )

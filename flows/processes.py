@@ -1,0 +1,174 @@
+"""Background processes that are known by pid and start time, and stopped by nothing less."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from flows import launch
+from storage.errors import LakehouseError
+
+MARK = "LAKEHOUSE_SERVICES"
+"""Environment variable that a service's descendants inherit: the folder of the services they serve."""
+SAME_START_SECONDS = 2.0
+"""Start times are computed from the boot time, which is known to about a second."""
+POLL_SECONDS = 0.2
+
+
+class ServiceError(LakehouseError):
+    """A background service could not be started, reached or stopped."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One background process of a folder of services.
+
+    Attributes:
+        name: What it is: `server`, `worker`.
+        folder: Where its record `<name>.json` and its log `<name>.log` are.
+    """
+
+    name: str
+    folder: Path
+
+    @property
+    def record(self) -> Path:
+        """Pid, start time (seconds since the epoch) and command, as JSON."""
+        return self.folder / f"{self.name}.json"
+
+    @property
+    def log(self) -> Path:
+        """What the process prints; starts of the service are appended."""
+        return self.folder / f"{self.name}.log"
+
+    def process(self) -> psutil.Process | None:
+        """The running process, or None: a pid that now belongs to another process is not it."""
+        try:
+            note = json.loads(self.record.read_text("utf-8"))
+            process = psutil.Process(int(note["pid"]))
+            same = abs(process.create_time() - float(note["created"])) < SAME_START_SECONDS
+        except (FileNotFoundError, ValueError, KeyError, psutil.Error):
+            return None
+        return process if same and _alive(process) else None
+
+    def start(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        directory: Path,
+        patience_seconds: float = 30.0,
+    ) -> psutil.Process:
+        """Start the process apart from this terminal, and return once it has written its record.
+
+        Raises:
+            ServiceError: It ended before that.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.record.unlink(missing_ok=True)
+        with self.log.open("ab") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-I", launch.__file__, str(self.record), *command],
+                env={**environment, MARK: str(self.folder)},
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C in the terminal is not for the service
+            )
+        deadline = time.monotonic() + patience_seconds
+        while child.poll() is None and time.monotonic() < deadline:
+            if process := self.process():
+                return process
+            time.sleep(POLL_SECONDS / 4)
+        raise ServiceError(f"the {self.name} did not start", advice=self.evidence())
+
+    def evidence(self, lines: int = 15) -> str:
+        """The end of the log, for an error message."""
+        try:
+            tail = self.log.read_text("utf-8", errors="replace").splitlines()[-lines:]
+        except FileNotFoundError:
+            tail = []
+        return "\n  ".join([f"See {self.log}:", *tail])
+
+
+def descendants(folder: Path) -> list[psutil.Process]:
+    """Every process that a service of this folder started, also where the one between has ended.
+
+    This process and its ancestors are never among them.
+    """
+    spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid not in spared and process.environ().get(MARK) == str(folder):
+                found.append(process)
+        except psutil.Error:  # ended meanwhile, or another user's
+            continue
+    return found
+
+
+def stop(processes: Iterable[psutil.Process], *, grace_seconds: float) -> list[psutil.Process]:
+    """Terminate processes with their children, and kill what is left after the grace time.
+
+    Returns:
+        Those that were running.
+
+    Raises:
+        ServiceError: A process outlives even that.
+    """
+    members: dict[int, psutil.Process] = {}
+    for process in processes:
+        for member in (process, *_children(process)):
+            if _alive(member):
+                members.setdefault(member.pid, member)
+    for member in members.values():
+        _signal(member, kill=False)
+    left = _wait(members.values(), grace_seconds)
+    left = [*left, *(child for process in left for child in _children(process))]
+    for member in left:
+        _signal(member, kill=True)
+    if stuck := _wait(left, grace_seconds):
+        pids = ", ".join(str(process.pid) for process in stuck)
+        raise ServiceError(f"processes {pids} do not end", advice="Look at them with ps.")
+    return list(members.values())
+
+
+def _signal(process: psutil.Process, *, kill: bool) -> None:
+    """Signal exactly this process: pid and start time are compared once more before."""
+    try:
+        process.kill() if kill else process.terminate()
+    except psutil.NoSuchProcess:
+        return
+
+
+def _wait(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
+    deadline = time.monotonic() + seconds
+    left = [process for process in processes if _alive(process)]
+    while left and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        left = [process for process in left if _alive(process)]
+    return left
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _alive(process: psutil.Process) -> bool:
+    """Running, and more than an entry that nobody has collected yet."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

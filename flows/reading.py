@@ -1,0 +1,125 @@
+"""Reading tables for a person: without Spark where that is safe, else with it, saying so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp, parse_one
+from sqlglot.errors import ParseError
+
+from conf.schema import Config
+from flows.runtime import Runtime, new_run
+from storage.base import TableStore
+from storage.errors import ConfigurationError
+from storage.types import TableRef
+from tasks.sql_text import to_views
+
+Say = Callable[[str], None]
+DATABASES = ("bronze", "silver", "gold", "ops")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the tables of one lake.
+
+    Attributes:
+        say: Told, in a line, when Spark has to be started and why.
+    """
+
+    config: Config
+    say: Say
+
+    @property
+    def store(self) -> TableStore:
+        """Metadata and direct reads."""
+        return Runtime(self.config, new_run()).metadata_store()
+
+    def ref(self, label: str) -> TableRef:
+        """The table of `layer.table`.
+
+        Raises:
+            ConfigurationError: It is not in the lake; the message names those that are.
+        """
+        try:
+            ref = TableRef.parse(self.config.domain.name, label)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from None
+        if ref.layer not in DATABASES or not self.store.exists(ref):
+            there = ", ".join(t.label for t in self.tables()) or "none yet"
+            raise ConfigurationError(
+                f"there is no table {label} in this lake ({self.config.format.name})",
+                advice=f"Tables: {there}",
+            )
+        return ref
+
+    def tables(self) -> list[TableRef]:
+        """Every table of the domain that exists, layer by layer, and the operational ones."""
+        found = []
+        for layer in DATABASES:
+            database = TableRef(self.config.domain.name, layer, "").database
+            found += [
+                TableRef(self.config.domain.name, layer, name)
+                for name in self.store.tables(database)
+            ]
+        return found
+
+    def table(self, ref: TableRef) -> pa.Table:
+        """The table's current rows."""
+        obstacle = self.store.obstacle(ref)
+        if obstacle is None:
+            return self.store.read_arrow(ref)
+        self.say(f"{ref.label} has {obstacle}: read with Spark")
+        return self._bench_store().read(ref).toArrow()
+
+    def query(self, sql: str) -> pa.Table:
+        """The result of a query over `layer.table` names, in DuckDB where that is safe.
+
+        Raises:
+            ConfigurationError: The text is no query, or names a table that does not exist.
+        """
+        refs = [self.ref(label) for label in sorted(_tables_in(sql))]
+        obstacles = {ref: self.store.obstacle(ref) for ref in refs}
+        if any(obstacles.values()):
+            for ref, obstacle in obstacles.items():
+                if obstacle:
+                    self.say(f"{ref.label} has {obstacle}: the query runs on Spark")
+            store = self._bench_store()
+            for ref in refs:
+                store.read(ref).createOrReplaceTempView(ref.view)
+            return store.session.sql(to_views(sql)).toArrow()
+        connection = duckdb.connect()
+        connection.execute("SET TimeZone = 'UTC'")
+        for ref in refs:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ref.layer}")
+            connection.register(f"arrow_{ref.view}", self.store.read_arrow(ref))
+            connection.execute(
+                f'CREATE VIEW {ref.layer}."{ref.name}" AS SELECT * FROM "arrow_{ref.view}"'
+            )
+        try:
+            return connection.execute(sql).to_arrow_table()
+        except duckdb.Error as error:
+            raise ConfigurationError(f"sql: {error}") from None
+
+    def _bench_store(self) -> TableStore:
+        return Runtime(self.config, new_run()).bench().store
+
+
+def _tables_in(sql: str) -> set[str]:
+    try:
+        parsed = parse_one(sql, dialect="duckdb")
+    except ParseError as error:
+        raise ConfigurationError(f"sql: {error}") from None
+    if not isinstance(parsed, exp.Query):
+        raise ConfigurationError("sql: only queries are run here", advice="Write select ...")
+    named = {cte.alias for cte in parsed.find_all(exp.CTE)}
+    tables = [t for t in parsed.find_all(exp.Table) if isinstance(t.this, exp.Identifier)]
+    bare = [t.name for t in tables if not t.db and t.name not in named]
+    if bare:
+        raise ConfigurationError(
+            f"sql: {bare[0]!r} has no layer",
+            advice=f"Write layer.table, for example gold.{bare[0]}",
+        )
+    return {f"{t.db}.{t.name}" for t in tables if t.db}

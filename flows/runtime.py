@@ -1,0 +1,98 @@
+"""What a run needs at run time: one Spark session a process, a bench for each step."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from uuid import uuid4
+
+from pyspark.sql import SparkSession
+
+from checks.scanner import Scanner
+from conf.schema import Config
+from storage.base import TableStore
+from storage.jars import jar_paths
+from storage.java import find_java
+from storage.registry import Lake
+from storage.session import jvm_pid, start_session
+from tasks.bench import Bench, RunInfo
+
+DISTRIBUTION = "lakehouse-platform"
+_STARTING = threading.Lock()
+
+
+def code_version() -> str:
+    """Version of the installed platform."""
+    return version(DISTRIBUTION)
+
+
+def new_run(
+    *, rebuild: bool = False, again: tuple[str, ...] = (), as_of: str | None = None
+) -> RunInfo:
+    """A run that starts now."""
+    now = datetime.now(UTC)
+    run_id = f"{now:%Y%m%dT%H%M%S}-{uuid4().hex[:8]}"
+    return RunInfo(run_id, now, code_version(), rebuild, again, as_of)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A run's configuration and identity, from which benches are made."""
+
+    config: Config
+    run: RunInfo
+
+    @property
+    def lake(self) -> Lake:
+        """The lake of the run's format."""
+        return lake_of(self.config)
+
+    def metadata_store(self) -> TableStore:
+        """A store without Spark: metadata and small tables only."""
+        return self.lake.store(None)
+
+    def bench(self, *, spark: bool = True) -> Bench:
+        """A bench on a Spark session of its own, or without Spark."""
+        session = spark_session(self.config) if spark else None
+        pid = jvm_pid(session) if session is not None else None
+        paths = self.config.paths
+        return Bench(
+            store=self.lake.store(session, pid),
+            scanner=_scanner(),
+            domain=self.config.domain,
+            landing=Path(paths.landing),
+            staging=Path(paths.staging),
+            run=self.run,
+        )
+
+
+def lake_of(config: Config) -> Lake:
+    """The lake that a configuration names."""
+    return Lake(
+        root=Path(config.paths.lake),
+        format=config.format.name,
+        properties=config.format.properties,
+        lock_seconds=config.locking.table_seconds,
+        busy_timeout_ms=config.catalog.busy_timeout_ms,
+    )
+
+
+def spark_session(config: Config) -> SparkSession:
+    """The process's session; started by the first caller."""
+    with _STARTING:
+        cache = Path(config.paths.cache)
+        return start_session(
+            config.spark,
+            java_home=find_java(cache).home,
+            jars=jar_paths(cache),
+            app_name=f"lakehouse {config.domain.name}",
+        )
+
+
+def _scanner() -> Scanner:
+    from checks.soda_scanner import SodaScanner  # noqa: PLC0415 - Soda takes a second to import
+
+    return SodaScanner()

@@ -1,0 +1,188 @@
+"""The steps of a table as Prefect tasks: thin wrappers around the plain functions of `tasks`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Completed, Failed
+from prefect.tasks import exponential_backoff
+
+from conf.schema import Retry
+from flows.progress import Progress
+from flows.runtime import Runtime
+from storage.errors import LakehouseError, TransientError
+from storage.types import TableRef
+from tasks import bronze, derived, silver, tables
+from tasks.bench import Bench, Staged
+from tasks.gate import GateReport, check, is_derived
+from tasks.ops import TableOutcome, passed
+from tasks.publish import publish
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass
+class Run:
+    """A run in this process: what its steps share. Tasks know it by its id."""
+
+    runtime: Runtime
+    progress: Progress
+    outcomes: dict[TableRef, TableOutcome] = field(default_factory=dict)
+
+
+_RUNS: dict[str, Run] = {}
+
+
+def register(run: Run) -> None:
+    """Make a run known to the steps of this process."""
+    _RUNS[run.runtime.run.run_id] = run
+
+
+def registered(run_id: str) -> Run:
+    """The run of that id in this process."""
+    return _RUNS[run_id]
+
+
+def forget(run: Run) -> None:
+    """Undo `register`."""
+    _RUNS.pop(run.runtime.run.run_id, None)
+
+
+def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Retry condition: only errors that were born transient; a failed gate never."""
+    del task, task_run
+    try:
+        state.result(raise_on_failure=True)
+    except TransientError:
+        return True
+    except BaseException:  # noqa: BLE001 - whatever it is, it is not transient
+        return False
+    return False
+
+
+def with_retries(step: Task[P, R], retry: Retry) -> Task[P, R]:
+    """The step with the configured retries of transient errors."""
+    return step.with_options(
+        retries=retry.attempts,
+        retry_delay_seconds=exponential_backoff(retry.first_delay_seconds),
+        retry_jitter_factor=retry.jitter,
+        retry_condition_fn=is_transient,
+    )
+
+
+@task(task_run_name="{table} · stage", cache_policy=NO_CACHE, persist_result=False)
+def stage_table(run_id: str, table: str) -> Staged | State[None]:
+    """Write the rows to publish to the staging folder."""
+    run, ref = _of(run_id, table)
+    run.progress.step(ref, "stage")
+
+    def work() -> Staged | None:
+        bench = run.runtime.bench()
+        tables.create(bench, ref)
+        started = time.monotonic()
+        staged = _stage(bench, ref)
+        return staged.timed(time.monotonic() - started) if staged else None
+
+    staged = _guarded(run, ref, work)
+    if staged is None:
+        run.outcomes[ref] = TableOutcome(ref, "unchanged")
+        run.progress.done(run.outcomes[ref])
+        return Completed(name="Unchanged", message="nothing new")
+    run.progress.rows(ref, staged.rows)
+    return Completed(message=_counts(staged), data=staged)
+
+
+@task(task_run_name="{table} · check", cache_policy=NO_CACHE, persist_result=False)
+def check_table(run_id: str, table: str, staged: Staged | None) -> GateReport | State[Any]:
+    """Evaluate the gate on what was staged."""
+    run, ref = _of(run_id, table)
+    if staged is None:
+        return Completed(name="Unchanged", message="nothing to check")
+    run.progress.step(ref, "check")
+    report = _guarded(run, ref, lambda: check(run.runtime.bench(), staged))
+    good, total = passed(report)
+    if report.verdict.blocked:
+        advice = settle_commands(run.runtime.config.domain.name, report, run.runtime.lake.format)
+        outcome = TableOutcome(
+            ref, "blocked", dict(staged.rows), staged.seconds, gate=report,
+            message="; ".join(report.verdict.reasons), advice=advice,
+        )  # fmt: skip
+        run.outcomes[ref] = outcome
+        run.progress.done(outcome)
+        return Failed(name="Blocked", message=f"{ref.label}: {outcome.message}\n{advice}")
+    text = f"{good} of {total} checks passed, score {report.verdict.score:.3f}"
+    return Completed(message=text, data=report)
+
+
+@task(
+    tags=["publish"], task_run_name="{table} · publish", cache_policy=NO_CACHE, persist_result=False
+)
+def publish_table(
+    run_id: str, table: str, staged: Staged | None, report: GateReport | None
+) -> State[Any]:
+    """Commit what was checked."""
+    run, ref = _of(run_id, table)
+    if staged is None or report is None:
+        return Completed(name="Unchanged", message="nothing to publish")
+    run.progress.step(ref, "publish")
+    started = time.monotonic()
+    commit = _guarded(run, ref, lambda: publish(run.runtime.bench(), staged, report))
+    seconds = staged.seconds + time.monotonic() - started
+    outcome = TableOutcome(
+        ref, "published", dict(staged.rows), round(seconds, 3), str(commit.version), report
+    )
+    run.outcomes[ref] = outcome
+    run.progress.done(outcome)
+    return Completed(
+        message=f"{staged.rows.get('published', 0):,} rows published as version {commit.version}"
+    )
+
+
+def settle_commands(domain: str, report: GateReport, format_name: str) -> str:
+    """The commands that settle a blocked batch."""
+    lines = []
+    for batch in report.batches:
+        lines.append(f"lakehouse batch reject {batch} domain={domain} format={format_name}")
+        lines.append(
+            f'lakehouse batch accept {batch} --reason "..." domain={domain} format={format_name}'
+        )
+    return "settle it with one of:\n  " + "\n  ".join(lines) if lines else ""
+
+
+def _of(run_id: str, table: str) -> tuple[Run, TableRef]:
+    run = registered(run_id)
+    return run, run.runtime.config.domain.ref(table)
+
+
+def _stage(bench: Bench, ref: TableRef) -> Staged | None:
+    if ref.layer == "bronze":
+        return bronze.stage(bench, ref)
+    return derived.stage(bench, ref) if is_derived(bench, ref) else silver.stage(bench, ref)
+
+
+def _counts(staged: Staged) -> str:
+    counts = ", ".join(f"{n:,} {name}" for name, n in staged.rows.items() if n)
+    return f"{counts or 'no rows'} in {staged.seconds:.1f} s"
+
+
+def _guarded(run: Run, ref: TableRef, work: Callable[[], R]) -> R:
+    """Run a step and note its failure for the run's report; retries overwrite the note."""
+    try:
+        return work()
+    except LakehouseError as error:
+        run.outcomes[ref] = TableOutcome(ref, "failed", message=error.message, advice=error.advice)
+        run.progress.done(run.outcomes[ref])
+        raise
+    except Exception as error:
+        first = (str(error).splitlines() or [""])[0]
+        text = f"{type(error).__name__}: {first}"
+        run.outcomes[ref] = TableOutcome(ref, "failed", message=text)
+        run.progress.done(run.outcomes[ref])
+        raise

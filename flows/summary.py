@@ -1,0 +1,73 @@
+"""The result of a run, from which the terminal, the artifacts and `ops` are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from checks.gate import score
+from flows.steps import Run
+from tasks.ops import TableOutcome
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did.
+
+    Attributes:
+        status: done, blocked or failed.
+        score: Data-quality score over all checks of the run, 0 to 1; 1 where none was needed.
+    """
+
+    run_id: str
+    domain: str
+    format: str
+    status: str
+    score: float
+    message: str
+    seconds: float
+    outcomes: tuple[TableOutcome, ...]
+
+    def with_status(self, *statuses: str) -> list[TableOutcome]:
+        """The tables with one of these statuses."""
+        return [o for o in self.outcomes if o.status in statuses]
+
+
+def summarise(run: Run, outcomes: Sequence[TableOutcome]) -> Summary:
+    """Judge a run from what became of its tables."""
+    results = [result for o in outcomes if o.gate for result in o.gate.results]
+    info, config = run.runtime.run, run.runtime.config
+    return Summary(
+        run_id=info.run_id,
+        domain=config.domain.name,
+        format=config.format.name,
+        status=_status(outcomes),
+        score=score(results) if results else 1.0,
+        message=_message(outcomes),
+        seconds=(datetime.now(UTC) - info.started_at).total_seconds(),
+        outcomes=tuple(outcomes),
+    )
+
+
+def _status(outcomes: Sequence[TableOutcome]) -> str:
+    statuses = {o.status for o in outcomes}
+    if "failed" in statuses:
+        return "failed"
+    return "blocked" if "blocked" in statuses else "done"
+
+
+def _message(outcomes: Sequence[TableOutcome]) -> str:
+    count = {s: sum(1 for o in outcomes if o.status == s) for s in ("published", "skipped")}
+    parts = [
+        f"{o.table.label} {o.status}: {o.message}"
+        for o in outcomes
+        if o.status in ("failed", "blocked")
+    ]
+    if not parts and not count["published"]:
+        return "nothing new: no table was changed"
+    rows = sum(o.rows.get("published", 0) for o in outcomes if o.status == "published")
+    parts.insert(0, f"{count['published']} tables published, {rows:,} rows")
+    if count["skipped"]:
+        parts.append(f"{count['skipped']} tables downstream keep their version")
+    return "; ".join(parts)

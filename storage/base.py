@@ -1,0 +1,283 @@
+"""The interface every storage adapter implements."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import ClassVar
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from storage.errors import CommitLostError, DuplicateKeyError, TerminalError, VersionNotFoundError
+from storage.locks import Locks
+from storage.plans import MergePlan
+from storage.sql import quote
+from storage.types import Commit, CommitRecord, Snapshot, TableRef, TableStats, Version
+
+TOKEN_MEMORY = 100
+"""How many commits back a repeated token is recognised."""
+
+
+class TableStore(ABC):
+    """Tables of one format in one lake.
+
+    A store belongs to one Spark session, because both formats take a commit's metadata from session
+    settings: use one store, made with `newSession()`, a task. Every write holds the table's lock,
+    is skipped when its token was committed before, and is read back from the table's log.
+    """
+
+    format: ClassVar[str]
+
+    def __init__(self, session: SparkSession | None, locks: Locks) -> None:
+        self._session = session
+        self._locks = locks
+
+    @property
+    def session(self) -> SparkSession:
+        """The Spark session; a store made without one reads metadata and small tables only.
+
+        Raises:
+            TerminalError: The store was made without a session.
+        """
+        if self._session is None:
+            raise TerminalError("this needs Spark, but the store was made without a session")
+        return self._session
+
+    # -- tables ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    def exists(self, ref: TableRef) -> bool:
+        """Whether the table exists."""
+
+    @abstractmethod
+    def create(
+        self,
+        ref: TableRef,
+        schema: StructType,
+        *,
+        partition_by: Sequence[str] = (),
+        track_changes: bool = False,
+    ) -> None:
+        """Create the table; nothing happens where it exists with the same columns.
+
+        Args:
+            ref: The table.
+            schema: Columns and types; nullability is not enforced by the format.
+            partition_by: Identity partition columns.
+            track_changes: Make `changes` readable over merges too, at the price of slower merges.
+
+        Raises:
+            TableExistsError: It exists with other columns or types.
+        """
+
+    @abstractmethod
+    def drop(self, ref: TableRef) -> None:
+        """Remove the table and its files; nothing happens where it does not exist."""
+
+    @abstractmethod
+    def tables(self, database: str) -> list[str]:
+        """Names of the database's tables, sorted."""
+
+    # -- reading --------------------------------------------------------------------------------
+
+    @abstractmethod
+    def read(self, ref: TableRef, at: Version | None = None) -> DataFrame:
+        """The table's rows, now or at a version.
+
+        Raises:
+            TableNotFoundError: No such table.
+            VersionNotFoundError: No such version is retained.
+        """
+
+    @abstractmethod
+    def changes(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
+        """Row changes of the commits after `after` up to and including `until`.
+
+        Returns:
+            The table's columns and `_change_type`: `insert` or `delete`; an update is one of each.
+
+        Raises:
+            ChangesNotTrackedError: The range holds rewrites and the table was not created with
+                `track_changes`.
+        """
+
+    @abstractmethod
+    def obstacle(self, ref: TableRef) -> str | None:
+        """The table feature for which only Spark reads the table rightly; None where Arrow may."""
+
+    @abstractmethod
+    def read_arrow(self, ref: TableRef) -> pa.Table:
+        """The table's current rows, read without Spark.
+
+        Raises:
+            UnsafeReadError: The table has a feature that the reader lacks.
+        """
+
+    @abstractmethod
+    def history(self, ref: TableRef, limit: int | None = None) -> list[Snapshot]:
+        """The table's commits, newest first."""
+
+    @abstractmethod
+    def stats(self, ref: TableRef) -> TableStats:
+        """Rows, files and bytes of the current version, from the log alone."""
+
+    def head(self, ref: TableRef) -> Snapshot:
+        """The current version, with the newest commit record at or below it."""
+        newest = self.history(ref, limit=1)[0]
+        if newest.record is not None:
+            return newest
+        for entry in self.history(ref):
+            if entry.record is not None:
+                return Snapshot(newest.version, newest.committed_at, newest.operation, entry.record)
+        return newest
+
+    def since(self, ref: TableRef, after: Version | None) -> list[Snapshot]:
+        """Commits after a version, oldest first.
+
+        Raises:
+            VersionNotFoundError: `after` is not in the retained history.
+        """
+        found: list[Snapshot] = []
+        for entry in self.history(ref):
+            if entry.version == after:
+                return found[::-1]
+            found.append(entry)
+        if after is None:
+            return found[::-1]
+        raise VersionNotFoundError(
+            f"{ref.label}: version {after} is not in the retained history",
+            advice=f"Rebuild what reads it: lakehouse rebuild domain={ref.domain}",
+        )
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> Commit:
+        """Add rows in one commit; a token committed before writes nothing."""
+        return self._write(ref, "append", record, lambda: self._append(ref, rows, record))
+
+    def append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> Commit:
+        """Add rows without Spark, for small tables of the platform itself; creates the table."""
+        with self._locks.hold(f"{self.format}.{ref.path}.create"):
+            self._create_arrow(ref, rows.schema)
+        return self._write(ref, "append", record, lambda: self._append_arrow(ref, rows, record))
+
+    def merge(
+        self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord
+    ) -> Commit:
+        """Run a merge plan in one commit.
+
+        Raises:
+            DuplicateKeyError: `rows` holds a merge key more than once.
+        """
+
+        def run() -> None:
+            _refuse_duplicates(ref, rows, plan)
+            self._merge(ref, rows.select(*plan.columns), plan, record)
+
+        return self._write(ref, "merge", record, run)
+
+    def overwrite(
+        self, ref: TableRef, rows: DataFrame, record: CommitRecord, *, where: str | None = None
+    ) -> Commit:
+        """Replace all rows, or those that satisfy `where`, in one commit."""
+        return self._write(
+            ref, "overwrite", record, lambda: self._overwrite(ref, rows, record, where)
+        )
+
+    def delete(self, ref: TableRef, where: str, record: CommitRecord) -> Commit:
+        """Delete the rows that satisfy `where` in one commit."""
+        return self._write(ref, "delete", record, lambda: self._delete(ref, where, record))
+
+    def mark(self, ref: TableRef, record: CommitRecord) -> Commit:
+        """Commit a record without changing a row: what was consumed held nothing to publish."""
+        return self._write(ref, "mark", record, lambda: self._mark(ref, record))
+
+    def rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> Commit:
+        """Make an earlier version current again, as a new commit that carries `record`.
+
+        Raises:
+            VersionNotFoundError: No such version is retained.
+        """
+
+        def run() -> None:
+            if to not in {entry.version for entry in self.history(ref)}:
+                raise VersionNotFoundError(
+                    f"{ref.label}: version {to} is not in the retained history",
+                    advice=f"See the versions: lakehouse show {ref.label} domain={ref.domain}",
+                )
+            self._rollback(ref, to, record)
+
+        return self._write(ref, "rollback", record, run)
+
+    @abstractmethod
+    def _append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None: ...
+
+    @abstractmethod
+    def _create_arrow(self, ref: TableRef, schema: pa.Schema) -> None: ...
+
+    @abstractmethod
+    def _append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None: ...
+
+    @abstractmethod
+    def _merge(
+        self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord
+    ) -> None: ...
+
+    @abstractmethod
+    def _overwrite(
+        self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
+    ) -> None: ...
+
+    @abstractmethod
+    def _delete(self, ref: TableRef, where: str, record: CommitRecord) -> None: ...
+
+    @abstractmethod
+    def _rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> None: ...
+
+    @abstractmethod
+    def _mark(self, ref: TableRef, record: CommitRecord) -> None: ...
+
+    @abstractmethod
+    def _translated(self, ref: TableRef) -> AbstractContextManager[None]:
+        """Context in which native exceptions become ours."""
+
+    def find(self, ref: TableRef, token: str) -> Snapshot | None:
+        """The commit that carries the token, among the newest `TOKEN_MEMORY`."""
+        for entry in self.history(ref, limit=TOKEN_MEMORY):
+            if entry.record is not None and entry.record.token == token:
+                return entry
+        return None
+
+    def _write(
+        self, ref: TableRef, operation: str, record: CommitRecord, run: Callable[[], None]
+    ) -> Commit:
+        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+            done = self.find(ref, record.token)
+            if done is not None:
+                return Commit(done.version, operation, record.token, repeated=True)
+            before = self.history(ref, limit=1)[0].version
+            run()
+            found = self.find(ref, record.token)
+            if found is None and self.history(ref, limit=1)[0].version == before:
+                # Delta commits nothing for a write without rows; the record must be there all the same.
+                self._mark(ref, record)
+                found = self.find(ref, record.token)
+            if found is None:
+                raise CommitLostError(
+                    f"{ref.label}: the {operation} of {record.token} was acknowledged, "
+                    "but is not in the table's log"
+                )
+            return Commit(found.version, operation, record.token)
+
+
+def _refuse_duplicates(ref: TableRef, rows: DataFrame, plan: MergePlan) -> None:
+    keys = [quote(k) for k in plan.keys]
+    doubled = rows.groupBy(*keys).count().where("count > 1").limit(1).collect()
+    if doubled:
+        key = ", ".join(f"{k}={doubled[0][k]!r}" for k in plan.keys)
+        raise DuplicateKeyError(
+            f"{ref.label}: the source of the merge holds the key {key} {doubled[0]['count']} times"
+        )

@@ -1,0 +1,262 @@
+"""Delta Lake adapter: tables by path, metadata read by deltalake, rows by Spark."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import TableNotFoundError as NoDeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from storage.base import TableStore
+from storage.direct import delta_obstacle
+from storage.errors import (
+    ChangesNotTrackedError,
+    CommitConflictError,
+    TableExistsError,
+    TableNotFoundError,
+    UnsafeReadError,
+    VersionNotFoundError,
+)
+from storage.failures import NATIVE, native_text, translate
+from storage.locks import Locks
+from storage.plans import MergePlan
+from storage.schemas import describe_difference, same_columns
+from storage.sql import literal, quote
+from storage.types import CommitRecord, Snapshot, TableRef, TableStats, Version
+
+USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+CONFLICTS = ("ConcurrentAppend", "ConcurrentDelete", "ConcurrentModification", "ConcurrentWrite",
+             "MetadataChangedException", "ProtocolChangedException")  # fmt: skip
+
+
+class DeltaStore(TableStore):
+    """Delta tables in `<root>/<database>/<table>`; the log in each table is the catalog."""
+
+    format = "delta"
+
+    def __init__(
+        self, session: SparkSession | None, root: Path, locks: Locks, *, properties: dict[str, str]
+    ) -> None:
+        super().__init__(session, locks)
+        self._root = root
+        self._properties = properties
+
+    def location(self, ref: TableRef) -> Path:
+        """Folder of the table."""
+        return self._root / ref.path
+
+    def exists(self, ref: TableRef) -> bool:
+        return DeltaTable.is_deltatable(str(self.location(ref)))
+
+    def create(
+        self,
+        ref: TableRef,
+        schema: StructType,
+        *,
+        partition_by: Sequence[str] = (),
+        track_changes: bool = False,
+    ) -> None:
+        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+            if self.exists(ref):
+                found = self.session.read.format("delta").load(str(self.location(ref))).schema
+                if not same_columns(found, schema):
+                    raise TableExistsError(
+                        f"{ref.label} exists with other columns: "
+                        + describe_difference(found, schema)
+                    )
+                return
+            columns = ", ".join(
+                f"{quote(f.name)} {f.dataType.simpleString()}" for f in schema.fields
+            )
+            partitioned = (
+                f"PARTITIONED BY ({', '.join(map(quote, partition_by))})" if partition_by else ""
+            )
+            properties = dict(self._properties)
+            if track_changes:
+                properties["delta.enableChangeDataFeed"] = "true"
+            listed = ", ".join(f"'{k}' = '{v}'" for k, v in properties.items())
+            self.session.sql(
+                f"CREATE TABLE {self._name(ref)} ({columns}) USING delta {partitioned} "
+                f"TBLPROPERTIES ({listed})"
+            )
+
+    def drop(self, ref: TableRef) -> None:
+        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+            if self.location(ref).exists():
+                shutil.rmtree(self.location(ref))
+
+    def tables(self, database: str) -> list[str]:
+        folder = self._root / database
+        if not folder.is_dir():
+            return []
+        return sorted(p.name for p in folder.iterdir() if DeltaTable.is_deltatable(str(p)))
+
+    def read(self, ref: TableRef, at: Version | None = None) -> DataFrame:
+        with self._translated(ref):
+            table = self._open(ref)
+            reader = self.session.read.format("delta")
+            if at is not None:
+                reader = reader.option("versionAsOf", _number(ref, table, at))
+            return reader.load(str(self.location(ref)))
+
+    def changes(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
+        with self._translated(ref):
+            table = self._open(ref)
+            first, last = _number(ref, table, after), _number(ref, table, until)
+            if first > last:
+                raise VersionNotFoundError(f"{ref.label}: version {after} is not before {until}")
+            if table.metadata().configuration.get("delta.enableChangeDataFeed") != "true":
+                raise ChangesNotTrackedError(
+                    f"{ref.label} was created without track_changes, so its changes cannot be read"
+                )
+            rows = self.session.read.format("delta").option("readChangeFeed", "true")
+            if first == last:
+                feed = rows.option("startingVersion", last).load(str(self.location(ref))).limit(0)
+            else:
+                feed = (
+                    rows.option("startingVersion", first + 1)
+                    .option("endingVersion", last)
+                    .load(str(self.location(ref)))
+                )
+            kind = F.when(F.col("_change_type").isin("insert", "update_postimage"), "insert")
+            return feed.withColumn("_change_type", kind.otherwise("delete")).drop(
+                "_commit_version", "_commit_timestamp"
+            )
+
+    def obstacle(self, ref: TableRef) -> str | None:
+        return delta_obstacle(self._open(ref))
+
+    def read_arrow(self, ref: TableRef) -> pa.Table:
+        table = self._open(ref)
+        obstacle = delta_obstacle(table)
+        if obstacle is not None:
+            raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
+        with self._translated(ref):
+            return table.to_pyarrow_table()
+
+    def history(self, ref: TableRef, limit: int | None = None) -> list[Snapshot]:
+        return [
+            Snapshot(
+                Version(str(entry["version"])),
+                datetime.fromtimestamp(entry["timestamp"] / 1000, UTC),
+                str(entry.get("operation", "")).lower(),
+                CommitRecord.from_json(entry.get("userMetadata")),
+            )
+            for entry in self._open(ref).history(limit)
+        ]
+
+    def stats(self, ref: TableRef) -> TableStats:
+        actions = pa.table(self._open(ref).get_add_actions(flatten=True))
+        rows = actions.column("num_records").to_pylist() if "num_records" in actions.schema.names else []
+        sizes = actions.column("size_bytes").to_pylist()
+        return TableStats(sum(r or 0 for r in rows), len(sizes), sum(sizes))
+
+    def _append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
+        (
+            rows.write.format("delta")
+            .mode("append")
+            .option("userMetadata", record.to_json())
+            .save(str(self.location(ref)))
+        )
+
+    def _create_arrow(self, ref: TableRef, schema: pa.Schema) -> None:
+        DeltaTable.create(
+            str(self.location(ref)), schema, mode="ignore", configuration=dict(self._properties)
+        )
+
+    def _append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None:
+        metadata = {"userMetadata": record.to_json()}
+        write_deltalake(
+            str(self.location(ref)),
+            rows,
+            mode="append",
+            commit_properties=CommitProperties(custom_metadata=metadata),
+        )
+
+    def _merge(self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord) -> None:
+        view = f"merge_source_{ref.view}"
+        rows.createOrReplaceTempView(view)
+        try:
+            with self._metadata(record):
+                self.session.sql(plan.sql(self._name(ref), view)).collect()
+        finally:
+            self.session.catalog.dropTempView(view)
+
+    def _overwrite(
+        self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
+    ) -> None:
+        writer = rows.write.format("delta").mode("overwrite")
+        if where is not None:
+            writer = writer.option("replaceWhere", where)
+        writer.option("userMetadata", record.to_json()).save(str(self.location(ref)))
+
+    def _delete(self, ref: TableRef, where: str, record: CommitRecord) -> None:
+        with self._metadata(record):
+            self.session.sql(f"DELETE FROM {self._name(ref)} WHERE {where}").collect()
+
+    def _rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> None:
+        with self._metadata(record):
+            self.session.sql(
+                f"RESTORE TABLE {self._name(ref)} TO VERSION AS OF {int(to)}"
+            ).collect()
+
+    def _mark(self, ref: TableRef, record: CommitRecord) -> None:
+        # Delta drops an append without rows; a table property makes a commit that carries the record.
+        with self._metadata(record):
+            self.session.sql(
+                f"ALTER TABLE {self._name(ref)} SET TBLPROPERTIES "
+                f"('lakehouse.mark' = {literal(record.token)})"
+            )
+
+    def _name(self, ref: TableRef) -> str:
+        return f"delta.{quote(str(self.location(ref)))}"
+
+    def _open(self, ref: TableRef) -> DeltaTable:
+        try:
+            return DeltaTable(str(self.location(ref)))
+        except NoDeltaTable:
+            raise TableNotFoundError(
+                f"{ref.label} does not exist in {self._root}",
+                advice=f"Load it first: lakehouse run domain={ref.domain}",
+            ) from None
+        except (DeltaError, OSError) as error:
+            raise translate(ref, error) from error
+
+    @contextmanager
+    def _metadata(self, record: CommitRecord) -> Iterator[None]:
+        # Spark replaces ${name} in the values of its settings; JSON has another way to write the sign.
+        self.session.conf.set(USER_METADATA, record.to_json().replace("$", r"\u0024"))
+        try:
+            yield
+        finally:
+            self.session.conf.unset(USER_METADATA)
+
+    @contextmanager
+    def _translated(self, ref: TableRef) -> Iterator[None]:
+        try:
+            yield
+        except (*NATIVE, DeltaError) as error:
+            text = native_text(error)
+            if isinstance(error, CommitFailedError) or any(name in text for name in CONFLICTS):
+                raise CommitConflictError(f"{ref.label}: another writer committed first") from error
+            if "DELTA_VERSION_NOT_FOUND" in text or "Cannot time travel" in text:
+                raise VersionNotFoundError(f"{ref.label}: {text.splitlines()[0]}") from error
+            raise translate(ref, error) from error
+
+
+def _number(ref: TableRef, table: DeltaTable, version: Version) -> int:
+    """Delta's number of a version; Spark takes a later one than the newest for the newest."""
+    if not version.isdecimal() or int(version) > table.version():
+        raise VersionNotFoundError(
+            f"{ref.label}: there is no version {version}; the newest is {table.version()}"
+        )
+    return int(version)

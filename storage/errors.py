@@ -1,0 +1,96 @@
+"""Errors of the platform: each is transient (worth a retry) or terminal at birth."""
+
+from __future__ import annotations
+
+
+class LakehouseError(Exception):
+    """Root of every error the platform raises itself.
+
+    Attributes:
+        advice: What to type or change next, or an empty string.
+    """
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_restore, (type(self), self.message, self.advice, dict(self.__dict__)))
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.advice}" if self.advice else self.message
+
+
+def _restore(
+    kind: type[LakehouseError], message: str, advice: str, state: dict[str, object]
+) -> LakehouseError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, message)
+    error.message, error.advice = message, advice
+    error.__dict__.update(state)
+    return error
+
+
+class TransientError(LakehouseError):
+    """The same call may succeed later: contention, a lost connection, a lost commit."""
+
+
+class TerminalError(LakehouseError):
+    """The same call fails again until something is changed."""
+
+
+class ConfigurationError(TerminalError):
+    """A key, type or value of the configuration or the command line is wrong."""
+
+
+class TableNotFoundError(TerminalError):
+    """The table does not exist in this lake."""
+
+
+class TableExistsError(TerminalError):
+    """A table of that name exists with another schema or partitioning."""
+
+
+class VersionNotFoundError(TerminalError):
+    """The asked version is not in the table's retained history."""
+
+
+class DuplicateKeyError(TerminalError):
+    """The source of a merge holds a key more than once."""
+
+
+class ChangesNotTrackedError(TerminalError):
+    """Row changes of the asked range cannot be read from this table."""
+
+
+class UnsafeReadError(TerminalError):
+    """Only Spark reads this table rightly."""
+
+
+class CommitConflictError(TransientError):
+    """Another writer committed first and the change could not be rebased."""
+
+
+class CommitLostError(TransientError):
+    """The write was acknowledged, but the table's log does not hold its record."""
+
+
+class LockTimeoutError(TransientError):
+    """Another process held the table's or the run's lock for too long."""
+
+
+class StorageFullError(TerminalError):
+    """The disk of the lake has no room left."""
+
+
+class StorageDeniedError(TerminalError):
+    """The lake cannot be written with the rights of this process."""
+
+
+class InputError(TerminalError):
+    """A delivered file cannot be taken as it is."""
+
+
+class GateBlockedError(TerminalError):
+    """A quality gate stopped a table; never retried."""

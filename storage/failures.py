@@ -1,0 +1,68 @@
+"""Translation of Spark's and the operating system's failures that mean the same on every format."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+
+from storage.errors import (
+    LakehouseError,
+    StorageDeniedError,
+    StorageFullError,
+    TerminalError,
+    TransientError,
+)
+from storage.types import TableRef
+
+NATIVE = (PySparkException, Py4JError, pa.ArrowException, OSError)
+"""What Spark, its JVM, Arrow and the operating system raise; Spark leaves many of the JVM's as they are."""
+
+FULL_MARKS = ("No space left on device", "Disk quota exceeded", "SQLITE_FULL",
+              "database or disk is full")  # fmt: skip
+DENIED_MARKS = ("Permission denied", "Read-only file system", "Operation not permitted",
+                "attempt to write a readonly database")  # fmt: skip
+TRANSIENT_MARKS = ("SQLITE_BUSY", "database is locked", "Connection reset", "Connection refused",
+                   "SocketTimeout", "Broken pipe")  # fmt: skip
+
+
+def translate(ref: TableRef, error: BaseException) -> LakehouseError:
+    """The platform's error for a native one, by what its text and causes say."""
+    text = native_text(error)
+    if any(mark in text for mark in FULL_MARKS):
+        return full(ref.label)
+    if any(mark in text for mark in DENIED_MARKS):
+        return denied(ref.label)
+    first = next((line for line in text.splitlines() if line.strip()), repr(error))
+    if any(mark in text for mark in TRANSIENT_MARKS):
+        return TransientError(f"{ref.label}: {first}")
+    return TerminalError(f"{ref.label}: {first}")
+
+
+def full(place: str) -> StorageFullError:
+    """The error of a write for which the disk has no room."""
+    return StorageFullError(
+        f"{place}: the disk of the lake is full; nothing of this write is visible",
+        advice="Free disk space, then run again: the run goes on where it stopped.",
+    )
+
+
+def denied(place: str) -> StorageDeniedError:
+    """The error of a write for which this process has no permission."""
+    return StorageDeniedError(
+        f"{place}: no permission to write in the lake",
+        advice="Give this user write access to the lake, or set paths.lake to another folder.",
+    )
+
+
+def native_text(error: BaseException) -> str:
+    """The messages of a native error and of its causes in the JVM, one after the other."""
+    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    parts = [] if hasattr(error, "java_exception") else [str(error)]
+    try:
+        while java is not None and len(parts) < 12:
+            parts.append(str(java.toString()))
+            java = java.getCause()
+    except Py4JError:  # the JVM is gone; what was read so far must do
+        parts.append(repr(error))
+    return "\n".join(parts)

@@ -1,0 +1,79 @@
+"""The SQLite JDBC catalog that Spark and pyiceberg share."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import Table
+
+from storage.errors import TableNotFoundError
+from storage.types import TableRef
+
+CATALOG = "lakehouse"
+"""Name of the catalog; it is a column of the catalog's tables, so every reader must use this one."""
+
+
+@dataclass(frozen=True)
+class SqliteCatalog:
+    """An Iceberg catalog in `<root>/catalog.db`, with its warehouse beside it."""
+
+    root: Path
+    busy_timeout_ms: int
+
+    def prepare(self) -> None:
+        """Create the folder and the catalog's tables; repeating it does no harm."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with sqlite3.connect(self.database) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+        self.pyiceberg.create_tables()
+
+    @property
+    def database(self) -> Path:
+        """File of the catalog."""
+        return self.root / "catalog.db"
+
+    @cached_property
+    def pyiceberg(self) -> SqlCatalog:
+        """The catalog for reading metadata without Spark."""
+        return SqlCatalog(
+            CATALOG,
+            uri=f"sqlite:///{self.database}",
+            warehouse=str(self.root),
+            init_catalog_tables="false",
+        )
+
+    def spark_settings(self) -> Mapping[str, str]:
+        """Settings that make the catalog known to a Spark session."""
+        prefix = f"spark.sql.catalog.{CATALOG}"
+        uri = (
+            f"jdbc:sqlite:file:{self.database}?journal_mode=WAL&busy_timeout={self.busy_timeout_ms}"
+        )
+        return {
+            prefix: "org.apache.iceberg.spark.SparkCatalog",
+            f"{prefix}.type": "jdbc",
+            f"{prefix}.uri": uri,
+            f"{prefix}.jdbc.schema-version": "V1",
+            f"{prefix}.warehouse": str(self.root),
+            f"{prefix}.cache-enabled": "false",
+        }
+
+    def load(self, ref: TableRef) -> Table:
+        """The table's current metadata.
+
+        Raises:
+            TableNotFoundError: No such table.
+        """
+        try:
+            return self.pyiceberg.load_table((ref.database, ref.name))
+        except NoSuchTableError:
+            raise TableNotFoundError(
+                f"{ref.label} does not exist in {self.root}",
+                advice=f"Load it first: lakehouse run domain={ref.domain} format=iceberg",
+            ) from None

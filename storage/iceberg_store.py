@@ -1,0 +1,319 @@
+"""Apache Iceberg adapter: a JDBC catalog, metadata read by pyiceberg, rows by Spark."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pyarrow as pa
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+from pyiceberg.table import Table
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+from sqlalchemy.exc import SQLAlchemyError
+
+from storage.base import TableStore
+from storage.direct import iceberg_obstacle
+from storage.errors import (
+    ChangesNotTrackedError,
+    CommitConflictError,
+    TableExistsError,
+    TerminalError,
+    UnsafeReadError,
+    VersionNotFoundError,
+)
+from storage.failures import NATIVE, native_text, translate
+from storage.iceberg_catalog import CATALOG, SqliteCatalog
+from storage.locks import Locks
+from storage.plans import MergePlan
+from storage.schemas import describe_difference, same_columns
+from storage.sql import quote
+from storage.types import EMPTY, CommitRecord, Snapshot, TableRef, TableStats, Version
+
+RECORD = "lakehouse.record"
+SNAPSHOT_PROPERTY = f"spark.sql.iceberg.snapshot-property.{RECORD}"
+TRACKS_CHANGES = "lakehouse.track-changes"
+CONFLICTS = ("CommitFailedException", "ValidationException")
+WHOLE_FILES_ONLY = ("Cannot delete file where some, but not all, rows match",
+                    "Cannot translate expression to source filter")  # fmt: skip
+"""Iceberg overwrites by whole files: what it says when the condition parts one."""
+
+
+class IcebergStore(TableStore):
+    """Iceberg tables of one catalog."""
+
+    format = "iceberg"
+
+    def __init__(
+        self,
+        session: SparkSession | None,
+        catalog: SqliteCatalog,
+        locks: Locks,
+        *,
+        properties: dict[str, str],
+    ) -> None:
+        super().__init__(session, locks)
+        self._catalog = catalog
+        self._properties = properties
+        catalog.prepare()
+        if session is not None:
+            for key, value in catalog.spark_settings().items():
+                session.conf.set(key, value)
+
+    def exists(self, ref: TableRef) -> bool:
+        return self._catalog.pyiceberg.table_exists((ref.database, ref.name))
+
+    def create(
+        self,
+        ref: TableRef,
+        schema: StructType,
+        *,
+        partition_by: Sequence[str] = (),
+        track_changes: bool = False,
+    ) -> None:
+        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+            if self.exists(ref):
+                found = self.session.table(self._name(ref)).schema
+                if not same_columns(found, schema):
+                    raise TableExistsError(
+                        f"{ref.label} exists with other columns: "
+                        + describe_difference(found, schema)
+                    )
+                return
+            columns = ", ".join(
+                f"{quote(f.name)} {f.dataType.simpleString()}" for f in schema.fields
+            )
+            partitioned = (
+                f"PARTITIONED BY ({', '.join(map(quote, partition_by))})" if partition_by else ""
+            )
+            properties = self._properties | {TRACKS_CHANGES: str(track_changes).lower()}
+            listed = ", ".join(f"'{k}' = '{v}'" for k, v in properties.items())
+            with self._locks.hold(f"{self.format}.catalog"):
+                database = f"{CATALOG}.{quote(ref.database)}"
+                self.session.sql(f"CREATE NAMESPACE IF NOT EXISTS {database}")
+            self.session.sql(
+                f"CREATE TABLE {self._name(ref)} ({columns}) USING iceberg {partitioned} "
+                f"TBLPROPERTIES ({listed})"
+            )
+
+    def drop(self, ref: TableRef) -> None:
+        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+            try:
+                folder = _local(self._catalog.pyiceberg.load_table((ref.database, ref.name)))
+            except NoSuchTableError:
+                return
+            self._catalog.pyiceberg.drop_table((ref.database, ref.name))
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def tables(self, database: str) -> list[str]:
+        catalog = self._catalog.pyiceberg
+        if not catalog.namespace_exists(database):
+            return []
+        return sorted(name for _, name in catalog.list_tables(database))
+
+    def read(self, ref: TableRef, at: Version | None = None) -> DataFrame:
+        with self._translated(ref):
+            table = self._catalog.load(ref)
+            if at is None:
+                return self.session.table(self._name(ref))
+            if at == EMPTY:
+                return self.session.table(self._name(ref)).limit(0)
+            if not at.isdecimal() or table.snapshot_by_id(int(at)) is None:
+                raise VersionNotFoundError(f"{ref.label}: snapshot {at} is not retained")
+            reader = self.session.read.format("iceberg").option("versionAsOf", at)
+            return reader.load(self._name(ref))
+
+    def changes(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
+        with self._translated(ref):
+            operations = self._operations(ref, after, until)
+            if after == until:
+                return self._inserts(self.read(ref, until).limit(0))
+            if operations <= {"append"}:
+                reader = self.session.read.format("iceberg").option("end-snapshot-id", until)
+                if after != EMPTY:
+                    reader = reader.option("start-snapshot-id", after)
+                    return self._inserts(reader.load(self._name(ref)))
+                return self._inserts(self.read(ref, until))
+            if self._catalog.load(ref).properties.get(TRACKS_CHANGES) != "true":
+                raise ChangesNotTrackedError(
+                    f"{ref.label} was created without track_changes, so its changes cannot be read"
+                )
+            return self._changelog(ref, after, until)
+
+    def obstacle(self, ref: TableRef) -> str | None:
+        return iceberg_obstacle(self._catalog.load(ref))
+
+    def read_arrow(self, ref: TableRef) -> pa.Table:
+        table = self._catalog.load(ref)
+        obstacle = iceberg_obstacle(table)
+        if obstacle is not None:
+            raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
+        with self._translated(ref):
+            return table.scan().to_arrow()
+
+    def history(self, ref: TableRef, limit: int | None = None) -> list[Snapshot]:
+        table = self._catalog.load(ref)
+        found: list[Snapshot] = []
+        snapshot = table.current_snapshot()
+        while snapshot is not None and (limit is None or len(found) < limit):
+            summary = snapshot.summary
+            found.append(
+                Snapshot(
+                    Version(str(snapshot.snapshot_id)),
+                    datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC),
+                    summary.operation.value if summary else "",
+                    CommitRecord.from_json(
+                        summary.additional_properties.get(RECORD) if summary else None
+                    ),
+                )
+            )
+            parent = snapshot.parent_snapshot_id
+            snapshot = table.snapshot_by_id(parent) if parent is not None else None
+        if snapshot is None and (limit is None or len(found) < limit):
+            created = datetime.fromtimestamp(table.metadata.last_updated_ms / 1000, UTC)
+            found.append(
+                Snapshot(EMPTY, found[-1].committed_at if found else created, "create", None)
+            )
+        return found
+
+    def stats(self, ref: TableRef) -> TableStats:
+        snapshot = self._catalog.load(ref).current_snapshot()
+        if snapshot is None or snapshot.summary is None:
+            return TableStats(0, 0, 0)
+        total = snapshot.summary.additional_properties
+        return TableStats(
+            int(total.get("total-records", 0)),
+            int(total.get("total-data-files", 0)),
+            int(total.get("total-files-size", 0)),
+        )
+
+    def _append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
+        writer = rows.writeTo(self._name(ref))
+        writer.option(f"snapshot-property.{RECORD}", record.to_json()).append()
+
+    def _create_arrow(self, ref: TableRef, schema: pa.Schema) -> None:
+        self._catalog.pyiceberg.create_namespace_if_not_exists(ref.database)
+        self._catalog.pyiceberg.create_table_if_not_exists(
+            (ref.database, ref.name), schema, properties=self._properties
+        )
+
+    def _append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None:
+        table = self._catalog.load(ref)
+        found, wanted = sorted(rows.column_names), sorted(f.name for f in table.schema().fields)
+        if found != wanted:
+            raise TerminalError(f"{ref.label} has the columns {wanted}, the rows have {found}")
+        table.append(rows, snapshot_properties={RECORD: record.to_json()})
+
+    def _merge(self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord) -> None:
+        view = f"merge_source_{ref.view}"
+        rows.createOrReplaceTempView(view)
+        try:
+            with self._metadata(record):
+                self.session.sql(plan.sql(self._name(ref), view)).collect()
+        finally:
+            self.session.catalog.dropTempView(view)
+
+    def _overwrite(
+        self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
+    ) -> None:
+        if where is None:
+            self._replace(ref, rows, record, F.lit(True))
+            return
+        stray = rows.where(f"NOT coalesce(({where}), false)").limit(1).collect()
+        if stray:
+            raise TerminalError(f"{ref.label}: a row does not satisfy {where}: {stray[0]}")
+        try:
+            self._replace(ref, rows, record, F.expr(where))
+        except NATIVE as error:
+            if not any(mark in native_text(error) for mark in WHOLE_FILES_ONLY):
+                raise
+            kept = self.read(ref).where(f"NOT coalesce(({where}), false)")
+            self._replace(ref, kept.unionByName(rows), record, F.lit(True))
+
+    def _replace(
+        self, ref: TableRef, rows: DataFrame, record: CommitRecord, condition: Column
+    ) -> None:
+        writer = rows.writeTo(self._name(ref))
+        writer.option(f"snapshot-property.{RECORD}", record.to_json()).overwrite(condition)
+
+    def _delete(self, ref: TableRef, where: str, record: CommitRecord) -> None:
+        # A delete of whole files would be a commit of metadata alone, which takes no snapshot property;
+        # a condition that metadata cannot answer sends it the way of a row-level delete.
+        rows = f"({where}) AND length(_file) > 0"
+        with self._metadata(record):
+            self.session.sql(f"DELETE FROM {self._name(ref)} WHERE {rows}").collect()
+
+    def _rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> None:
+        # Iceberg's rollback only moves the pointer and loses the newer history: a new commit with the
+        # old rows keeps every later position readable and carries the record.
+        rows = self.read(ref, to)
+        if to == EMPTY:
+            self._delete(ref, "true", record)
+        else:
+            self._overwrite(ref, rows, record, None)
+
+    def _mark(self, ref: TableRef, record: CommitRecord) -> None:
+        self._append(ref, self.read(ref).limit(0), record)
+
+    def _changelog(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
+        view = f"changelog_{ref.view}"
+        start = "" if after == EMPTY else f"'start-snapshot-id', '{int(after)}', "
+        self.session.sql(
+            f"CALL {CATALOG}.system.create_changelog_view("
+            f"table => '{ref.database}.{ref.name}', changelog_view => '{view}', "
+            f"options => map({start}'end-snapshot-id', '{int(until)}'), "
+            "net_changes => false)"
+        ).collect()
+        rows = self.session.table(view)
+        kind = F.lower(F.col("_change_type"))
+        return rows.withColumn("_change_type", kind).drop("_change_ordinal", "_commit_snapshot_id")
+
+    def _operations(self, ref: TableRef, after: Version, until: Version) -> set[str]:
+        operations: set[str] = set()
+        inside = False
+        for entry in self.history(ref):
+            inside = inside or entry.version == until
+            if entry.version == after and inside:
+                return operations
+            if inside:
+                operations.add(entry.operation)
+        raise VersionNotFoundError(
+            f"{ref.label}: there are no retained snapshots {after} and, at or after it, {until}"
+        )
+
+    @staticmethod
+    def _inserts(rows: DataFrame) -> DataFrame:
+        return rows.withColumn("_change_type", F.lit("insert"))
+
+    @staticmethod
+    def _name(ref: TableRef) -> str:
+        return f"{CATALOG}.{quote(ref.database)}.{quote(ref.name)}"
+
+    @contextmanager
+    def _metadata(self, record: CommitRecord) -> Iterator[None]:
+        # Spark replaces ${name} in the values of its settings; JSON has another way to write the sign.
+        self.session.conf.set(SNAPSHOT_PROPERTY, record.to_json().replace("$", r"\u0024"))
+        try:
+            yield
+        finally:
+            self.session.conf.unset(SNAPSHOT_PROPERTY)
+
+    @contextmanager
+    def _translated(self, ref: TableRef) -> Iterator[None]:
+        try:
+            yield
+        except (*NATIVE, SQLAlchemyError, CommitFailedException) as error:
+            known = isinstance(error, CommitFailedException)
+            if known or any(name in native_text(error) for name in CONFLICTS):
+                raise CommitConflictError(f"{ref.label}: another writer committed first") from error
+            raise translate(ref, error) from error
+
+
+def _local(table: Table) -> Path:
+    location = table.location()
+    return Path(unquote(urlparse(location).path)) if "://" in location else Path(location)

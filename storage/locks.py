@@ -1,0 +1,119 @@
+"""Operating-system locks around local writes: one writer a table, one run a domain.
+
+Delta's log store has no put-if-absent for `file:`; two writers can be told that the same version is
+theirs, and one commit is gone. `tests/storage/test_lost_commit.py` shows the loss without the lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from filelock import FileLock, Timeout
+
+from storage.errors import LakehouseError, LockTimeoutError, TerminalError
+from storage.failures import denied, full
+
+
+class Locks:
+    """Named locks in a folder of the lake.
+
+    The holder's process ids are written beside the lock. A killed run leaves a JVM that may still be
+    finishing a commit, so a lock is granted only when the JVM of its last holder is gone.
+    """
+
+    def __init__(self, folder: Path, *, timeout_seconds: float, jvm_pid: int | None = None) -> None:
+        self._folder = folder
+        self._timeout = timeout_seconds
+        self._jvm_pid = jvm_pid
+
+    @contextmanager
+    def hold(self, name: str, *, timeout_seconds: float | None = None) -> Iterator[None]:
+        """Hold the lock `name` for the length of the block.
+
+        Raises:
+            LockTimeoutError: Another process held it for longer than the timeout.
+            StorageDeniedError: The lock file cannot be written.
+            StorageFullError: The disk has no room for the lock file.
+        """
+        timeout = self._timeout if timeout_seconds is None else timeout_seconds
+        path = self._folder / f"{name.replace('/', '.')}.lock"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path, timeout=timeout)
+            lock.acquire()
+        except Timeout:
+            raise LockTimeoutError(
+                f"lock {path} was held by another process for {timeout:.0f} s ({_holder(path)})",
+                advice="Wait for the other run to end, then run again.",
+            ) from None
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        try:
+            _await_exit(_owner_file(path), timeout)
+            self._sign(path)
+            yield
+        finally:
+            lock.release()
+
+    def _sign(self, path: Path) -> None:
+        owner = {"pid": os.getpid(), "jvm": self._jvm_pid, "started": _started(self._jvm_pid)}
+        try:
+            _owner_file(path).write_text(json.dumps(owner))
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> LakehouseError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return full(f"lock {path}")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return denied(f"lock {path}")
+    return TerminalError(f"lock {path} cannot be taken: {error}")
+
+
+def _owner_file(path: Path) -> Path:
+    return path.with_suffix(".owner")
+
+
+def _holder(path: Path) -> str:
+    try:
+        return "process " + str(json.loads(_owner_file(path).read_text())["pid"])
+    except (OSError, ValueError, KeyError):
+        return "owner unknown"
+
+
+def _started(pid: int | None) -> float | None:
+    """When the process was started; None when it has ended, reaped by its parent or not."""
+    try:
+        process = psutil.Process(pid) if pid else None
+        if process is None or process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return process.create_time()
+    except psutil.Error:
+        return None
+
+
+def _await_exit(owner: Path, timeout: float) -> None:
+    """Wait for the JVM of a killed holder; a live holder's own JVM is not waited for."""
+    try:
+        last = json.loads(owner.read_text())
+    except (OSError, ValueError):
+        return
+    jvm, started, pid = last.get("jvm"), last.get("started"), last.get("pid")
+    if not jvm or pid == os.getpid() or _started(pid) is not None:
+        return
+    deadline = time.monotonic() + timeout
+    while _started(jvm) == started is not None:
+        if time.monotonic() > deadline:
+            raise LockTimeoutError(
+                f"process {jvm} of a killed run is still alive",
+                advice=f"End process {jvm}, then run again.",
+            )
+        time.sleep(0.05)

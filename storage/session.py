@@ -1,0 +1,135 @@
+"""Start of the one Spark session of a process, with the profile of the machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pyspark import SparkContext
+from pyspark.sql import SparkSession
+
+from storage.errors import TerminalError
+
+EXTENSIONS = (
+    "io.delta.sql.DeltaSparkSessionExtension",
+    "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
+)
+
+
+@dataclass
+class SparkSettings:
+    """Settings of the Spark session."""
+
+    master: str = "local[*]"
+    driver_memory: str = "4g"
+    shuffle_partitions: int = 4
+    default_parallelism: int = 2
+    """Small numbers: the profile of a small machine makes small merges 2 to 4 times cheaper."""
+    local_dir: str = "???"
+    log_file: str = "???"
+    conf: dict[str, str] = field(default_factory=dict)
+
+
+def start_session(
+    settings: SparkSettings, *, java_home: Path, jars: Sequence[Path], app_name: str
+) -> SparkSession:
+    """Start Spark, or return the session that this process has.
+
+    Everything that the JVM prints goes to `settings.log_file`.
+
+    Raises:
+        TerminalError: Spark did not start, or came up without one of the SQL extensions.
+    """
+    os.environ["JAVA_HOME"] = str(java_home)
+    os.environ["SPARK_LOCAL_DIRS"] = settings.local_dir
+    log = Path(settings.log_file)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    Path(settings.local_dir).mkdir(parents=True, exist_ok=True)
+    builder = SparkSession.builder.appName(app_name).master(settings.master)
+    for key, value in _profile(settings, jars).items():
+        builder = builder.config(key, value)
+    try:
+        with stderr_to(log):
+            session = builder.getOrCreate()
+            session.sparkContext.setLogLevel("ERROR")
+            missing = missing_extensions(session)
+    except Exception as error:
+        raise TerminalError(
+            f"Spark did not start: {error}",
+            advice=f"See {log}, and run: lakehouse doctor",
+        ) from error
+    if missing:
+        raise TerminalError(
+            f"Spark started without {', '.join(missing)}",
+            advice="The jars do not fit: run make setup, then lakehouse doctor",
+        )
+    return session
+
+
+def missing_extensions(session: SparkSession) -> list[str]:
+    """Those of `EXTENSIONS` that the session runs without; Spark itself only warns.
+
+    An extension that did load leaves its own classes in the session's resolution rules or parser.
+    """
+    state = session._jsparkSession.sessionState()
+    parser = state.sqlParser().getClass().getName()
+    rules = state.analyzer().extendedResolutionRules().toString()
+    rules += state.analyzer().postHocResolutionRules().toString()
+    evidence = {
+        EXTENSIONS[0]: "org.apache.spark.sql.delta" in rules or "io.delta.sql" in parser,
+        EXTENSIONS[1]: "iceberg" in parser.lower() or "iceberg" in rules.lower(),
+    }
+    return [name for name, found in evidence.items() if not found]
+
+
+def jvm_pid(session: SparkSession) -> int:
+    """Process id of the session's JVM."""
+    gateway = session.sparkContext._gateway
+    if gateway is None:
+        raise TerminalError("Spark has no JVM gateway")
+    return int(gateway.jvm.java.lang.ProcessHandle.current().pid())
+
+
+def _profile(settings: SparkSettings, jars: Sequence[Path]) -> dict[str, str]:
+    classpath = os.pathsep.join(str(jar) for jar in jars)
+    log4j = Path(__file__).with_name("log4j2.properties")
+    return {
+        "spark.sql.extensions": ",".join(EXTENSIONS),
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.driver.extraClassPath": classpath,
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{log4j}",
+        "spark.driver.memory": settings.driver_memory,
+        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
+        "spark.default.parallelism": str(settings.default_parallelism),
+        "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(
+            settings.default_parallelism
+        ),
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.ansi.enabled": "true",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        **settings.conf,
+    }
+
+
+@contextmanager
+def stderr_to(log: Path) -> Iterator[None]:
+    """Point file descriptor 2 to the log while the JVM is started; the JVM keeps it."""
+    if SparkContext._gateway is not None:
+        yield
+        return
+    saved = os.dup(2)
+    target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.dup2(target, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(target)

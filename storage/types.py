@@ -1,0 +1,153 @@
+"""Small frozen values that travel between tasks instead of DataFrames and sessions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any, NewType, Self
+
+Version = NewType("Version", str)
+"""Opaque position of a table: a Delta version or an Iceberg snapshot id. Order comes from history."""
+
+EMPTY = Version("empty")
+"""The position of an Iceberg table that has no snapshot yet."""
+
+LAYERS = ("bronze", "silver", "gold")
+
+
+@dataclass(frozen=True, order=True)
+class TableRef:
+    """A table by domain, layer and name; its database is `<domain>_<layer>`, or `ops`."""
+
+    domain: str
+    layer: str
+    name: str
+
+    @property
+    def database(self) -> str:
+        """The schema that holds the table."""
+        return "ops" if self.layer == "ops" else f"{self.domain}_{self.layer}"
+
+    @property
+    def path(self) -> str:
+        """Relative location: `<database>/<name>`."""
+        return f"{self.database}/{self.name}"
+
+    @property
+    def label(self) -> str:
+        """The name a person uses: `layer.table`."""
+        return f"{self.layer}.{self.name}"
+
+    @property
+    def view(self) -> str:
+        """The temporary view under which SQL sees the table: `layer_table`."""
+        return f"{self.layer}_{self.name}"
+
+    @classmethod
+    def parse(cls, domain: str, label: str) -> Self:
+        """Read `layer.table`.
+
+        Raises:
+            ValueError: The label has not exactly one dot.
+        """
+        layer, dot, name = label.partition(".")
+        if not (layer and dot and name) or "." in name:
+            raise ValueError(f"{label!r} is not a table name: write layer.table")
+        return cls(domain, layer, name)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A delivered file as bronze recorded it; `delivery` counts a table's files from 1."""
+
+    name: str
+    sha256: str
+    bytes: int
+    rows: int
+    batch_id: str
+    delivery: int
+
+
+@dataclass(frozen=True)
+class CommitRecord:
+    """What a commit says about itself, stored inside that commit (rule 1).
+
+    Attributes:
+        run_id: The run that wrote it.
+        token: Identity of the write; a repeat of the same input has the same token.
+        inputs: Version consumed of each upstream table, by `layer.table`.
+        files: Source files taken in by a bronze append.
+        code: Version of the platform that wrote it.
+        contract: Fingerprint of the table's configuration and SQL.
+        rows: Row accounting: ingested, published, deduplicated, quarantined, rejected.
+        as_of: Business instant the run was measured against, ISO 8601, or empty.
+        notes: Further small facts (batches consumed, waivers, state of a quarantine).
+    """
+
+    run_id: str
+    token: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[SourceFile, ...] = ()
+    code: str = ""
+    contract: str = ""
+    rows: Mapping[str, int] = field(default_factory=dict)
+    as_of: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Serialise with sorted keys."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | None) -> CommitRecord | None:
+        """Read a record back; None where the text is none of ours."""
+        if not text:
+            return None
+        try:
+            raw = json.loads(text)
+            files = tuple(SourceFile(**f) for f in raw.pop("files", ()))
+            return cls(files=files, **raw)
+        except (ValueError, TypeError, AttributeError):
+            return None
+
+    def with_rows(self, **rows: int) -> CommitRecord:
+        """A copy with these row counts added."""
+        return replace(self, rows={**self.rows, **rows})
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One entry of a table's history."""
+
+    version: Version
+    committed_at: datetime
+    operation: str
+    record: CommitRecord | None
+
+
+@dataclass(frozen=True)
+class Commit:
+    """Result of a write.
+
+    Attributes:
+        version: Position of the table after the write.
+        operation: append, merge, overwrite, delete or rollback.
+        token: Token of the record inside the commit.
+        repeated: True when the token was committed before and nothing was written.
+    """
+
+    version: Version
+    operation: str
+    token: str
+    repeated: bool = False
+
+
+@dataclass(frozen=True)
+class TableStats:
+    """Size of a table's current version, read from its log."""
+
+    rows: int
+    files: int
+    bytes: int

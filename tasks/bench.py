@@ -1,0 +1,183 @@
+"""What a step works with, and the handle that it passes on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from checks.scanner import Scanner
+from storage.base import TableStore
+from storage.errors import ConfigurationError
+from storage.types import CommitRecord, SourceFile, TableRef, Version
+from tasks.spec import DomainSpec
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """Identity of a run.
+
+    Attributes:
+        run_id: Unique name of the run.
+        started_at: UTC instant of its start; `_ingested_at` and `_updated_at` of its rows.
+        code: Version of the platform.
+        rebuild: Build silver and gold anew from bronze instead of going on from their positions.
+        again: Files whose known content is to be taken in anew.
+        as_of: Business instant given by the caller, or None for the domain's own.
+    """
+
+    run_id: str
+    started_at: datetime
+    code: str
+    rebuild: bool = False
+    again: tuple[str, ...] = ()
+    as_of: str | None = None
+
+
+@dataclass
+class Bench:
+    """Everything a step needs; made for each step, with a store on a session of its own."""
+
+    store: TableStore
+    scanner: Scanner
+    domain: DomainSpec
+    landing: Path
+    staging: Path
+    run: RunInfo
+
+    def sql(self, relative: str) -> str:
+        """Text of one of the domain's SQL files.
+
+        Raises:
+            ConfigurationError: There is no such file.
+        """
+        path = Path(self.domain.roots.sql) / relative
+        try:
+            return path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(f"{path}: {error.strerror}") from None
+
+    def folder(self, ref: TableRef, token: str) -> Path:
+        """Where the staged rows of one attempt are kept."""
+        return self.staging / self.store.format / ref.path / token
+
+    def record(self, staged: Staged, **notes: Any) -> CommitRecord:
+        """The commit record of publishing what was staged."""
+        return CommitRecord(
+            run_id=self.run.run_id,
+            token=staged.token,
+            inputs=staged.inputs,
+            files=staged.files,
+            code=self.run.code,
+            contract=staged.contract,
+            rows=staged.rows,
+            notes={"batches": [b.batch_id for b in staged.batches], **staged.notes, **notes},
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one delivered file in an attempt."""
+
+    batch_id: str
+    rows: int
+    quarantined: int = 0
+    waiting: int = 0
+    accepted: bool = False
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A reason that keeps a delivered file out, found before its rows were staged."""
+
+    batch_id: str
+    file: str
+    message: str
+    acceptable: bool
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Rows that were written to the staging folder and wait for their gate.
+
+    Attributes:
+        table: Where they go.
+        token: Identity of the attempt, from its inputs; a repeat has the same.
+        folder: Holds `rows/`, and for silver `quarantine/` and `released/`, as Parquet.
+        inputs: Version of each upstream table that was read, by `layer.table`.
+        rows: Row accounting (see `CommitRecord.rows`).
+        batches: The delivered files in it.
+        files: For bronze, what the commit record says of each file.
+        problems: For bronze, files that cannot be taken.
+        contract: Fingerprint of the table's configuration and SQL.
+        replace: Publish by replacing the whole table (rebuild).
+        notes: Further facts for the commit record.
+        seconds: Time of staging.
+    """
+
+    table: TableRef
+    token: str
+    folder: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
+    batches: tuple[Batch, ...] = ()
+    files: tuple[SourceFile, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    contract: str = ""
+    replace: bool = False
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def part(self, name: str) -> str:
+        """Path of one Parquet folder of the attempt."""
+        return str(Path(self.folder) / name)
+
+    def timed(self, seconds: float) -> Staged:
+        """A copy that knows how long staging took."""
+        return replace(self, seconds=round(seconds, 3))
+
+    def save(self) -> None:
+        """Write the handle beside its rows, for a person who inspects a blocked attempt."""
+        folder = Path(self.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(asdict(self), indent=2, default=str)
+        (folder / "attempt.json").write_text(text, encoding="utf-8")
+
+
+def fingerprint(*parts: object) -> str:
+    """A short stable hash of JSON-serialisable parts."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def position(bench: Bench, ref: TableRef) -> Mapping[str, str]:
+    """The versions of its inputs that a table has consumed, from the head commit of the table itself."""
+    record = bench.store.head(ref).record
+    return record.inputs if record is not None and not bench.run.rebuild else {}
+
+
+def moved(bench: Bench, ref: TableRef, since: str | None) -> bool:
+    """Whether rows of a table may differ from those of an earlier version."""
+    head = bench.store.head(ref)
+    if since is None:
+        return head.record is not None
+    if head.version == since:
+        return False
+    newer = bench.store.since(ref, Version(since))
+    return any(entry.record is None or not entry.record.notes.get("mark") for entry in newer)
+
+
+def views(bench: Bench, versions: Mapping[str, str]) -> dict[str, DataFrame]:
+    """Register each table at a version as the view `layer_table`."""
+    frames: dict[str, DataFrame] = {}
+    for label, version in versions.items():
+        ref = bench.domain.ref(label)
+        frames[label] = bench.store.read(ref, Version(version))
+        frames[label].createOrReplaceTempView(ref.view)
+    return frames

@@ -1,0 +1,153 @@
+"""Typing and judging of rows: DataFrame to DataFrame, pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from storage.sql import quote
+from tasks.spec import ColumnSpec, SilverSpec
+
+RAW = "_raw"
+"""Struct of the bronze columns, carried beside the typed ones."""
+FORMS = {
+    "timestamp": r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d{1,6})?$",
+    "date": r"^\d{4}-\d{2}-\d{2}$",
+    "int": r"^[+-]?\d+$",
+    "bigint": r"^[+-]?\d+$",
+    "decimal": r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$",
+    "double": r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$",
+}
+"""Stricter than Spark's casts, which trim spaces and take a year for a timestamp."""
+
+KEY_MISSING = "key_missing"
+NOT_PARSEABLE = "not_parseable"
+REQUIRED_MISSING = "required_missing"
+MALFORMED_RECORD = "malformed_record"
+REFERENCE_MISSING = "reference_missing"
+
+
+def is_sourced(column: ColumnSpec) -> bool:
+    """Whether the column is typed from a bronze column."""
+    return column.expr is None and column.lookup is None
+
+
+def parsed(raw: Column, type_name: str) -> Column:
+    """Text as a typed value; null where it is empty or does not parse."""
+    text = F.nullif(raw, F.lit(""))
+    if type_name == "string":
+        return text
+    form = FORMS.get(type_name.split("(", maxsplit=1)[0])
+    if form is not None:
+        text = F.when(text.rlike(form), text)
+    value = text.try_cast(type_name)
+    if type_name in ("double", "float"):
+        value = F.when(~F.isnan(value) & (F.abs(value) < F.lit(float("inf"))), value)
+    return value
+
+
+def unparseable(raw: Column, type_name: str) -> Column:
+    """True where there is text that is no value of the type."""
+    if type_name == "string":
+        return F.lit(False)
+    return F.coalesce(raw != "", F.lit(False)) & parsed(raw, type_name).isNull()
+
+
+def typed(rows: DataFrame, columns: Mapping[str, ColumnSpec], source: Iterable[str]) -> DataFrame:
+    """Bronze rows with typed columns beside `_raw` and the metadata columns.
+
+    Args:
+        rows: Bronze rows.
+        columns: The columns wanted; those looked up are left out.
+        source: Columns of the source, which move into `_raw`.
+    """
+    source = list(source)
+    metadata = [c for c in rows.columns if c not in source]
+    sourced = {n: c for n, c in columns.items() if is_sourced(c)}
+    result = rows.select(
+        F.struct(*[F.col(quote(c)) for c in source]).alias(RAW),
+        *[F.col(quote(c)) for c in metadata],
+        *[parsed(F.col(quote(c.source or n)), c.type).alias(n) for n, c in sourced.items()],
+    )
+    for name, column in columns.items():
+        if column.expr is not None:
+            result = result.withColumn(name, F.expr(column.expr).cast(column.type))
+    return result
+
+
+def judged(rows: DataFrame, spec: SilverSpec) -> DataFrame:
+    """Add `_rule` and `_reason`: the first row rule that a row breaks, null for a good row.
+
+    The order is: malformed record, key missing, value not parseable, required value missing, then the
+    table's own rules as declared.
+    """
+    verdicts = [*_shape(spec), *_rules(spec)]
+    where = F.concat(
+        F.lit(" (record "),
+        F.col("_record_number"),
+        F.lit(" of "),
+        F.col("_source_file"),
+        F.lit(")"),
+    )
+    rule = F.coalesce(*[F.when(failed, F.lit(name)) for name, failed, _ in verdicts])
+    reason = F.coalesce(*[F.when(failed, text) for _, failed, text in verdicts])
+    return rows.withColumn("_rule", rule).withColumn("_reason", F.concat(reason, where))
+
+
+def _shape(spec: SilverSpec) -> list[tuple[str, Column, Column]]:
+    columns = {n: c for n, c in spec.row_columns.items() if is_sourced(c)}
+    found = F.get_json_object("_rescued", "$._malformed.found")
+    expected = F.get_json_object("_rescued", "$._malformed.expected")
+    verdicts = [
+        (
+            MALFORMED_RECORD,
+            found.isNotNull(),
+            F.concat(F.lit("record has "), found, F.lit(" fields, the header "), expected),
+        )
+    ]
+    for key in spec.key:
+        raw = _raw(key, columns[key])
+        verdicts.append(
+            (KEY_MISSING, F.coalesce(F.trim(raw), F.lit("")) == "", F.lit(f"{key}: key is empty"))
+        )
+    for name, column in columns.items():
+        raw = _raw(name, column)
+        text = F.concat(F.lit(f"{name}: '"), raw, F.lit(f"' is not a {column.type}"))
+        verdicts.append((NOT_PARSEABLE, unparseable(raw, column.type), text))
+    verdicts += [
+        (REQUIRED_MISSING, F.col(quote(name)).isNull(), F.lit(f"{name}: required, but empty"))
+        for name, column in columns.items()
+        if column.required
+    ]
+    return verdicts
+
+
+def _raw(name: str, column: ColumnSpec) -> Column:
+    return F.col(f"{RAW}.{quote(column.source or name)}")
+
+
+def _rules(spec: SilverSpec) -> list[tuple[str, Column, Column]]:
+    return [
+        (
+            rule.name or name,
+            F.coalesce(F.expr(rule.when), F.lit(False)),
+            F.concat(
+                F.lit(f"{rule.column}: "), F.col(quote(rule.column)).cast("string"),
+                F.lit(f" {rule.says}"),
+            ),
+        )
+        for name, rule in spec.rules.items()
+    ]  # fmt: skip
+
+
+def suspect(columns: Iterable[tuple[str, str]]) -> Column:
+    """True for a bronze row with `_rescued`, or with a value that does not parse.
+
+    Args:
+        columns: Source column and type, of every typed use of the row.
+    """
+    bad = [unparseable(F.col(quote(name)), type_name) for name, type_name in columns]
+    return reduce(Column.__or__, bad, F.col("_rescued").isNotNull())

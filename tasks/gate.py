@@ -1,0 +1,257 @@
+"""The gate of a table: what was staged is checked, and only that is published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+
+from checks.gate import Verdict, judge
+from checks.model import (
+    CheckDefinitionError,
+    CheckResult,
+    CheckSource,
+    CheckSuite,
+    Outcome,
+    Severity,
+)
+from storage.sql import quote
+from storage.types import TableRef, Version
+from tasks import bronze, derived, silver
+from tasks.bench import Bench, Staged
+from tasks.spec import QuarantineLimit, Strategy, dependencies
+from tasks.sql_text import tables_in, to_views
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """What the gate of one attempt decided and why.
+
+    Attributes:
+        waived: The checks that failed, but were let through by a recorded acceptance.
+    """
+
+    table: TableRef
+    token: str
+    verdict: Verdict
+    results: tuple[CheckResult, ...]
+    batches: tuple[str, ...]
+    waived: tuple[str, ...] = ()
+
+
+def is_derived(bench: Bench, ref: TableRef) -> bool:
+    """Whether the table is the result of a query."""
+    return ref.layer == "gold" or (
+        ref.layer == "silver" and bench.domain.silver[ref.name].strategy is Strategy.scd2
+    )
+
+
+def check(bench: Bench, staged: Staged) -> GateReport:
+    """Evaluate every check of the table on the staged rows and on the table as it will be."""
+    results = [*_engine_checks(bench, staged), *_declared_checks(bench, staged)]
+    blocking = [r for r in results if r.outcome in (Outcome.FAIL, Outcome.NOT_EVALUATED)]
+    verdict = judge(results, threshold=bench.domain.score_threshold)
+    waived: tuple[str, ...] = ()
+    if verdict.blocked and _all_accepted(staged) and not _refused(staged):
+        waived = tuple(r.name for r in blocking) or verdict.reasons
+        verdict = Verdict(False, verdict.score, ())
+    return GateReport(staged.table, staged.token, verdict, tuple(results), _ids(staged), waived)
+
+
+def _all_accepted(staged: Staged) -> bool:
+    if staged.batches:
+        return all(batch.accepted for batch in staged.batches)
+    return bool(staged.notes.get("accepted"))
+
+
+def _refused(staged: Staged) -> bool:
+    return any(not problem.acceptable for problem in staged.problems)
+
+
+def _ids(staged: Staged) -> tuple[str, ...]:
+    ids = [p.batch_id for p in staged.problems] or [
+        b.batch_id for b in staged.batches if not b.accepted
+    ]
+    ids = ids or [b.batch_id for b in staged.batches]
+    if not ids and staged.notes.get("batch_id"):
+        ids = [str(staged.notes["batch_id"])]
+    return tuple(dict.fromkeys(ids))
+
+
+def _declared_checks(bench: Bench, staged: Staged) -> Sequence[CheckResult]:
+    ref = staged.table
+    try:
+        suite = CheckSuite.load(Path(bench.domain.roots.checks), ref.layer, ref.name)
+    except CheckDefinitionError as error:
+        return [_engine("checks are readable", Outcome.NOT_EVALUATED, str(error))]
+    result = _register(bench, staged)
+    volume = bench.domain.gold[ref.name].volume if ref.layer == "gold" else None
+    if volume is not None:
+        suite = suite.extended(_volume_check(volume.tolerance))
+        _register_volume(bench, staged, result)
+    variables = {
+        "as_of": _as_of(bench, staged),
+        "expected_rows": str(staged.rows.get("ingested", staged.rows.get("computed", 0))),
+    }
+    return bench.scanner.scan(bench.store.session, suite, variables)
+
+
+def _register(bench: Bench, staged: Staged) -> DataFrame:
+    """Register `staged`, `result` and the inputs; the result follows the plan that will publish."""
+    ref, store = staged.table, bench.store
+    for label in dependencies(bench.domain)[ref.label]:
+        version = Version(staged.inputs[label])
+        store.read(bench.domain.ref(label), version).createOrReplaceTempView(
+            label.replace(".", "_")
+        )
+    if ref.layer == "bronze":
+        rows = bronze.staged_rows(bench, staged)
+        rows.createOrReplaceTempView("staged")
+        rows.createOrReplaceTempView("result")
+        return rows
+    plan = derived.plan(bench, ref) if is_derived(bench, ref) else silver.plan(
+        bench.domain.silver[ref.name]
+    )  # fmt: skip
+    rows = store.session.read.parquet(staged.part("rows")).select(*map(quote, plan.columns))
+    rows.createOrReplaceTempView("staged")
+    result = rows if staged.replace else plan.preview(store.read(ref), rows)
+    result.createOrReplaceTempView("result")
+    return result
+
+
+def _as_of(bench: Bench, staged: Staged) -> str:
+    """The instant freshness is measured against: given, else the newest business date, else the run."""
+    if bench.run.as_of:
+        return bench.run.as_of
+    for label in tables_in(bench.domain.as_of):
+        ref = bench.domain.ref(label)
+        if not bench.store.exists(ref):
+            return bench.run.started_at.strftime("%Y-%m-%d %H:%M:%S")
+        view = f"as_of_{ref.view}"
+        if ref == staged.table:
+            bench.store.session.table("result").createOrReplaceTempView(view)
+        else:
+            bench.store.read(ref).createOrReplaceTempView(view)
+    text = to_views(bench.domain.as_of)
+    for label in tables_in(bench.domain.as_of):
+        view = bench.domain.ref(label).view
+        text = text.replace(view, f"as_of_{view}")
+    value = bench.store.session.sql(text).collect()[0][0]
+    if value is None:
+        return bench.run.started_at.strftime("%Y-%m-%d %H:%M:%S")
+    return str(value) if " " in str(value) else f"{value} 23:59:59"
+
+
+def _register_volume(bench: Bench, staged: Staged, result: DataFrame) -> None:
+    spec = bench.domain.gold[staged.table.name].volume
+    assert spec is not None  # noqa: S101 - the caller has looked
+    session = bench.store.session
+    expected = session.sql(to_views(spec.input)).collect()[0][0] or 0
+    actual = result.selectExpr(f"cast({spec.output} as double) v").collect()[0][0] or 0.0
+    ratio = actual / float(expected) if expected else (1.0 if not actual else 2.0)
+    session.sql(
+        f"select {float(expected)}D input_rows, {float(actual)}D output_rows, {ratio}D ratio"
+    ).createOrReplaceTempView("volume")
+
+
+def _volume_check(tolerance: float) -> CheckSource:
+    text = f"""
+checks for volume:
+  - avg(ratio) between {1 - tolerance} and {1 + tolerance}:
+      name: rows of the inputs arrive (tolerance {tolerance:.2%})
+      attributes: {{severity: high}}
+"""
+    return CheckSource("volume of the domain", text)
+
+
+def _engine_checks(bench: Bench, staged: Staged) -> list[CheckResult]:
+    ref = staged.table
+    if ref.layer == "bronze":
+        return [_files_readable(staged)]
+    if is_derived(bench, ref):
+        return []
+    spec = bench.domain.silver[ref.name]
+    found = [_conserved(staged, folded=spec.reduce is not None)]
+    found += _limits(staged, spec.quarantine)
+    return found
+
+
+def _files_readable(staged: Staged) -> CheckResult:
+    if not staged.problems:
+        return _engine("delivered files are complete", Outcome.PASS, "every file was read")
+    text = " | ".join(problem.message for problem in staged.problems)
+    return _engine(
+        "delivered files are complete", Outcome.FAIL, text, value=float(len(staged.problems))
+    )
+
+
+def _conserved(staged: Staged, *, folded: bool) -> CheckResult:
+    """Rule 5: each row that bronze recorded is accounted for."""
+    rows = staged.rows
+    ingested = rows["ingested"]
+    if folded:
+        accounted = rows["folded"] + rows["quarantined"] + rows["rejected"] - rows["released"]
+    else:
+        accounted = (
+            rows["published"] + rows["deduplicated"] + rows["quarantined"] + rows["rejected"]
+        ) - rows["released"]
+    text = f"{accounted:,} of {ingested:,} ingested rows are accounted for"
+    outcome = Outcome.PASS if accounted == ingested else Outcome.FAIL
+    return _engine(
+        "rows are conserved", outcome, text, value=float(accounted), threshold=f"= {ingested}"
+    )
+
+
+def _limits(staged: Staged, limit: QuarantineLimit) -> list[CheckResult]:
+    over = [
+        f"{b.batch_id}: {b.quarantined:,} of {b.rows:,} rows"
+        for b in staged.batches
+        if not b.accepted and b.quarantined > limit.rows and b.quarantined > limit.share * b.rows
+    ]
+    bound = f"<= {limit.share:.1%} of a batch, or <= {limit.rows} rows"
+    total = float(sum(b.quarantined for b in staged.batches))
+    quarantined = _engine(
+        "quarantined rows within limit",
+        Outcome.FAIL if over else Outcome.PASS,
+        "over the limit: " + "; ".join(over) if over else "within the limit",
+        value=total,
+        threshold=bound,
+    )
+    held = [
+        f"{b.batch_id}: {b.waiting:,} of {b.rows:,} rows"
+        for b in staged.batches
+        if not b.accepted and b.waiting > limit.rows and b.waiting > limit.waiting_share * b.rows
+    ]
+    waiting = float(sum(b.waiting for b in staged.batches))
+    outcome = Outcome.FAIL if held else (Outcome.WARN if waiting else Outcome.PASS)
+    text = "over the limit: " + "; ".join(held) if held else f"{waiting:,.0f} rows wait"
+    return [
+        quarantined,
+        _engine(
+            "rows waiting for a reference", outcome, text, value=waiting,
+            threshold=f"<= {limit.waiting_share:.0%} of a batch", severity=Severity.LOW,
+        ),
+    ]  # fmt: skip
+
+
+def _engine(
+    name: str,
+    outcome: Outcome,
+    message: str,
+    *,
+    value: float | None = None,
+    threshold: str | None = None,
+    severity: Severity = Severity.HIGH,
+) -> CheckResult:
+    return CheckResult(
+        name=name,
+        dataset="staged",
+        definition=name,
+        outcome=outcome,
+        value=value,
+        threshold=threshold,
+        severity=severity,
+        message=message,
+    )

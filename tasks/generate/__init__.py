@@ -1,0 +1,3 @@
+"""Seeded generators of source data, one module a domain."""
+
+from __future__ import annotations

@@ -1,0 +1,223 @@
+"""The operational tables: a report of runs, checks and row counts.
+
+No run takes its starting point from them; runs and row counts can be rebuilt from the commit records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from checks.model import Outcome
+from storage.base import TableStore
+from storage.types import CommitRecord, TableRef
+from tasks.bench import RunInfo
+from tasks.gate import GateReport
+
+RUNS = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("domain", pa.string()),
+        ("status", pa.string()),
+        ("started_at", pa.timestamp("us", tz="UTC")),
+        ("seconds", pa.float64()),
+        ("tables_published", pa.int64()),
+        ("rows_published", pa.int64()),
+        ("score", pa.float64()),
+        ("message", pa.string()),
+        ("code", pa.string()),
+    ]
+)
+CHECK_RESULTS = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("domain", pa.string()),
+        ("table_name", pa.string()),
+        ("token", pa.string()),
+        ("check_name", pa.string()),
+        ("dataset", pa.string()),
+        ("outcome", pa.string()),
+        ("waived", pa.bool_()),
+        ("value", pa.float64()),
+        ("threshold", pa.string()),
+        ("severity", pa.string()),
+        ("message", pa.string()),
+        ("table_score", pa.float64()),
+        ("checked_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+ROW_COUNTS = (
+    "ingested", "published", "quarantined", "deduplicated", "rejected", "released", "refreshed",
+    "removed", "waiting",
+)  # fmt: skip
+TABLE_METRICS = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("domain", pa.string()),
+        ("table_name", pa.string()),
+        ("status", pa.string()),
+        *((f"rows_{name}", pa.int64()) for name in ROW_COUNTS),
+        ("table_rows", pa.int64()),
+        ("table_bytes", pa.int64()),
+        ("seconds", pa.float64()),
+        ("version", pa.string()),
+        ("recorded_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+TABLES = {"runs": RUNS, "check_results": CHECK_RESULTS, "table_metrics": TABLE_METRICS}
+
+
+@dataclass
+class TableOutcome:
+    """What became of one table in a run.
+
+    Attributes:
+        status: published, unchanged, blocked, failed or skipped.
+        rows: Row accounting of what was staged.
+        version: Position after the run.
+    """
+
+    table: TableRef
+    status: str
+    rows: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    version: str = ""
+    gate: GateReport | None = None
+    message: str = ""
+    advice: str = ""
+
+
+def ref(name: str) -> TableRef:
+    """An operational table; they are shared by all domains of a lake."""
+    return TableRef("ops", "ops", name)
+
+
+def report(
+    store: TableStore,
+    domain: str,
+    run: RunInfo,
+    outcomes: Sequence[TableOutcome],
+    *,
+    status: str,
+    score: float,
+    message: str,
+) -> None:
+    """Append one run to the three tables; a repeat for the same run writes nothing."""
+    now = datetime.now(UTC)
+    published = [o for o in outcomes if o.status == "published"]
+    runs = [
+        {
+            "run_id": run.run_id,
+            "domain": domain,
+            "status": status,
+            "started_at": run.started_at,
+            "seconds": (now - run.started_at).total_seconds(),
+            "tables_published": len(published),
+            "rows_published": sum(o.rows.get("published", 0) for o in published),
+            "score": score,
+            "message": message,
+            "code": run.code,
+        }
+    ]
+    common = {"run_id": run.run_id, "domain": domain}
+    metrics = [common | _metrics(store, o, now) for o in outcomes if o.status != "skipped"]
+    checks = [
+        common | row | {"checked_at": now} for o in outcomes if o.gate for row in _checks(o.gate)
+    ]
+    for name, rows in (("check_results", checks), ("table_metrics", metrics), ("runs", runs)):
+        if rows:
+            table = pa.Table.from_pylist(rows, schema=TABLES[name])
+            store.append_arrow(ref(name), table, CommitRecord(run.run_id, f"ops:{run.run_id}"))
+
+
+def _metrics(store: TableStore, outcome: TableOutcome, now: datetime) -> dict[str, object]:
+    stats = store.stats(outcome.table) if store.exists(outcome.table) else None
+    return {
+        "table_name": outcome.table.label,
+        "status": outcome.status,
+        **{f"rows_{name}": outcome.rows.get(name) for name in ROW_COUNTS},
+        "table_rows": stats.rows if stats else None,
+        "table_bytes": stats.bytes if stats else None,
+        "seconds": outcome.seconds,
+        "version": outcome.version,
+        "recorded_at": now,
+    }
+
+
+def _checks(gate: GateReport) -> list[dict[str, object]]:
+    return [
+        {
+            "table_name": gate.table.label,
+            "token": gate.token,
+            "check_name": result.name,
+            "dataset": result.dataset,
+            "outcome": result.outcome.value,
+            "waived": result.name in gate.waived,
+            "value": result.value,
+            "threshold": result.threshold,
+            "severity": result.severity.value,
+            "message": result.message,
+            "table_score": gate.verdict.score,
+        }
+        for result in gate.results
+    ]
+
+
+def passed(gate: GateReport) -> tuple[int, int]:
+    """Checks passed, and checks in all."""
+    good = sum(1 for r in gate.results if r.outcome is Outcome.PASS)
+    return good, len(gate.results)
+
+
+def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
+    """Write `runs` and `table_metrics` anew for a domain from the tables' commit records.
+
+    Check results are not in the commit records beyond their score and stay as they are.
+
+    Returns:
+        The number of commits reported.
+    """
+    metrics: list[dict[str, object]] = []
+    runs: dict[str, dict[str, object]] = {}
+    for table in tables:
+        for entry in reversed(store.history(table)) if store.exists(table) else ():
+            if entry.record is None:
+                continue
+            record = entry.record
+            metrics.append(
+                {
+                    "run_id": record.run_id, "domain": domain, "table_name": table.label,
+                    "status": "unchanged" if record.notes.get("mark") else "published",
+                    **{f"rows_{name}": record.rows.get(name) for name in ROW_COUNTS},
+                    "version": entry.version, "recorded_at": entry.committed_at,
+                }
+            )  # fmt: skip
+            run = runs.setdefault(
+                record.run_id,
+                {
+                    "run_id": record.run_id, "domain": domain, "status": "rebuilt",
+                    "started_at": entry.committed_at, "tables_published": 0, "rows_published": 0,
+                    "code": record.code, "message": "rebuilt from commit records",
+                },
+            )  # fmt: skip
+            if not record.notes.get("mark"):
+                run["tables_published"] = int(str(run["tables_published"])) + 1
+                run["rows_published"] = int(str(run["rows_published"])) + record.rows.get(
+                    "published", 0
+                )
+    _replace(store, domain, "table_metrics", metrics)
+    _replace(store, domain, "runs", list(runs.values()))
+    return len(metrics)
+
+
+def _replace(store: TableStore, domain: str, name: str, rows: list[dict[str, object]]) -> None:
+    others: list[dict[str, object]] = []
+    if store.exists(ref(name)):
+        others = [r for r in store.read_arrow(ref(name)).to_pylist() if r["domain"] != domain]
+        store.drop(ref(name))
+    table = pa.Table.from_pylist([*others, *rows], schema=TABLES[name])
+    token = f"ops-rebuild:{datetime.now(UTC).isoformat()}"
+    store.append_arrow(ref(name), table, CommitRecord("ops-rebuild", token))

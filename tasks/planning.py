@@ -1,0 +1,41 @@
+"""What a run would do, found from metadata alone: no Spark, no scan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from storage.types import TableRef
+from tasks import bronze, quarantine
+from tasks.bench import Bench, moved, position
+from tasks.spec import DomainSpec, Strategy, dependencies
+
+
+def selected(domain: DomainSpec, layers: Sequence[str], tables: Sequence[str]) -> list[TableRef]:
+    """The tables of a run, each after those it reads."""
+    return [
+        ref
+        for ref in domain.tables()
+        if (not layers or ref.layer in layers) and (not tables or ref.label in tables)
+    ]
+
+
+def has_news(bench: Bench, ref: TableRef) -> bool:
+    """Whether the table has anything to take in, with its inputs as they are now."""
+    if not bench.store.exists(ref):
+        return True
+    if ref.layer == "bronze":
+        return bool(bronze.offered(bench, ref))
+    if bench.run.rebuild or _interrupted(bench, ref):
+        return True
+    before = position(bench, ref)
+    return any(
+        not bench.store.exists(bench.domain.ref(label))
+        or moved(bench, bench.domain.ref(label), before.get(label))
+        for label in dependencies(bench.domain)[ref.label]
+    )
+
+
+def _interrupted(bench: Bench, ref: TableRef) -> bool:
+    if ref.layer != "silver" or bench.domain.silver[ref.name].strategy is Strategy.scd2:
+        return False
+    return not bench.store.exists(quarantine.table(ref)) or quarantine.unsettled(bench, ref)

@@ -1,0 +1,137 @@
+"""Rows kept out of silver, with the rule that each breaks; some wait and are tried again.
+
+A row enters the quarantine before the silver commit and leaves after it, each in one idempotent commit
+keyed by `_sequence`. A run killed between the two leaves a superset, which the next run settles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from storage.plans import NEVER, MergePlan
+from storage.schemas import schema
+from storage.sql import quote
+from storage.types import CommitRecord, TableRef, Version
+from tasks.bench import Bench, Staged
+from tasks.bronze import bronze_schema
+from tasks.frames import RAW, REFERENCE_MISSING, typed
+from tasks.spec import SourceSpec
+
+ADDED = (("_rule", "string"), ("_reason", "string"), ("_quarantined_at", "timestamp"))
+
+
+def table(ref: TableRef) -> TableRef:
+    """The quarantine of a silver table: `<table>__quarantine` beside it."""
+    return TableRef(ref.domain, ref.layer, f"{ref.name}__quarantine")
+
+
+def quarantine_schema(source: SourceSpec) -> StructType:
+    """The bronze columns, then rule, reason and instant."""
+    bronze = [(f.name, f.dataType.simpleString()) for f in bronze_schema(source).fields]
+    return schema([*bronze, *ADDED])
+
+
+def _columns(bench: Bench, ref: TableRef) -> list[str]:
+    source = bench.domain.bronze[(bench.domain.silver[ref.name].source or "").split(".")[1]]
+    return [f.name for f in quarantine_schema(source).fields]
+
+
+def waiting(bench: Bench, ref: TableRef, pending: Sequence[str]) -> DataFrame | None:
+    """Rows that wait for a reference, as bronze rows; those of pending batches come from bronze."""
+    if bench.run.rebuild or not bench.domain.silver[ref.name].references:
+        return None
+    kept = bench.store.read(table(ref)).where(F.col("_rule") == REFERENCE_MISSING)
+    if pending:
+        kept = kept.where(~F.col("_batch_id").isin(list(pending)))
+    return kept.drop(*[name for name, _ in ADDED])
+
+
+def to_release(bench: Bench, ref: TableRef, good: DataFrame) -> DataFrame:
+    """Rows of the quarantine that are good now."""
+    kept = bench.store.read(table(ref)).select("_sequence")
+    return kept.join(good.select("_sequence"), "_sequence", "left_semi")
+
+
+def enter(bench: Bench, staged: Staged) -> int:
+    """Commit the newly quarantined rows; a repeat adds none."""
+    ref = table(staged.table)
+    columns = _columns(bench, staged.table)
+    rows = bench.store.session.read.parquet(staged.part("quarantine"))
+    raw = [f"{RAW}.{quote(f.name)}" for f in rows.schema[RAW].dataType.fields]  # type: ignore[attr-defined]
+    instant = F.lit(bench.run.started_at).cast("timestamp").alias("_quarantined_at")
+    metadata = [c for c in columns if c.startswith("_") and c != "_quarantined_at"]
+    flat = rows.select(*raw, *metadata, instant).select(*map(quote, columns))
+    record = _record(bench, staged, "enter")
+    count = staged.rows.get("quarantined", 0)
+    if staged.replace:
+        bench.store.overwrite(ref, flat, record)
+    elif count:
+        plan = MergePlan(("_sequence",), tuple(columns), update_when=NEVER)
+        bench.store.merge(ref, flat, plan, record)
+    return count
+
+
+def leave(bench: Bench, staged: Staged) -> None:
+    """Remove the rows that were published; a repeat removes none."""
+    if staged.replace:
+        return
+    released = bench.store.session.read.parquet(staged.part("released"))
+    if not staged.notes.get("releases"):
+        return
+    _remove(bench, staged.table, released, _record(bench, staged, "leave"))
+
+
+def unsettled(bench: Bench, ref: TableRef) -> bool:
+    """Whether the silver head released rows which the quarantine still holds."""
+    head = bench.store.head(ref).record
+    if head is None or not head.notes.get("releases"):
+        return False
+    if not bench.domain.silver[ref.name].references:
+        return False
+    return bench.store.find(table(ref), f"{head.token}.leave") is None
+
+
+def finish_release(bench: Bench, ref: TableRef) -> None:
+    """Complete the release of a run that was killed after its silver commit.
+
+    The silver commit says which version of the referenced tables it saw, so the rows that it released
+    are those which wait for a row that exists there.
+    """
+    if not unsettled(bench, ref):
+        return
+    head = bench.store.head(ref).record
+    assert head is not None  # noqa: S101 - unsettled has looked
+    spec = bench.domain.silver[ref.name]
+    held = bench.store.read(table(ref)).where(F.col("_rule") == REFERENCE_MISSING)
+    source = bench.domain.bronze[bench.domain.ref(spec.source or "").name]
+    kept = typed(held.drop(*[n for n, _ in ADDED]), spec.row_columns, source.columns)
+    for reference in spec.references.values():
+        version = Version(head.inputs[reference.table])
+        parent = bench.store.read(bench.domain.ref(reference.table), version)
+        keys = parent.select(
+            *[F.col(quote(theirs)).alias(own) for own, theirs in reference.by.items()]
+        )
+        kept = kept.join(keys, list(reference.by), "left_semi")
+    record = CommitRecord(run_id=bench.run.run_id, token=f"{head.token}.leave")
+    _remove(bench, ref, kept.select("_sequence"), record)
+
+
+def _remove(bench: Bench, ref: TableRef, sequences: DataFrame, record: CommitRecord) -> None:
+    plan = MergePlan(
+        ("_sequence",), ("_sequence",), update_when=NEVER, delete_when="true", insert=False
+    )
+    bench.store.merge(table(ref), sequences, plan, record)
+
+
+def _record(bench: Bench, staged: Staged, step: str) -> CommitRecord:
+    return CommitRecord(
+        run_id=bench.run.run_id,
+        token=f"{staged.token}.{step}",
+        inputs=staged.inputs,
+        code=bench.run.code,
+        contract=staged.contract,
+    )

@@ -1,0 +1,3 @@
+"""Readers of what is delivered."""
+
+from __future__ import annotations

@@ -1,0 +1,246 @@
+"""CSV deliveries, read record by record.
+
+Spark's CSV reader turns short records into nulls, cuts long ones, lets an unclosed quote eat the rest of
+the file and replaces bytes of another encoding, all without an error. Here each record keeps its number,
+and what cannot be a record of the file's own header is kept and marked, or refuses the file.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.errors import InputError
+from tasks.spec import SourceSpec
+
+CHUNK_RECORDS = 100_000
+FIELD_LIMIT_BYTES = 64 * 1024 * 1024
+MALFORMED = "_malformed"
+"""Key inside `_rescued` that holds the fields of a record with too few or too many of them."""
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A parsed delivery: all values as text, with record numbers, in a Parquet file.
+
+    Attributes:
+        rows: Records, malformed ones included.
+        malformed: Records with too few or too many fields.
+        missing: Columns of the source that the header lacks; their values are null.
+        unknown: Columns of the header that the source does not know; kept in `_rescued`.
+    """
+
+    parquet: Path
+    sha256: str
+    rows: int
+    malformed: int
+    missing: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of the file's content.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(
+            f"{path.name}: cannot be read: {error.strerror}",
+            advice=f"Check that {path} exists and is readable by this user.",
+        ) from None
+
+
+def stage_csv(path: Path, source: SourceSpec, target: Path, *, expected_sha256: str) -> StagedFile:
+    """Read a CSV file and write its records as text to Parquet.
+
+    Args:
+        path: The delivered file.
+        source: Columns, delimiter and encoding.
+        target: Parquet file to write: the source's columns, `_record_number` (from 1, header not
+            counted) and `_rescued`.
+        expected_sha256: Hash of the content that was found; another one means it changed meanwhile.
+
+    Raises:
+        InputError: The file is empty, has no usable header, a broken quote, bytes of another encoding,
+            or changed while it was read; the message names the file and the record.
+    """
+    csv.field_size_limit(FIELD_LIMIT_BYTES)
+    with path.open("rb") as binary:
+        hashed = _HashedReader(binary)
+        text = io.TextIOWrapper(
+            io.BufferedReader(hashed, 1 << 20), encoding=_with_bom(source.encoding), newline=""
+        )
+        records = _Records(path, source, text)
+        writer = _Writer(target, source.columns, records.header)
+        with writer:
+            for chunk in records.chunks():
+                writer.write(chunk)
+        digest = hashed.finish()
+    if digest != expected_sha256:
+        raise InputError(
+            f"{path.name}: the file changed while it was read",
+            advice="Deliver under another name and rename when complete, then run again.",
+        )
+    return StagedFile(target, digest, writer.rows, writer.malformed, writer.missing, writer.unknown)
+
+
+def _with_bom(encoding: str) -> str:
+    return "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+
+
+class _HashedReader(io.RawIOBase):
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._digest = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        data = self._raw.read(len(buffer))
+        buffer[: len(data)] = data
+        self._digest.update(data)
+        return len(data)
+
+    def finish(self) -> str:
+        for data in iter(lambda: self._raw.read(1 << 20), b""):
+            self._digest.update(data)
+        return self._digest.hexdigest()
+
+
+class _Records:
+    """The records of one file, with errors that name the record."""
+
+    def __init__(self, path: Path, source: SourceSpec, text: io.TextIOWrapper) -> None:
+        self._path = path
+        self._source = source
+        self._number = 0
+        self._reader = csv.reader(text, delimiter=source.delimiter, strict=True)
+        header = next(self._guarded(), None)
+        if header is None:
+            raise InputError(
+                f"{path.name}: the file is empty",
+                advice="Deliver it again with its header and records, or reject the batch.",
+            )
+        self.header: list[str] = [name.strip() for name in header]
+        doubled = {name for name in self.header if self.header.count(name) > 1}
+        if doubled:
+            raise InputError(
+                f"{path.name}: the header names {', '.join(sorted(doubled))} more than once",
+                advice="Deliver the file with each column named once.",
+            )
+        if not set(self.header) & set(source.columns):
+            raise InputError(
+                f"{path.name}: the header {self.header[:8]} has none of the columns "
+                f"{', '.join(source.columns)}",
+                advice="Check that the file is the one the pattern means, and its delimiter.",
+            )
+
+    def chunks(self) -> Iterator[list[tuple[int, list[str]]]]:
+        chunk: list[tuple[int, list[str]]] = []
+        for record in self._guarded():
+            if not record:
+                continue
+            self._number += 1
+            chunk.append((self._number, record))
+            if len(chunk) == CHUNK_RECORDS:
+                yield chunk
+                chunk = []
+        yield chunk
+
+    def _guarded(self) -> Iterator[list[str]]:
+        while True:
+            try:
+                record = next(self._reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise InputError(
+                    f"{self._path.name}: record {self._number + 1} (ends in line "
+                    f"{self._reader.line_num}): {error}",
+                    advice="A quote is not closed or not doubled: deliver the file again, mended.",
+                ) from None
+            except UnicodeDecodeError as error:
+                byte = error.object[error.start]
+                raise InputError(
+                    f"{self._path.name}: near record {self._number + 1}: byte 0x{byte:02x} is not "
+                    f"{self._source.encoding}",
+                    advice="Deliver the file in that encoding, or set the source's `encoding`.",
+                ) from None
+            yield record
+
+
+class _Writer:
+    """Writes chunks of records as text columns."""
+
+    def __init__(self, target: Path, columns: Sequence[str], header: Sequence[str]) -> None:
+        self._columns = list(columns)
+        self._header = list(header)
+        self._schema = pa.schema(
+            [(c, pa.string()) for c in columns]
+            + [("_record_number", pa.int64()), ("_rescued", pa.string())]
+        )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = pq.ParquetWriter(target, self._schema)
+        self.missing = tuple(c for c in columns if c not in header)
+        self.unknown = tuple(c for c in header if c not in columns)
+        self.rows = 0
+        self.malformed = 0
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exc: object) -> None:
+        self._writer.close()
+
+    def write(self, chunk: list[tuple[int, list[str]]]) -> None:
+        width = len(self._header)
+        good = [record for record in chunk if len(record[1]) == width]
+        self._write_good(good)
+        if len(good) < len(chunk):
+            self._write_malformed([record for record in chunk if len(record[1]) != width])
+        self.rows += len(chunk)
+
+    def _write_good(self, records: list[tuple[int, list[str]]]) -> None:
+        if not records:
+            return
+        by_name = dict(zip(self._header, zip(*(r for _, r in records), strict=True), strict=True))
+        rescued: list[str | None] = [None] * len(records)
+        if self.unknown:
+            extra = [by_name[name] for name in self.unknown]
+            rescued = [
+                json.dumps(dict(zip(self.unknown, values, strict=True)), ensure_ascii=False)
+                for values in zip(*extra, strict=True)
+            ]
+        none = pa.nulls(len(records), pa.string())
+        arrays = [
+            pa.array(by_name[c], pa.string()) if c in by_name else none for c in self._columns
+        ]
+        arrays += [pa.array([n for n, _ in records], pa.int64()), pa.array(rescued, pa.string())]
+        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+
+    def _write_malformed(self, records: list[tuple[int, list[str]]]) -> None:
+        self.malformed += len(records)
+        columns: dict[str, list[object]] = {name: [] for name in self._schema.names}
+        for number, fields in records:
+            values = dict(zip(self._header, fields, strict=False))
+            for name in self._columns:
+                columns[name].append(values.get(name))
+            columns["_record_number"].append(number)
+            kept = {
+                MALFORMED: {"expected": len(self._header), "found": len(fields), "fields": fields}
+            }
+            columns["_rescued"].append(json.dumps(kept, ensure_ascii=False))
+        self._writer.write_table(pa.table(columns, schema=self._schema))

@@ -1,0 +1,199 @@
+"""What a domain declares: sources, tables, keys, rules and gates, as typed configuration.
+
+Plain dataclasses, because the configuration layer registers them as schemas; `"???"` marks a value that
+the domain must give. Expressions are Spark SQL.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from graphlib import TopologicalSorter
+
+from storage.types import TableRef
+
+MUST_GIVE = "???"
+
+
+class Strategy(StrEnum):
+    """How a silver table follows its input."""
+
+    upsert = "upsert"
+    scd2 = "scd2"
+
+
+@dataclass
+class SourceSpec:
+    """A file pattern in the landing folder that feeds one bronze table."""
+
+    pattern: str = MUST_GIVE
+    """Glob over file names, sub-folders included."""
+    columns: list[str] = field(default_factory=list)
+    """Columns of the file, all kept as text."""
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    required: bool = False
+    """A run fails when no file was ever delivered."""
+    description: str = ""
+
+
+@dataclass
+class ColumnSpec:
+    """A column: typed from a source column, computed by `expr`, or looked up in another table."""
+
+    type: str = "string"
+    """A Spark SQL type."""
+    source: str | None = None
+    """Bronze column it is typed from; its own name where nothing else is said."""
+    expr: str | None = None
+    """Spark SQL over the typed columns of the row."""
+    lookup: str | None = None
+    """`lookup_name.column`: published null (or `default`) until the looked-up row arrives."""
+    default: str | None = None
+    """Spark SQL that stands in for a null lookup."""
+    required: bool = False
+    doc: str = ""
+
+
+@dataclass
+class RuleSpec:
+    """A row rule: rows for which `when` holds go to quarantine."""
+
+    when: str = MUST_GIVE
+    column: str = MUST_GIVE
+    """The column that the reason names with its value."""
+    says: str = MUST_GIVE
+    """The rule in words, completing 'value ...'."""
+    name: str | None = None
+    """Name under which rows are quarantined, where several rules share one; its key otherwise."""
+
+
+@dataclass
+class JoinSpec:
+    """Another table reached by equal columns: `by` maps own column to the other table's column."""
+
+    table: str = MUST_GIVE
+    by: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class QuarantineLimit:
+    """The gate blocks when more rows than both bounds are quarantined in a batch."""
+
+    share: float = 0.05
+    rows: int = 20
+    waiting_share: float = 1.0
+    """Own limit for rows that wait for a reference; 1.0 never blocks."""
+
+
+@dataclass
+class VolumeSpec:
+    """Rows that must arrive from one layer in the next."""
+
+    input: str = MUST_GIVE
+    """SQL that gives one number from the inputs."""
+    output: str = MUST_GIVE
+    """Aggregate over the table as it will be."""
+    tolerance: float = 0.0
+    """Relative difference that still passes."""
+
+
+@dataclass
+class SilverSpec:
+    """A silver table."""
+
+    description: str = ""
+    strategy: Strategy = Strategy.upsert
+    source: str | None = None
+    """The bronze table it is fed from row by row (`upsert`)."""
+    key: list[str] = field(default_factory=list)
+    columns: dict[str, ColumnSpec] = field(default_factory=dict)
+    rules: dict[str, RuleSpec] = field(default_factory=dict)
+    references: dict[str, JoinSpec] = field(default_factory=dict)
+    """Rows whose referenced row is not published wait in quarantine and are tried again."""
+    lookups: dict[str, JoinSpec] = field(default_factory=dict)
+    reduce: str | None = None
+    """SQL file over the view `rows` that folds the rows of a delivery to one row a key."""
+    samples: dict[str, ColumnSpec] = field(default_factory=dict)
+    """Columns of `rows`, the typed input of `reduce`; rules and references apply to them."""
+    quarantine: QuarantineLimit = field(default_factory=QuarantineLimit)
+    events: str | None = None
+    """SQL file that gives the change events (`scd2`)."""
+    inputs: list[str] = field(default_factory=list)
+    """Tables that the events are read from (`scd2`)."""
+    sequence_by: list[str] = field(default_factory=list)
+    """Order of the events of a key; the first column starts a span (`scd2`)."""
+    track: list[str] = field(default_factory=list)
+    """Columns whose change starts a new span (`scd2`)."""
+
+    @property
+    def row_columns(self) -> dict[str, ColumnSpec]:
+        """Columns of a typed input row, before any folding."""
+        return self.samples if self.reduce else self.columns
+
+
+@dataclass
+class GoldSpec:
+    """A gold table: the result of one query, published by key."""
+
+    description: str = ""
+    key: list[str] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+    sql: str = MUST_GIVE
+    columns: dict[str, ColumnSpec] = field(default_factory=dict)
+    volume: VolumeSpec | None = None
+
+
+@dataclass
+class Roots:
+    """Folders that a domain's SQL files and checks are found in."""
+
+    sql: str = MUST_GIVE
+    checks: str = MUST_GIVE
+
+
+@dataclass
+class DomainSpec:
+    """A whole domain."""
+
+    name: str = MUST_GIVE
+    description: str = ""
+    roots: Roots = field(default_factory=Roots)
+    generator: str | None = None
+    """Module with `generate(to, orders, seed, defects)` for data to try the domain with."""
+    as_of: str = MUST_GIVE
+    """SQL for the newest business date; freshness is measured against it, never the clock."""
+    score_threshold: float = 0.0
+    """Data-quality score, 0 to 1, below which a gate blocks."""
+    bronze: dict[str, SourceSpec] = field(default_factory=dict)
+    silver: dict[str, SilverSpec] = field(default_factory=dict)
+    gold: dict[str, GoldSpec] = field(default_factory=dict)
+
+    def ref(self, label: str) -> TableRef:
+        """The table reference of `layer.table`."""
+        return TableRef.parse(self.name, label)
+
+    def tables(self) -> list[TableRef]:
+        """Every table, each after those it reads."""
+        return [self.ref(label) for label in ordered(dependencies(self))]
+
+
+def dependencies(domain: DomainSpec) -> dict[str, tuple[str, ...]]:
+    """The tables that each table reads, by `layer.table`."""
+    graph: dict[str, tuple[str, ...]] = {f"bronze.{name}": () for name in domain.bronze}
+    for name, silver in domain.silver.items():
+        joined = [j.table for j in (*silver.references.values(), *silver.lookups.values())]
+        source = [silver.source] if silver.source else []
+        graph[f"silver.{name}"] = tuple(dict.fromkeys([*source, *joined, *silver.inputs]))
+    for name, gold in domain.gold.items():
+        graph[f"gold.{name}"] = tuple(gold.inputs)
+    return graph
+
+
+def ordered(graph: dict[str, tuple[str, ...]]) -> list[str]:
+    """Topological order that keeps the declared order where it can.
+
+    Raises:
+        graphlib.CycleError: Tables read each other in a circle.
+    """
+    return list(TopologicalSorter(graph).static_order())

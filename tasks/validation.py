@@ -1,0 +1,109 @@
+"""Consistency of a domain's declarations, found without data and before Spark starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from graphlib import CycleError
+from pathlib import Path
+
+from storage.schemas import type_of
+from storage.types import LAYERS
+from tasks.spec import ColumnSpec, DomainSpec, SilverSpec, Strategy, dependencies, ordered
+
+
+def problems(
+    domain: DomainSpec, *, layers: Sequence[str] = (), tables: Sequence[str] = ()
+) -> list[str]:
+    """What does not fit together, each with the key's path; empty where all does."""
+    graph = dependencies(domain)
+    found = [
+        f"layers: {layer!r} is none of {', '.join(LAYERS)}"
+        for layer in layers
+        if layer not in LAYERS
+    ]
+    found += [f"tables: {t!r} is none of {', '.join(graph)}" for t in tables if t not in graph]
+    for label, inputs in graph.items():
+        found += [f"domain.{label}: unknown table {i}" for i in inputs if i not in graph]
+    try:
+        ordered(graph)
+    except CycleError as error:
+        found.append("tables read each other in a circle: " + " -> ".join(error.args[1]))
+    for name, source in domain.bronze.items():
+        if not source.columns:
+            found.append(f"domain.bronze.{name}.columns: no columns")
+    for name, silver in domain.silver.items():
+        found += [f"domain.silver.{name}.{text}" for text in _silver(domain, silver)]
+    for name, gold in domain.gold.items():
+        found += [
+            f"domain.gold.{name}.key: {k} is not a column"
+            for k in gold.key
+            if k not in gold.columns
+        ]
+        if not gold.key:
+            found.append(f"domain.gold.{name}.key: no key")
+        found += [f"domain.gold.{name}.{text}" for text in _types(gold.columns)]
+        found += _file(domain, f"domain.gold.{name}.sql", gold.sql)
+    return found
+
+
+def _silver(domain: DomainSpec, table: SilverSpec) -> list[str]:
+    found = [f"key: {k} is not a column" for k in table.key if k not in table.columns]
+    if not table.key:
+        found.append("key: no key")
+    return found + (_scd2 if table.strategy is Strategy.scd2 else _upsert)(domain, table)
+
+
+def _scd2(domain: DomainSpec, table: SilverSpec) -> list[str]:
+    found = [f"track: {c} is not a column" for c in table.track if c not in table.columns]
+    if not table.sequence_by:
+        found.append("sequence_by: SCD2 needs the columns that order its events")
+    if not table.track:
+        found.append("track: SCD2 needs the columns whose change starts a span")
+    if not table.events:
+        return [*found, "events: SCD2 needs the SQL file that gives its events"]
+    return found + _file(domain, "events", table.events)
+
+
+def _upsert(domain: DomainSpec, table: SilverSpec) -> list[str]:
+    if not table.source:
+        return ["source: an upsert table names the bronze table it is fed from"]
+    columns = table.row_columns
+    found = _columns(domain, table)
+    for kind in ("references", "lookups"):
+        for name, join in getattr(table, kind).items():
+            found += [f"{kind}.{name}.by: {c} is not a column" for c in join.by if c not in columns]
+    found += [
+        f"rules.{n}.column: {r.column} is not a column"
+        for n, r in table.rules.items()
+        if r.column not in columns
+    ]
+    return found + (_file(domain, "reduce", table.reduce) if table.reduce else [])
+
+
+def _columns(domain: DomainSpec, table: SilverSpec) -> list[str]:
+    source = domain.bronze.get((table.source or "").removeprefix("bronze."))
+    found: list[str] = []
+    for name, column in table.row_columns.items():
+        origin = column.source or name
+        if column.lookup is not None:
+            lookup = column.lookup.split(".")[0]
+            if lookup not in table.lookups:
+                found.append(f"columns.{name}.lookup: no lookup {lookup!r}")
+        elif column.expr is None and source is not None and origin not in source.columns:
+            found.append(f"columns.{name}.source: {origin} is not a column of {table.source}")
+    return found + _types(table.row_columns) + _types(table.columns if table.reduce else {})
+
+
+def _types(columns: Mapping[str, ColumnSpec]) -> list[str]:
+    found = []
+    for name, column in columns.items():
+        try:
+            type_of(column.type)
+        except ValueError as error:
+            found.append(f"columns.{name}.type: {error}")
+    return found
+
+
+def _file(domain: DomainSpec, key: str, relative: str) -> list[str]:
+    path = Path(domain.roots.sql) / relative
+    return [] if path.is_file() else [f"{key}: no file {path}"]

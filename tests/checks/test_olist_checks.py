@@ -1,0 +1,371 @@
+"""The check files of olist against the columns that the domain declares: good rows, no rows, defects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+from pyspark.sql import SparkSession
+
+from checks.model import CheckResult, CheckSuite, Outcome
+from checks.soda_scanner import SodaScanner
+
+pytestmark = pytest.mark.spark
+
+REPOSITORY = Path(__file__).parents[2]
+ROOT = REPOSITORY / "checks" / "olist"
+DOMAIN = yaml.safe_load((REPOSITORY / "conf" / "domain" / "olist.yaml").read_text("utf-8"))
+METADATA = {
+    "_ingested_at": "timestamp",
+    "_ingestion_date": "date",
+    "_source": "string",
+    "_source_file": "string",
+    "_batch_id": "string",
+    "_record_hash": "string",
+    "_quality_flag": "string",
+    "_rescued": "string",
+    "_file_hash": "string",
+    "_delivery": "int",
+    "_record_number": "bigint",
+    "_sequence": "bigint",
+}
+SPAN = {"valid_from": "timestamp", "valid_to": "timestamp", "is_current": "boolean"}
+VARIABLES = {"as_of": "2018-10-17T00:00:00+00:00", "expected_rows": "1"}
+
+Row = Mapping[str, str]
+"""Column to Spark SQL; columns left out are null."""
+
+# One row a table that every check accepts. Views of silver_* hold the same rows.
+GOOD: dict[str, Row] = {
+    "silver.orders": {
+        "order_id": "'o1'",
+        "customer_unique_id": "'u1'",
+        "customer_state": "'SP'",
+        "order_status": "'delivered'",
+        "order_purchase_timestamp": "'2018-10-16 10:00:00'",
+        "order_delivered_customer_date": "'2018-10-20 09:00:00'",
+        "order_estimated_delivery_date": "'2018-10-30'",
+        "order_date": "'2018-10-16'",
+        "delivery_time_days": "4",
+        "is_delayed": "false",
+    },
+    "silver.order_items": {
+        "order_id": "'o1'",
+        "order_item_id": "1",
+        "product_id": "'p1'",
+        "seller_id": "'s1'",
+        "product_category": "'toys'",
+        "seller_state": "'RJ'",
+        "price": "10.50",
+        "freight_value": "0",
+    },
+    "silver.order_payments": {
+        "order_id": "'o1'",
+        "payment_sequential": "1",
+        "payment_type": "'boleto'",
+        "payment_installments": "0",
+        "payment_value": "10.50",
+    },
+    "silver.order_reviews": {"review_id": "'r1'", "order_id": "'o1'", "review_score": "5"},
+    "silver.customers": {
+        "customer_id": "'c1'",
+        "customer_unique_id": "'u1'",
+        "customer_zip_code_prefix": "'01012'",
+        "customer_state": "'SP'",
+    },
+    "silver.customer_addresses": {
+        "customer_unique_id": "'u1'",
+        "customer_zip_code_prefix": "'01012'",
+        "customer_state": "'SP'",
+        "valid_from": "'2018-10-16 10:00:00'",
+        "is_current": "true",
+    },
+    "silver.products": {
+        "product_id": "'p1'",
+        "product_category_name": "'brinquedos'",
+        "product_category": "'toys'",
+        "product_weight_g": "0",
+    },
+    "silver.sellers": {
+        "seller_id": "'s1'",
+        "seller_zip_code_prefix": "'20000'",
+        "seller_state": "'RJ'",
+    },
+    "silver.geolocation": {
+        "zip_code_prefix": "'01012'",
+        "latitude": "-23.5",
+        "longitude": "-46.6",
+        "city": "'sao paulo'",
+        "state": "'SP'",
+        "samples": "3",
+    },
+    "silver.category_translation": {
+        "product_category_name": "'brinquedos'",
+        "product_category_name_english": "'toys'",
+    },
+    "gold.daily_revenue": {
+        "order_date": "'2018-10-16'",
+        "orders": "1",
+        "items": "1",
+        "customers": "1",
+        "revenue": "10.50",
+        "freight": "0",
+        "avg_order_value": "10.5",
+    },
+    "gold.monthly_revenue": {"order_month": "'2018-10-01'", "orders": "1", "revenue": "10.50"},
+    "gold.customer_lifetime_value": {
+        "customer_unique_id": "'u1'",
+        "orders": "1",
+        "revenue": "10.50",
+        "avg_order_value": "10.5",
+        "first_order_date": "'2018-10-16'",
+        "last_order_date": "'2018-10-16'",
+        "active_months": "1",
+        "purchase_frequency": "1",
+    },
+    "gold.customer_segments": {
+        "customer_unique_id": "'u1'",
+        "recency_days": "0",
+        "frequency": "1",
+        "monetary": "10.50",
+        "r_score": "5",
+        "f_score": "1",
+        "m_score": "1",
+        "segment": "'recent'",
+    },
+    "gold.product_performance": {
+        "product_category": "'toys'",
+        "products": "1",
+        "items": "1",
+        "orders": "1",
+        "revenue": "10.50",
+        "avg_price": "10.5",
+        "avg_review_score": "5",
+        "revenue_rank": "1",
+    },
+    "gold.seller_performance": {
+        "seller_id": "'s1'",
+        "orders": "1",
+        "items": "1",
+        "revenue": "10.50",
+        "on_time_rate": "1",
+        "revenue_rank": "1",
+    },
+    "gold.delivery_sla": {
+        "customer_state": "'SP'",
+        "order_month": "'2018-10-01'",
+        "delivered_orders": "1",
+        "on_time_orders": "1",
+        "on_time_rate": "1",
+        "avg_delivery_days": "4",
+        "p90_delivery_days": "4",
+    },
+    "gold.churn_features": {
+        "customer_unique_id": "'u1'",
+        "recency_days": "1",
+        "orders": "1",
+        "revenue": "10.50",
+        "late_orders": "0",
+        "preferred_payment_type": "'boleto'",
+        "is_churned": "false",
+    },
+}
+for _table in DOMAIN["bronze"]:
+    GOOD[f"bronze.{_table}"] = {
+        "_source_file": "'a.csv'",
+        "_batch_id": "'b1'",
+        "_record_hash": "'h1'",
+        "_quality_flag": "'ok'",
+        "_record_number": "1",
+    }
+
+
+def columns_of(table: str) -> dict[str, str]:
+    layer, name = table.split(".")
+    if layer == "bronze":
+        return dict.fromkeys(DOMAIN["bronze"][name]["columns"], "string") | METADATA
+    declared = DOMAIN[layer][name]["columns"].items()
+    columns = {column: (spec or {}).get("type", "string") for column, spec in declared}
+    return columns | (SPAN if name == "customer_addresses" else {})
+
+
+def register(session: SparkSession, view: str, table: str, rows: Sequence[Row]) -> None:
+    columns = columns_of(table)
+    for row in rows:
+        assert row.keys() <= columns.keys(), f"{table} has no {row.keys() - columns.keys()}"
+    selects = [
+        "SELECT "
+        + ", ".join(
+            f"CAST({row.get(name, 'NULL')} AS {kind}) AS {name}" for name, kind in columns.items()
+        )
+        for row in (rows or [{}])
+    ]
+    frame = session.sql(" UNION ALL ".join(selects))
+    (frame if rows else frame.where("false")).createOrReplaceTempView(view)
+
+
+@pytest.fixture
+def session(spark: SparkSession) -> Iterator[SparkSession]:
+    own = spark.newSession()
+    own.conf.set("spark.sql.session.timeZone", "UTC")
+    for table in ("silver.orders", "silver.order_items"):
+        register(own, table.replace(".", "_"), table, [GOOD[table]])
+    yield own
+    for view in ("staged", "result", "silver_orders", "silver_order_items"):
+        own.catalog.dropTempView(view)
+
+
+def scan(session: SparkSession, table: str, rows: Sequence[Row]) -> tuple[CheckResult, ...]:
+    register(session, "staged", table, rows)
+    register(session, "result", table, rows)
+    return SodaScanner().scan(session, CheckSuite.load(ROOT, *table.split(".")), VARIABLES)
+
+
+def not_passed(results: Sequence[CheckResult]) -> dict[str, Outcome]:
+    return {result.name: result.outcome for result in results if result.outcome is not Outcome.PASS}
+
+
+def test_every_table_of_the_domain_has_checks_and_a_good_row() -> None:
+    tables = {f"{layer}.{name}" for layer in ("bronze", "silver", "gold") for name in DOMAIN[layer]}
+    assert tables == set(GOOD)
+    assert tables == {f"{file.parent.name}.{file.stem}" for file in ROOT.glob("*/*.yml")}
+
+
+@pytest.mark.parametrize("table", sorted(GOOD))
+def test_a_good_row_passes_all_checks(session: SparkSession, table: str) -> None:
+    assert not_passed(scan(session, table, [GOOD[table]])) == {}
+
+
+@pytest.mark.parametrize("table", sorted(table for table in GOOD if "bronze" not in table))
+def test_no_rows_are_legal_in_silver_and_gold(session: SparkSession, table: str) -> None:
+    for view in ("silver.orders", "silver.order_items"):
+        register(session, view.replace(".", "_"), view, [])
+    outcomes = not_passed(scan(session, table, []))
+    # Nothing is not fresh, which is worth a warning and no more.
+    stale = {"the newest order is recent as of the run": Outcome.WARN}
+    assert outcomes == (stale if table == "silver.orders" else {})
+
+
+def test_an_empty_delivery_is_not_whole(session: SparkSession) -> None:
+    assert not_passed(scan(session, "bronze.orders", [])) == {
+        "the delivery has records": Outcome.FAIL,
+        "files are complete": Outcome.FAIL,
+    }
+
+
+def test_a_dropped_bronze_column_fails(session: SparkSession) -> None:
+    register(session, "staged", "bronze.orders", [GOOD["bronze.orders"]])
+    session.table("staged").drop("order_status").createOrReplaceTempView("staged")
+    suite = CheckSuite.load(ROOT, "bronze", "orders")
+    results = SodaScanner().scan(session, suite, VARIABLES)
+    assert list(not_passed(results)) == ["source and metadata columns are there with their types"]
+    assert results[0].message == "column order_status is missing"
+
+
+ADDRESS = "silver.customer_addresses"
+SPANS = "neighbouring spans of a customer neither overlap nor repeat the address"
+CLOSED = {"valid_from": "'2018-01-01'", "valid_to": "'2018-10-16 10:00:00'", "is_current": "false"}
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "expected"),
+    [
+        ("bronze.orders", [{}, {}], ["files are complete", "each record is staged once"]),
+        ("bronze.orders", [{"_record_hash": "NULL"}], ["_record_hash is given"]),
+        (
+            "bronze.orders",
+            [{"_quality_flag": "'fine'"}],
+            ["_quality_flag is known", "few records are suspect"],
+        ),
+        ("bronze.orders", [{"_quality_flag": "'suspect'"}], ["few records are suspect"]),
+        ("silver.orders", [{}, {}], ["published order_id is unique"]),
+        ("silver.orders", [{"order_status": "'lost'"}], ["order_status is known"]),
+        ("silver.orders", [{"order_date": "'2018-10-15'"}], ["order_date is the date of purchase"]),
+        ("silver.orders", [{"delivery_time_days": "366"}], ["delivery takes at most a year"]),
+        (
+            "silver.orders",
+            [{"order_purchase_timestamp": "'2018-10-09'", "order_date": "'2018-10-09'"}],
+            ["the newest order is recent as of the run"],
+        ),
+        (
+            "silver.orders",
+            [{"is_delayed": "NULL"}],
+            ["is_delayed is given when delivered with an estimate, and only then"],
+        ),
+        ("silver.order_items", [{"price": "-0.01"}], ["price is not negative"]),
+        ("silver.order_items", [{"order_id": "'o2'"}], ["the order of each item is in silver"]),
+        ("silver.order_items", [{}, {}], ["published key is unique"]),
+        ("silver.order_items", [{}, {"order_item_id": "2"}], []),
+        ("silver.order_payments", [{"payment_type": "'cash'"}], ["payment_type is known"]),
+        ("silver.order_reviews", [{"review_score": "6"}], ["review_score is 1 to 5"]),
+        ("silver.order_reviews", [{}, {"review_id": "'r2'"}], []),
+        ("silver.customers", [{"customer_state": "'XX'"}], ["customer_state is a state"]),
+        (
+            "silver.customers",
+            [{"customer_zip_code_prefix": "'1012'"}],
+            ["customer_zip_code_prefix has five digits"],
+        ),
+        (ADDRESS, [{"customer_zip_code_prefix": "'99999'", **CLOSED}, {}], []),
+        (ADDRESS, [CLOSED, {}], [SPANS]),
+        (
+            ADDRESS,
+            [{**CLOSED, "customer_state": "'RJ'", "valid_to": "'2018-10-17'"}, {}],
+            [SPANS],
+        ),
+        (
+            ADDRESS,
+            [{"valid_to": "'2018-10-16 10:00:00'", "is_current": "false"}],
+            ["each span ends after it starts", "each customer has one current address"],
+        ),
+        (
+            ADDRESS,
+            [{"customer_state": "'RJ'", "valid_from": "'2018-01-01'"}, {}],
+            ["each customer has one current address", SPANS],
+        ),
+        (
+            ADDRESS,
+            [{"is_current": "false"}],
+            [
+                "is_current is given and says that the span is open",
+                "each customer has one current address",
+            ],
+        ),
+        ("silver.geolocation", [{"latitude": "41.5"}], ["prefixes lie in Brazil"]),
+        (
+            "gold.daily_revenue",
+            [{}, {}],
+            ["order_date is unique", "revenue adds up to the items of silver"],
+        ),
+        (
+            "gold.daily_revenue",
+            [{"revenue": "10.49", "avg_order_value": "10.49"}],
+            ["revenue adds up to the items of silver"],
+        ),
+        (
+            "gold.monthly_revenue",
+            [{"revenue_prev_year": "5"}],
+            ["revenue_prev_year is the revenue of that month"],
+        ),
+        ("gold.customer_segments", [{"segment": "'vip'"}], ["segment is known"]),
+        ("gold.seller_performance", [{"on_time_rate": "1.01"}], ["on_time_rate is 0 to 1"]),
+        (
+            "gold.delivery_sla",
+            [{"on_time_orders": "2"}],
+            ["each group has deliveries, on time or not"],
+        ),
+        (
+            "gold.churn_features",
+            [{"is_churned": "true"}],
+            ["is_churned says that the last order is older than 180 days"],
+        ),
+    ],
+)
+def test_a_defect_is_found_by_its_check(
+    session: SparkSession, table: str, changes: list[Row], expected: list[str]
+) -> None:
+    rows = [{**GOOD[table], **change} for change in changes]
+    found = not_passed(scan(session, table, rows))
+    assert sorted(found) == sorted(expected)
+    assert Outcome.NOT_EVALUATED not in found.values()
