@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,22 +11,28 @@ from typing import cast
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
+from conf.explain import explain, refuse_missing, unset_variables
 from conf.overrides import refuse_additions
 from conf.schema import Config
 from storage.errors import ConfigurationError
 from tasks.validation import problems
 
 CONF = Path(__file__).parent
+SEE_KEYS = "See the keys: lakehouse config"
 PACKAGES = CONF.parent
 _COMPOSING = threading.Lock()
 
 
 def _register() -> None:
-    ConfigStore.instance().store(name="schema", node=Config, replace=True)
+    schema = OmegaConf.structured(Config)
+    for free in (schema.spark.conf, schema.format.properties):  # their names are not ours to know
+        OmegaConf.set_struct(free, False)
+    ConfigStore.instance().store(name="schema", node=schema, replace=True)
     OmegaConf.register_resolver("package", lambda relative: str(PACKAGES / relative), replace=True)
     OmegaConf.register_resolver("user_cache", _user_cache, replace=True)
 
@@ -49,12 +53,11 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
         _register()
         GlobalHydra.instance().clear()
         try:
+            _refuse_several(overrides)
             with initialize_config_dir(str(CONF)):
                 return compose("config", overrides=list(overrides))
-        except (HydraException, OmegaConfBaseException) as error:
-            raise ConfigurationError(
-                explain(error), advice="See the keys: lakehouse config"
-            ) from error
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            raise ConfigurationError(explain(error), advice=SEE_KEYS) from error
 
 
 def load_config(overrides: Sequence[str]) -> Config:
@@ -64,16 +67,16 @@ def load_config(overrides: Sequence[str]) -> Config:
         ConfigurationError: As `compose_config`, or a value is missing, or the domain is inconsistent.
     """
     composed = compose_config(overrides)
+    refuse_missing(composed)
     try:
         OmegaConf.resolve(composed)
-        missing = sorted(OmegaConf.missing_keys(composed))
-        if missing:
-            raise ConfigurationError(
-                f"no value for {', '.join(missing)}", advice=f"Add for example: {missing[0]}=..."
-            )
         config = cast("Config", OmegaConf.to_object(composed))
+    except InterpolationResolutionError as error:
+        raise unset_variables(composed) or ConfigurationError(
+            explain(error), advice=SEE_KEYS
+        ) from error
     except (OmegaConfBaseException, ValueError, TypeError) as error:
-        raise ConfigurationError(explain(error), advice="See the keys: lakehouse config") from error
+        raise ConfigurationError(explain(error), advice=SEE_KEYS) from error
     found = problems(config.domain, layers=config.layers, tables=config.tables)
     if found:
         raise ConfigurationError(
@@ -84,41 +87,24 @@ def load_config(overrides: Sequence[str]) -> Config:
     return config
 
 
+def _refuse_several(overrides: Sequence[str]) -> None:
+    """Refuse what Hydra takes for a sweep, and anything but one name for a configuration group."""
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        key, value = override.key_or_group, override.value()
+        choices = sorted(file.stem for file in (CONF / key).glob("*.yaml"))
+        if choices and not isinstance(value, str):
+            raise ConfigurationError(
+                f"{override.input_line}: name one choice of {key}: {', '.join(choices)}"
+            )
+        if override.is_sweep_override():
+            raise ConfigurationError(
+                f"{override.input_line}: one value, not several",
+                advice=f"Write {key}=[a,b] for a list, or quote the value: {key}='a,b'",
+            )
+
+
 def _absolute(config: Config) -> None:
     for name in ("landing", "lake", "staging", "logs", "cache"):
         setattr(config.paths, name, str(Path(getattr(config.paths, name)).expanduser().absolute()))
     config.spark.local_dir = str(Path(config.spark.local_dir).expanduser().absolute())
     config.spark.log_file = str(Path(config.spark.log_file).expanduser().absolute())
-
-
-def explain(error: BaseException) -> str:
-    """One readable message for an error of Hydra or OmegaConf, with the nearest keys or choices."""
-    parts = [line.strip() for line in str(error).splitlines() if line.strip()]
-    parts = [p for p in parts if not p.startswith(("object_type", "reference_type"))]
-    cause = error.__cause__
-    if cause is not None and isinstance(cause, OmegaConfBaseException):
-        parts += [
-            line.strip()
-            for line in str(cause).splitlines()
-            if line.strip() and not line.strip().startswith(("object_type", "reference_type"))
-        ]
-    parts = [p for p in parts if not p.startswith("Set the environment variable HYDRA_FULL_ERROR")]
-    text = " | ".join(dict.fromkeys(parts))
-    wrong = re.search(r"Key '([^']+)' (?:is not in struct|not in '\w+')", text)
-    full = re.search(r"full_key: (\S+)", text)
-    if wrong and full:
-        choices = _siblings(full.group(1))
-        near = difflib.get_close_matches(wrong.group(1), choices, n=3)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        return f"unknown key {full.group(1)}: {hint}choices are {', '.join(choices)}"
-    return text
-
-
-def _siblings(full_key: str) -> list[str]:
-    """Names beside a key in the schema; empty where the path itself is unknown."""
-    node: object = OmegaConf.structured(Config)
-    for part in full_key.split(".")[:-1]:
-        if not isinstance(node, DictConfig) or part not in node:
-            return []
-        node = node._get_node(part)
-    return sorted(str(k) for k in node) if isinstance(node, DictConfig) else []

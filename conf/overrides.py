@@ -28,7 +28,7 @@ def refuse_additions(overrides: Sequence[str]) -> None:
             `key=value`.
     """
     for override in overrides:
-        if "=" not in override and not override.startswith("~"):
+        if override.startswith("=") or ("=" not in override and not override.startswith("~")):
             raise ConfigurationError(
                 f"{override!r} is not an override", advice="Write key=value, for example env=dev"
             )
@@ -36,7 +36,7 @@ def refuse_additions(overrides: Sequence[str]) -> None:
         if key.startswith(("+", "~")):
             raise ConfigurationError(
                 f"{override!r}: keys can be set, not added or deleted",
-                advice=f"Write {key.lstrip('+~')}=... without the sign in front.",
+                advice=f"Write {key.lstrip('+~ ')}=... without the sign in front.",
             )
         if key.split(".")[0].split("/")[0] == "hydra" or "_target_" in override:
             raise ConfigurationError(f"{override!r}: Hydra itself is not configurable here")

@@ -19,6 +19,7 @@ class Paths:
     staging: str = "${paths.lake}/_staging"
     """Rows between stage and publish; those of a blocked table stay for inspection."""
     logs: str = "${paths.lake}/_logs"
+    """Logs of Spark and of Prefect's own server."""
     cache: str = MUST_GIVE
     """Jars and the Java shim."""
 
@@ -28,6 +29,7 @@ class Environment:
     """What differs between a laptop, a test and production."""
 
     name: str = MUST_GIVE
+    """dev, test or prod."""
     min_free_disk_gib: float = 2.0
     """Below this `lakehouse doctor` complains."""
     min_memory_gib: float = 6.0
@@ -39,6 +41,7 @@ class TableFormat:
     """Where and how tables are stored."""
 
     name: str = MUST_GIVE
+    """delta or iceberg."""
     properties: dict[str, str] = field(default_factory=dict)
     """Table properties set at creation."""
 
@@ -48,7 +51,9 @@ class Catalog:
     """Catalog of the Iceberg tables."""
 
     name: str = MUST_GIVE
+    """Kind of the catalog; its tables are the same for Spark and pyiceberg."""
     busy_timeout_ms: int = 30_000
+    """How long a write of the catalog waits for another one."""
 
 
 @dataclass
@@ -56,7 +61,9 @@ class Locking:
     """Waiting times for other writers, in seconds."""
 
     table_seconds: float = 600.0
+    """For the lock of a table."""
     run_seconds: float = 3600.0
+    """For another run of the same domain and format."""
 
 
 @dataclass
@@ -64,8 +71,11 @@ class Retry:
     """Retries of transient errors."""
 
     attempts: int = 3
+    """How often a step is tried again."""
     first_delay_seconds: float = 2.0
+    """Before the first retry; doubled for each further one."""
     jitter: float = 0.5
+    """Share by which a delay is lengthened at random."""
 
 
 @dataclass

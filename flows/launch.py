@@ -1,7 +1,8 @@
 """Become a service: note which process one is, then turn into its command.
 
 Run as a script by `flows.processes`: `python -I launch.py RECORD COMMAND...`. The process itself writes
-the record, so that an interrupted `lakehouse up` leaves no service behind that nobody knows of.
+the record, so that an interrupted `lakehouse up` leaves no service behind that nobody knows of. The call
+returns when the command has taken over, with status 1 if it could not.
 """
 
 from __future__ import annotations
@@ -13,9 +14,23 @@ import sys
 import psutil
 
 
-def main() -> None:
+def main() -> int:
     """Write pid, start time and command as JSON to RECORD, whole or not at all, and run COMMAND."""
     record, *command = sys.argv[1:]
+    taken_over, fault = os.pipe()  # closes by itself when the command takes over
+    if os.fork():
+        os.close(fault)
+        return 1 if os.read(taken_over, 1) else 0
+    try:
+        _become(record, command)
+    except BaseException:
+        os.write(fault, b"!")
+        raise
+    return 1
+
+
+def _become(record: str, command: list[str]) -> None:
+    os.setsid()  # Ctrl-C in the terminal is not for the service
     own = psutil.Process()
     note = {"pid": own.pid, "created": own.create_time(), "command": command}
     draft = f"{record}.{own.pid}"
@@ -26,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -38,6 +38,8 @@ from tasks.planning import has_news, selected
 from tasks.spec import dependencies
 
 Layer = Literal["bronze", "silver", "gold"]
+MOST_WORKERS = 16
+"""Threads of the flow; how many work at once is the configuration's `workers`."""
 PROGRESS: contextvars.ContextVar[Progress] = contextvars.ContextVar("progress")
 """Set by the command line; a run without it tells nobody but Prefect."""
 AGAIN: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("again", default=())
@@ -47,7 +49,7 @@ AGAIN: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("again",
 @flow(
     name="pipeline",
     flow_run_name="{domain}-{format}-{env}",
-    task_runner=ThreadPoolTaskRunner(max_workers=4),  # type: ignore[arg-type]
+    task_runner=ThreadPoolTaskRunner(max_workers=MOST_WORKERS),  # type: ignore[arg-type]
     persist_result=False,
 )
 def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI

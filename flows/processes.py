@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from flows import launch
-from storage.errors import LakehouseError
+from storage.errors import TerminalError
 
 MARK = "LAKEHOUSE_SERVICES"
 """Environment variable that a service's descendants inherit: the folder of the services they serve."""
@@ -23,7 +23,7 @@ SAME_START_SECONDS = 2.0
 POLL_SECONDS = 0.2
 
 
-class ServiceError(LakehouseError):
+class ServiceError(TerminalError):
     """A background service could not be started, reached or stopped."""
 
 
@@ -55,7 +55,7 @@ class Service:
             note = json.loads(self.record.read_text("utf-8"))
             process = psutil.Process(int(note["pid"]))
             same = abs(process.create_time() - float(note["created"])) < SAME_START_SECONDS
-        except (FileNotFoundError, ValueError, KeyError, psutil.Error):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, psutil.Error):
             return None
         return process if same and _alive(process) else None
 
@@ -65,31 +65,28 @@ class Service:
         *,
         environment: Mapping[str, str],
         directory: Path,
-        patience_seconds: float = 30.0,
     ) -> psutil.Process:
-        """Start the process apart from this terminal, and return once it has written its record.
+        """Start the process apart from this one and its terminal; its record exists on return.
 
         Raises:
-            ServiceError: It ended before that.
+            ServiceError: The command could not be started, or ended at once.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         self.record.unlink(missing_ok=True)
         with self.log.open("ab") as log:
-            child = subprocess.Popen(
+            launched = subprocess.run(
                 [sys.executable, "-I", launch.__file__, str(self.record), *command],
                 env={**environment, MARK: str(self.folder)},
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in the terminal is not for the service
+                check=False,
             )
-        deadline = time.monotonic() + patience_seconds
-        while child.poll() is None and time.monotonic() < deadline:
-            if process := self.process():
-                return process
-            time.sleep(POLL_SECONDS / 4)
-        raise ServiceError(f"the {self.name} did not start", advice=self.evidence())
+        process = self.process()
+        if launched.returncode or process is None:
+            raise ServiceError(f"the {self.name} did not start", advice=self.evidence())
+        return process
 
     def evidence(self, lines: int = 15) -> str:
         """The end of the log, for an error message."""

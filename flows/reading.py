@@ -7,18 +7,17 @@ from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
-from sqlglot import exp, parse_one
-from sqlglot.errors import ParseError
+from sqlglot import exp, parse
+from sqlglot.errors import ParseError, SqlglotError
 
 from conf.schema import Config
 from flows.runtime import Runtime, new_run
 from storage.base import TableStore
 from storage.errors import ConfigurationError
 from storage.types import TableRef
-from tasks.sql_text import to_views
+from tasks.sql_text import DATABASES, to_views
 
 Say = Callable[[str], None]
-DATABASES = ("bronze", "silver", "gold", "ops")
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ class Reader:
                 f'CREATE VIEW {ref.layer}."{ref.name}" AS SELECT * FROM "arrow_{ref.view}"'
             )
         try:
-            return connection.execute(sql).to_arrow_table()
+            return connection.sql(sql).to_arrow_table()
         except duckdb.Error as error:
             raise ConfigurationError(f"sql: {error}") from None
 
@@ -109,11 +108,18 @@ class Reader:
 
 def _tables_in(sql: str) -> set[str]:
     try:
-        parsed = parse_one(sql, dialect="duckdb")
+        statements = parse(sql, dialect="duckdb")
     except ParseError as error:
+        first = error.errors[0] if error.errors else {"line": 1, "col": 0, "highlight": sql}
+        raise ConfigurationError(
+            f"sql: line {first['line']}, column {first['col']}: not readable near "
+            f"{first['highlight']!r}"
+        ) from None
+    except SqlglotError as error:
         raise ConfigurationError(f"sql: {error}") from None
+    parsed = statements[0] if len(statements) == 1 else None
     if not isinstance(parsed, exp.Query):
-        raise ConfigurationError("sql: only queries are run here", advice="Write select ...")
+        raise ConfigurationError("sql: only a query is run here", advice="Write select ...")
     named = {cte.alias for cte in parsed.find_all(exp.CTE)}
     tables = [t for t in parsed.find_all(exp.Table) if isinstance(t.this, exp.Identifier)]
     bare = [t.name for t in tables if not t.db and t.name not in named]

@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import filelock
-import psutil
 from prefect.client.orchestration import SyncPrefectClient
 
 from flows.limits import read_limits
@@ -28,10 +26,9 @@ from flows.orchestration import (
     missing_deployments,
     worker_reports,
 )
+from flows.ports import HOST, free_port, refuse_taken
 from flows.processes import POLL_SECONDS, Service, ServiceError, descendants, stop
 
-HOST = "127.0.0.1"
-"""Loopback only: the server asks nobody for a password."""
 DEFAULT_PORT = 4200
 WORKER = "lakehouse"
 """The worker's name on the server."""
@@ -207,14 +204,6 @@ def service_environment(settings: ServiceSettings, port: int) -> dict[str, str]:
     }
 
 
-def free_port() -> int:
-    """A port on loopback that nobody listens on now."""
-    with closing(socket.socket()) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _intended(settings: ServiceSettings) -> _State:
     """The state to reach: what runs already decides, what does not is free to change."""
     before = _load(settings.folder)
@@ -243,7 +232,7 @@ def _start_server(settings: ServiceSettings, state: _State, say: Say) -> list[st
     if settings.server.process():
         _await_server(settings, state.port)
         return []
-    _refuse_taken(state.port)
+    refuse_taken(state.port)
     say(f"starting Prefect's server on port {state.port}")
     command = [sys.executable, "-m", "prefect", "server", "start"]
     settings.server.start(
@@ -309,30 +298,6 @@ def _await(ready: Callable[[], bool], service: Service, seconds: float) -> None:
                 advice=service.evidence(),
             )
         time.sleep(POLL_SECONDS)
-
-
-def _refuse_taken(port: int) -> None:
-    """Say who has the port; a server that `up` did not start is not taken over."""
-    with closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server itself does
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            raise ServiceError(
-                f"port {port} cannot be used: {error.strerror}{_holder(port)}",
-                advice=f"Choose another one: lakehouse up --port {free_port()}",
-            ) from error
-
-
-def _holder(port: int) -> str:
-    try:
-        for connection in psutil.net_connections("tcp"):
-            if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,):
-                name = psutil.Process(connection.pid).name() if connection.pid else "unknown"
-                return f" (process {connection.pid}, {name})"
-    except psutil.Error:  # other users' processes are not shown to everyone
-        pass
-    return ""
 
 
 def _close_runs(settings: ServiceSettings, say: Say) -> None:

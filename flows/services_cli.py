@@ -71,6 +71,7 @@ def settings(
 
 def where_to_look(status: Status) -> str:
     """What to type and open next."""
+    folder = "" if status.folder == _absolute(None) else f" --folder {status.folder}"
     did = f"started: {', '.join(status.changes)}" if status.changes else "already running"
     return f"""{did}
   user interface  {status.url}
@@ -78,7 +79,7 @@ def where_to_look(status: Status) -> str:
                   {status.folder / "worker.log"}
   run             export PREFECT_API_URL={status.api_url} DO_NOT_TRACK=1
                   prefect deployment run 'pipeline/olist' -p format=iceberg --watch
-  stop            lakehouse down"""
+  stop            lakehouse down{folder}"""
 
 
 def _absolute(folder: Path | None) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
@@ -17,6 +18,7 @@ from conf.schema import Retry
 from flows.progress import Progress
 from flows.runtime import Runtime
 from storage.errors import LakehouseError, TransientError
+from storage.failures import NATIVE, translate
 from storage.types import TableRef
 from tasks import bronze, derived, silver, tables
 from tasks.bench import Bench, Staged
@@ -35,6 +37,9 @@ class Run:
     runtime: Runtime
     progress: Progress
     outcomes: dict[TableRef, TableOutcome] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.slots = BoundedSemaphore(max(1, self.runtime.config.workers))
 
 
 _RUNS: dict[str, Run] = {}
@@ -92,7 +97,7 @@ def stage_table(run_id: str, table: str) -> Staged | State[None]:
 
     staged = _guarded(run, ref, work)
     if staged is None:
-        run.outcomes[ref] = TableOutcome(ref, "unchanged")
+        run.outcomes[ref] = TableOutcome(ref, "unchanged", message=_waits_for(run, ref))
         run.progress.done(run.outcomes[ref])
         return Completed(name="Unchanged", message="nothing new")
     run.progress.rows(ref, staged.rows)
@@ -109,7 +114,7 @@ def check_table(run_id: str, table: str, staged: Staged | None) -> GateReport | 
     report = _guarded(run, ref, lambda: check(run.runtime.bench(), staged))
     good, total = passed(report)
     if report.verdict.blocked:
-        advice = settle_commands(run.runtime.config.domain.name, report, run.runtime.lake.format)
+        advice = settle_commands(run.runtime, report)
         outcome = TableOutcome(
             ref, "blocked", dict(staged.rows), staged.seconds, gate=report,
             message="; ".join(report.verdict.reasons), advice=advice,
@@ -145,14 +150,25 @@ def publish_table(
     )
 
 
-def settle_commands(domain: str, report: GateReport, format_name: str) -> str:
-    """The commands that settle a blocked batch."""
+def _waits_for(run: Run, ref: TableRef) -> str:
+    bench = run.runtime.bench(spark=False)
+    if ref.layer == "bronze" and bronze.never_delivered(bench, ref):
+        return bronze.missing(bench, ref)
+    return ""
+
+
+def settle_commands(runtime: Runtime, report: GateReport) -> str:
+    """The commands that settle a blocked batch, as they can be typed."""
+    config = runtime.config
+    where = (
+        f"domain={config.domain.name} format={config.format.name} paths.lake={config.paths.lake}"
+    )
+    if report.table.layer == "bronze":
+        where += f" paths.landing={config.paths.landing}"
     lines = []
     for batch in report.batches:
-        lines.append(f"lakehouse batch reject {batch} domain={domain} format={format_name}")
-        lines.append(
-            f'lakehouse batch accept {batch} --reason "..." domain={domain} format={format_name}'
-        )
+        lines.append(f"lakehouse batch reject {batch} {where}")
+        lines.append(f'lakehouse batch accept {batch} --reason "..." {where}')
     return "settle it with one of:\n  " + "\n  ".join(lines) if lines else ""
 
 
@@ -175,14 +191,21 @@ def _counts(staged: Staged) -> str:
 def _guarded(run: Run, ref: TableRef, work: Callable[[], R]) -> R:
     """Run a step and note its failure for the run's report; retries overwrite the note."""
     try:
-        return work()
+        with run.slots:
+            return work()
     except LakehouseError as error:
-        run.outcomes[ref] = TableOutcome(ref, "failed", message=error.message, advice=error.advice)
-        run.progress.done(run.outcomes[ref])
+        _note_failure(run, ref, error.message, error.advice)
         raise
+    except (*NATIVE, OSError) as error:
+        known = translate(ref, error)
+        _note_failure(run, ref, known.message, known.advice)
+        raise known from error
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
-        text = f"{type(error).__name__}: {first}"
-        run.outcomes[ref] = TableOutcome(ref, "failed", message=text)
-        run.progress.done(run.outcomes[ref])
+        _note_failure(run, ref, f"{type(error).__name__}: {first}", "")
         raise
+
+
+def _note_failure(run: Run, ref: TableRef, message: str, advice: str) -> None:
+    run.outcomes[ref] = TableOutcome(ref, "failed", message=message, advice=advice)
+    run.progress.done(run.outcomes[ref])

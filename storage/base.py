@@ -11,9 +11,16 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from storage.errors import CommitLostError, DuplicateKeyError, TerminalError, VersionNotFoundError
+from storage.errors import (
+    CommitLostError,
+    DuplicateKeyError,
+    TableExistsError,
+    TerminalError,
+    VersionNotFoundError,
+)
 from storage.locks import Locks
 from storage.plans import MergePlan
+from storage.schemas import arrow_schema, describe_difference, same_columns
 from storage.sql import quote
 from storage.types import Commit, CommitRecord, Snapshot, TableRef, TableStats, Version
 
@@ -53,6 +60,9 @@ class TableStore(ABC):
         """Whether the table exists."""
 
     @abstractmethod
+    def columns(self, ref: TableRef) -> pa.Schema:
+        """Names and types of the table's columns, from its metadata."""
+
     def create(
         self,
         ref: TableRef,
@@ -72,6 +82,25 @@ class TableStore(ABC):
         Raises:
             TableExistsError: It exists with other columns or types.
         """
+        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+            if not self.exists(ref):
+                self._create(ref, schema, partition_by, track_changes=track_changes)
+                return
+            found, wanted = self.columns(ref), arrow_schema(schema)
+            if not same_columns(found, wanted):
+                raise TableExistsError(
+                    f"{ref.label} exists with other columns: {describe_difference(found, wanted)}"
+                )
+
+    @abstractmethod
+    def _create(
+        self,
+        ref: TableRef,
+        schema: StructType,
+        partition_by: Sequence[str],
+        *,
+        track_changes: bool,
+    ) -> None: ...
 
     @abstractmethod
     def drop(self, ref: TableRef) -> None:

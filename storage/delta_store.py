@@ -21,7 +21,6 @@ from storage.direct import delta_obstacle
 from storage.errors import (
     ChangesNotTrackedError,
     CommitConflictError,
-    TableExistsError,
     TableNotFoundError,
     UnsafeReadError,
     VersionNotFoundError,
@@ -29,7 +28,7 @@ from storage.errors import (
 from storage.failures import NATIVE, native_text, translate
 from storage.locks import Locks
 from storage.plans import MergePlan
-from storage.schemas import describe_difference, same_columns
+from storage.schemas import arrow_schema, fit, storable
 from storage.sql import literal, quote
 from storage.types import CommitRecord, Snapshot, TableRef, TableStats, Version
 
@@ -57,37 +56,27 @@ class DeltaStore(TableStore):
     def exists(self, ref: TableRef) -> bool:
         return DeltaTable.is_deltatable(str(self.location(ref)))
 
-    def create(
+    def columns(self, ref: TableRef) -> pa.Schema:
+        return pa.schema(self._open(ref).schema().to_arrow())
+
+    def _create(
         self,
         ref: TableRef,
         schema: StructType,
+        partition_by: Sequence[str],
         *,
-        partition_by: Sequence[str] = (),
-        track_changes: bool = False,
+        track_changes: bool,
     ) -> None:
-        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
-            if self.exists(ref):
-                found = self.session.read.format("delta").load(str(self.location(ref))).schema
-                if not same_columns(found, schema):
-                    raise TableExistsError(
-                        f"{ref.label} exists with other columns: "
-                        + describe_difference(found, schema)
-                    )
-                return
-            columns = ", ".join(
-                f"{quote(f.name)} {f.dataType.simpleString()}" for f in schema.fields
-            )
-            partitioned = (
-                f"PARTITIONED BY ({', '.join(map(quote, partition_by))})" if partition_by else ""
-            )
-            properties = dict(self._properties)
-            if track_changes:
-                properties["delta.enableChangeDataFeed"] = "true"
-            listed = ", ".join(f"'{k}' = '{v}'" for k, v in properties.items())
-            self.session.sql(
-                f"CREATE TABLE {self._name(ref)} ({columns}) USING delta {partitioned} "
-                f"TBLPROPERTIES ({listed})"
-            )
+        properties = dict(self._properties)
+        if track_changes:
+            properties["delta.enableChangeDataFeed"] = "true"
+        DeltaTable.create(
+            str(self.location(ref)),
+            arrow_schema(schema),
+            mode="error",
+            partition_by=list(partition_by) or None,
+            configuration=dict(properties),
+        )
 
     def drop(self, ref: TableRef) -> None:
         with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
@@ -155,10 +144,16 @@ class DeltaStore(TableStore):
         ]
 
     def stats(self, ref: TableRef) -> TableStats:
-        actions = pa.table(self._open(ref).get_add_actions(flatten=True))
-        rows = actions.column("num_records").to_pylist() if "num_records" in actions.schema.names else []
+        table = self._open(ref)
+        actions = pa.table(table.get_add_actions(flatten=True))
         sizes = actions.column("size_bytes").to_pylist()
-        return TableStats(sum(r or 0 for r in rows), len(sizes), sum(sizes))
+        if "deletionVectors" in (table.protocol().reader_features or ()):
+            rows = self.read(ref).count()  # the file's own count knows nothing of deleted rows
+        elif "num_records" in actions.schema.names:
+            rows = sum(n or 0 for n in actions.column("num_records").to_pylist())
+        else:
+            rows = 0
+        return TableStats(rows, len(sizes), sum(sizes))
 
     def _append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
         (
@@ -169,15 +164,22 @@ class DeltaStore(TableStore):
         )
 
     def _create_arrow(self, ref: TableRef, schema: pa.Schema) -> None:
-        DeltaTable.create(
-            str(self.location(ref)), schema, mode="ignore", configuration=dict(self._properties)
-        )
+        if self.exists(ref):
+            return
+        with self._translated(ref):
+            DeltaTable.create(
+                str(self.location(ref)),
+                storable(schema),
+                mode="ignore",
+                configuration=dict(self._properties),
+            )
 
     def _append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None:
+        table = self._open(ref)
         metadata = {"userMetadata": record.to_json()}
         write_deltalake(
-            str(self.location(ref)),
-            rows,
+            table,
+            fit(rows, pa.schema(table.schema().to_arrow())),
             mode="append",
             commit_properties=CommitProperties(custom_metadata=metadata),
         )

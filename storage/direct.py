@@ -9,7 +9,7 @@ from __future__ import annotations
 from deltalake import DeltaTable
 from pyiceberg.table import Table
 
-SAFE_DELTA_FEATURES = frozenset({"timestampNtz", "vacuumProtocolCheck"})
+SAFE_DELTA_FEATURES = frozenset({"timestampNtz"})
 """Reader features under which deltalake reads the same rows as Spark."""
 COLUMN_MAPPING_READER = 2
 

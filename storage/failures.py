@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pyarrow as pa
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -27,16 +29,22 @@ TRANSIENT_MARKS = ("SQLITE_BUSY", "database is locked", "Connection reset", "Con
 
 
 def translate(ref: TableRef, error: BaseException) -> LakehouseError:
-    """The platform's error for a native one, by what its text and causes say."""
+    """The platform's error for a native one of a table, by what its text and causes say."""
+    return explain(ref.label, error)
+
+
+def explain(place: str, error: BaseException) -> LakehouseError:
+    """As `translate`, for whatever is not one table."""
     text = native_text(error)
     if any(mark in text for mark in FULL_MARKS):
-        return full(ref.label)
+        return full(place)
     if any(mark in text for mark in DENIED_MARKS):
-        return denied(ref.label)
+        return denied(place)
     first = next((line for line in text.splitlines() if line.strip()), repr(error))
+    first = re.sub(r"^[\w.$]+(Exception|Error): ", "", first)
     if any(mark in text for mark in TRANSIENT_MARKS):
-        return TransientError(f"{ref.label}: {first}")
-    return TerminalError(f"{ref.label}: {first}")
+        return TransientError(f"{place}: {first}")
+    return TerminalError(f"{place}: {first}")
 
 
 def full(place: str) -> StorageFullError:
@@ -58,11 +66,11 @@ def denied(place: str) -> StorageDeniedError:
 def native_text(error: BaseException) -> str:
     """The messages of a native error and of its causes in the JVM, one after the other."""
     java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
-    parts = [] if hasattr(error, "java_exception") else [str(error)]
+    parts: list[str] = []
     try:
         while java is not None and len(parts) < 12:
             parts.append(str(java.toString()))
             java = java.getCause()
     except Py4JError:  # the JVM is gone; what was read so far must do
         parts.append(repr(error))
-    return "\n".join(parts)
+    return "\n".join(parts) or str(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
 from storage.errors import TableNotFoundError
+from storage.failures import explain
 from storage.types import TableRef
 
 CATALOG = "lakehouse"
@@ -27,12 +30,19 @@ class SqliteCatalog:
     busy_timeout_ms: int
 
     def prepare(self) -> None:
-        """Create the folder and the catalog's tables; repeating it does no harm."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with sqlite3.connect(self.database) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-        connection.close()
-        self.pyiceberg.create_tables()
+        """Create the folder and the catalog's tables; repeating it does no harm.
+
+        Raises:
+            StorageDeniedError: This process may not write in the lake.
+            StorageFullError: The disk has no room left.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.database)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+            self.pyiceberg.create_tables()
+        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+            raise explain(f"catalog {self.database}", error) from error
 
     @property
     def database(self) -> Path:

@@ -10,11 +10,17 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
+from pyiceberg import types
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema
 from pyiceberg.table import Table
+from pyiceberg.transforms import IdentityTransform
+from pyiceberg.types import IcebergType, NestedField
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import DataType, DecimalType, StructType
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage.base import TableStore
@@ -22,7 +28,6 @@ from storage.direct import iceberg_obstacle
 from storage.errors import (
     ChangesNotTrackedError,
     CommitConflictError,
-    TableExistsError,
     TerminalError,
     UnsafeReadError,
     VersionNotFoundError,
@@ -31,7 +36,7 @@ from storage.failures import NATIVE, native_text, translate
 from storage.iceberg_catalog import CATALOG, SqliteCatalog
 from storage.locks import Locks
 from storage.plans import MergePlan
-from storage.schemas import describe_difference, same_columns
+from storage.schemas import arrow_schema, fit, storable
 from storage.sql import quote
 from storage.types import EMPTY, CommitRecord, Snapshot, TableRef, TableStats, Version
 
@@ -40,8 +45,19 @@ SNAPSHOT_PROPERTY = f"spark.sql.iceberg.snapshot-property.{RECORD}"
 TRACKS_CHANGES = "lakehouse.track-changes"
 CONFLICTS = ("CommitFailedException", "ValidationException")
 WHOLE_FILES_ONLY = ("Cannot delete file where some, but not all, rows match",
-                    "Cannot translate expression to source filter")  # fmt: skip
+                    "Cannot translate expression to source filter",
+                    "Cannot convert Spark predicate to Iceberg expression")  # fmt: skip
 """Iceberg overwrites by whole files: what it says when the condition parts one."""
+
+_TYPES: dict[str, IcebergType] = {
+    "string": types.StringType(),
+    "boolean": types.BooleanType(),
+    "int": types.IntegerType(),
+    "bigint": types.LongType(),
+    "double": types.DoubleType(),
+    "date": types.DateType(),
+    "timestamp": types.TimestamptzType(),
+}
 
 
 class IcebergStore(TableStore):
@@ -68,38 +84,36 @@ class IcebergStore(TableStore):
     def exists(self, ref: TableRef) -> bool:
         return self._catalog.pyiceberg.table_exists((ref.database, ref.name))
 
-    def create(
+    def columns(self, ref: TableRef) -> pa.Schema:
+        return schema_to_pyarrow(self._catalog.load(ref).schema(), include_field_ids=False)
+
+    def _create(
         self,
         ref: TableRef,
         schema: StructType,
+        partition_by: Sequence[str],
         *,
-        partition_by: Sequence[str] = (),
-        track_changes: bool = False,
+        track_changes: bool,
     ) -> None:
-        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
-            if self.exists(ref):
-                found = self.session.table(self._name(ref)).schema
-                if not same_columns(found, schema):
-                    raise TableExistsError(
-                        f"{ref.label} exists with other columns: "
-                        + describe_difference(found, schema)
-                    )
-                return
-            columns = ", ".join(
-                f"{quote(f.name)} {f.dataType.simpleString()}" for f in schema.fields
-            )
-            partitioned = (
-                f"PARTITIONED BY ({', '.join(map(quote, partition_by))})" if partition_by else ""
-            )
-            properties = self._properties | {TRACKS_CHANGES: str(track_changes).lower()}
-            listed = ", ".join(f"'{k}' = '{v}'" for k, v in properties.items())
-            with self._locks.hold(f"{self.format}.catalog"):
-                database = f"{CATALOG}.{quote(ref.database)}"
-                self.session.sql(f"CREATE NAMESPACE IF NOT EXISTS {database}")
-            self.session.sql(
-                f"CREATE TABLE {self._name(ref)} ({columns}) USING iceberg {partitioned} "
-                f"TBLPROPERTIES ({listed})"
-            )
+        arrow_schema(schema)  # refuses types that the other format would hold differently
+        fields = {
+            f.name: NestedField(number, f.name, _iceberg_type(f.dataType))
+            for number, f in enumerate(schema.fields, 1)
+        }
+        spec = PartitionSpec(
+            *[
+                PartitionField(fields[c].field_id, 1000 + n, IdentityTransform(), c)
+                for n, c in enumerate(partition_by)
+            ]
+        )
+        catalog = self._catalog.pyiceberg
+        catalog.create_namespace_if_not_exists(ref.database)
+        catalog.create_table(
+            (ref.database, ref.name),
+            Schema(*fields.values()),
+            partition_spec=spec,
+            properties=self._properties | {TRACKS_CHANGES: str(track_changes).lower()},
+        )
 
     def drop(self, ref: TableRef) -> None:
         with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
@@ -182,12 +196,14 @@ class IcebergStore(TableStore):
         return found
 
     def stats(self, ref: TableRef) -> TableStats:
-        snapshot = self._catalog.load(ref).current_snapshot()
+        table = self._catalog.load(ref)
+        snapshot = table.current_snapshot()
         if snapshot is None or snapshot.summary is None:
             return TableStats(0, 0, 0)
         total = snapshot.summary.additional_properties
+        deletes = int(total.get("total-delete-files", 0))
         return TableStats(
-            int(total.get("total-records", 0)),
+            self.read(ref).count() if deletes else int(total.get("total-records", 0)),
             int(total.get("total-data-files", 0)),
             int(total.get("total-files-size", 0)),
         )
@@ -197,17 +213,18 @@ class IcebergStore(TableStore):
         writer.option(f"snapshot-property.{RECORD}", record.to_json()).append()
 
     def _create_arrow(self, ref: TableRef, schema: pa.Schema) -> None:
-        self._catalog.pyiceberg.create_namespace_if_not_exists(ref.database)
-        self._catalog.pyiceberg.create_table_if_not_exists(
-            (ref.database, ref.name), schema, properties=self._properties
-        )
+        if self.exists(ref):
+            return
+        with self._translated(ref), self._locks.hold(f"{self.format}.catalog"):
+            self._catalog.pyiceberg.create_namespace_if_not_exists(ref.database)
+            self._catalog.pyiceberg.create_table_if_not_exists(
+                (ref.database, ref.name), storable(schema), properties=self._properties
+            )
 
     def _append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None:
         table = self._catalog.load(ref)
-        found, wanted = sorted(rows.column_names), sorted(f.name for f in table.schema().fields)
-        if found != wanted:
-            raise TerminalError(f"{ref.label} has the columns {wanted}, the rows have {found}")
-        table.append(rows, snapshot_properties={RECORD: record.to_json()})
+        fitted = fit(rows, schema_to_pyarrow(table.schema(), include_field_ids=False))
+        table.append(fitted, snapshot_properties={RECORD: record.to_json()})
 
     def _merge(self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord) -> None:
         view = f"merge_source_{ref.view}"
@@ -243,10 +260,13 @@ class IcebergStore(TableStore):
 
     def _delete(self, ref: TableRef, where: str, record: CommitRecord) -> None:
         # A delete of whole files would be a commit of metadata alone, which takes no snapshot property;
-        # a condition that metadata cannot answer sends it the way of a row-level delete.
-        rows = f"({where}) AND length(_file) > 0"
+        # a condition that metadata cannot answer, though it always holds, makes it a row-level delete.
+        first = quote(self._catalog.load(ref).schema().fields[0].name)
+        always = f"hash({first}) >= -2147483648"
         with self._metadata(record):
-            self.session.sql(f"DELETE FROM {self._name(ref)} WHERE {rows}").collect()
+            self.session.sql(
+                f"DELETE FROM {self._name(ref)} WHERE ({where}) AND {always}"
+            ).collect()
 
     def _rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> None:
         # Iceberg's rollback only moves the pointer and loses the newer history: a new commit with the
@@ -312,6 +332,12 @@ class IcebergStore(TableStore):
             if known or any(name in native_text(error) for name in CONFLICTS):
                 raise CommitConflictError(f"{ref.label}: another writer committed first") from error
             raise translate(ref, error) from error
+
+
+def _iceberg_type(kind: DataType) -> IcebergType:
+    if isinstance(kind, DecimalType):
+        return types.DecimalType(kind.precision, kind.scale)
+    return _TYPES[kind.simpleString()]
 
 
 def _local(table: Table) -> Path:

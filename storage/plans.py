@@ -85,8 +85,13 @@ class MergePlan:
         """The source rows that would be inserted or would update a row."""
         t, s = target.alias("t"), source.alias("s")
         pairs = s.join(t, F.expr(self.condition), "left")
-        new = reduce(Column.__and__, [F.col(f"t.{quote(k)}").isNull() for k in self.keys])
-        return pairs.where(new | F.expr(self.update_when)).select("s.*")
+        written = F.expr(f"({self.update_when})")
+        if self.delete_when is not None:
+            written = written & ~F.coalesce(F.expr(self.delete_when), F.lit(False))
+        if self.insert:
+            absent = reduce(Column.__and__, [F.col(f"t.{quote(k)}").isNull() for k in self.keys])
+            written = written | absent
+        return pairs.where(written).select("s.*")
 
 
 def _present(keys: Sequence[str]) -> str:

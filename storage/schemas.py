@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import pyarrow as pa
 from pyspark.sql.types import (
     BooleanType,
     DataType,
@@ -19,17 +20,21 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from storage.errors import TerminalError
 
-def _columns(schema: StructType) -> dict[str, str]:
+
+def _columns(schema: StructType | pa.Schema) -> dict[str, str]:
+    if isinstance(schema, pa.Schema):
+        return {f.name: str(f.type).removeprefix("large_") for f in schema}
     return {f.name: f.dataType.simpleString() for f in schema.fields}
 
 
-def same_columns(found: StructType, wanted: StructType) -> bool:
+def same_columns(found: StructType | pa.Schema, wanted: StructType | pa.Schema) -> bool:
     """Equal names, types and order; nullability and comments are left out."""
     return list(_columns(found).items()) == list(_columns(wanted).items())
 
 
-def describe_difference(found: StructType, wanted: StructType) -> str:
+def describe_difference(found: StructType | pa.Schema, wanted: StructType | pa.Schema) -> str:
     """The columns that differ, in words."""
     have, want = _columns(found), _columns(wanted)
     parts = [f"{n} {t} is missing" for n, t in want.items() if n not in have]
@@ -70,3 +75,64 @@ def type_of(name: str) -> DataType:
 def schema(columns: Iterable[tuple[str, str]]) -> StructType:
     """A schema of names and simple type strings."""
     return StructType([StructField(name, type_of(kind)) for name, kind in columns])
+
+
+_ARROW: dict[type[DataType], pa.DataType] = {
+    StringType: pa.string(),
+    BooleanType: pa.bool_(),
+    IntegerType: pa.int32(),
+    LongType: pa.int64(),
+    DoubleType: pa.float64(),
+    DateType: pa.date32(),
+    TimestampType: pa.timestamp("us", tz="UTC"),
+}
+
+
+def arrow_schema(schema: StructType) -> pa.Schema:
+    """The Arrow schema of a table; every column takes nulls.
+
+    Raises:
+        ValueError: A column's type is none of `TYPES`.
+    """
+    return pa.schema([(f.name, _arrow_type(f)) for f in schema.fields])
+
+
+def _arrow_type(field: StructField) -> pa.DataType:
+    kind = field.dataType
+    if isinstance(kind, DecimalType):
+        return pa.decimal128(kind.precision, kind.scale)
+    found = _ARROW.get(type(kind))
+    if found is None:
+        raise ValueError(
+            f"column {field.name}: type {kind.simpleString()!r} is none of {', '.join(TYPES)}"
+        )
+    return found
+
+
+def storable(schema: pa.Schema) -> pa.Schema:
+    """The schema itself, where both formats can hold its types alike.
+
+    Raises:
+        TerminalError: A column has no type, or a precision that one of the formats lacks.
+    """
+    for field in schema:
+        if pa.types.is_null(field.type) or "[ns" in str(field.type):
+            raise TerminalError(
+                f"column {field.name} has the Arrow type {field.type}, which a table cannot hold",
+                advice="Give it a type; instants have microseconds.",
+            )
+    return schema
+
+
+def fit(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The rows with a table's columns in their order and types.
+
+    Raises:
+        TerminalError: The names differ.
+        pyarrow.ArrowInvalid: A value does not fit its column's type.
+    """
+    if sorted(rows.column_names) != sorted(schema.names):
+        raise TerminalError(
+            f"the table has the columns {schema.names}, the rows {rows.column_names}"
+        )
+    return rows.select(schema.names).cast(schema)

@@ -24,13 +24,21 @@ class SparkSettings:
     """Settings of the Spark session."""
 
     master: str = "local[*]"
+    """Where Spark runs."""
     driver_memory: str = "4g"
+    """Memory of the JVM."""
     shuffle_partitions: int = 4
+    """Partitions of a shuffle."""
     default_parallelism: int = 2
     """Small numbers: the profile of a small machine makes small merges 2 to 4 times cheaper."""
     local_dir: str = "???"
+    """Spark's scratch files."""
     log_file: str = "???"
+    """All that the JVM prints."""
+    java_options: str = ""
+    """Further options of the JVM."""
     conf: dict[str, str] = field(default_factory=dict)
+    """Further settings of Spark; they win."""
 
 
 def start_session(
@@ -44,9 +52,9 @@ def start_session(
         TerminalError: Spark did not start, or came up without one of the SQL extensions.
     """
     os.environ["JAVA_HOME"] = str(java_home)
+    os.environ.pop("SPARK_HOME", None)  # a foreign Spark would be started instead of the locked one
     os.environ["SPARK_LOCAL_DIRS"] = settings.local_dir
     log = Path(settings.log_file)
-    log.parent.mkdir(parents=True, exist_ok=True)
     Path(settings.local_dir).mkdir(parents=True, exist_ok=True)
     builder = SparkSession.builder.appName(app_name).master(settings.master)
     for key, value in _profile(settings, jars).items():
@@ -100,7 +108,9 @@ def _profile(settings: SparkSettings, jars: Sequence[Path]) -> dict[str, str]:
         "spark.sql.extensions": ",".join(EXTENSIONS),
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.driver.extraClassPath": classpath,
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{log4j}",
+        "spark.driver.extraJavaOptions": " ".join(
+            [f"-Dlog4j2.configurationFile=file:{log4j}", *settings.java_options.split()]
+        ),
         "spark.driver.memory": settings.driver_memory,
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.default.parallelism": str(settings.default_parallelism),
@@ -124,6 +134,7 @@ def stderr_to(log: Path) -> Iterator[None]:
     if SparkContext._gateway is not None:
         yield
         return
+    log.parent.mkdir(parents=True, exist_ok=True)
     saved = os.dup(2)
     target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset as ds
 from pyspark.sql import DataFrame
 
 from checks.scanner import Scanner
@@ -134,6 +135,13 @@ class Staged:
     notes: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
+    def count(self, name: str, condition: ds.Expression | None = None) -> int:
+        """Rows of one Parquet folder of the attempt, from its footers where there is no condition."""
+        path = Path(self.folder) / name
+        return (
+            ds.dataset(path, format="parquet").count_rows(filter=condition) if path.is_dir() else 0
+        )
+
     def part(self, name: str) -> str:
         """Path of one Parquet folder of the attempt."""
         return str(Path(self.folder) / name)
@@ -154,6 +162,11 @@ def fingerprint(*parts: object) -> str:
     """A short stable hash of JSON-serialisable parts."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def attempt_id(ref: TableRef, inputs: Mapping[str, str], contract: str) -> str:
+    """What a person settles where no delivered file is at hand: the same for the same inputs."""
+    return f"{ref.name}-{fingerprint(ref.label, inputs, contract)[:12]}"
 
 
 def position(bench: Bench, ref: TableRef) -> Mapping[str, str]:

@@ -77,6 +77,17 @@ def offered(bench: Bench, ref: TableRef) -> list[Offered]:
     return found
 
 
+def never_delivered(bench: Bench, ref: TableRef) -> bool:
+    """Whether no file was ever taken in."""
+    return not bench.store.exists(ref) or bench.store.stats(ref).rows == 0
+
+
+def missing(bench: Bench, ref: TableRef) -> str:
+    """What a source without any file waits for."""
+    pattern = bench.domain.bronze[ref.name].pattern
+    return f"nothing delivered yet: no file {pattern} in {bench.landing}"
+
+
 def _batch_id(ref: TableRef, sha256: str, known: Iterable[SourceFile]) -> str:
     base = f"{ref.name}-{sha256[:12]}"
     times = sum(1 for file in known if file.sha256 == sha256)
@@ -87,6 +98,8 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
     """Read the new files record by record into the staging folder; None when there is none."""
     files = offered(bench, ref)
     if not files:
+        if never_delivered(bench, ref) and bench.domain.bronze[ref.name].required:
+            raise InputError(missing(bench, ref), advice="Deliver the file, then run again.")
         return None
     source = bench.domain.bronze[ref.name]
     token = fingerprint(ref.label, [f.batch_id for f in files])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -13,7 +14,7 @@ from storage.plans import MergePlan, sync_plan
 from storage.schemas import describe_difference, same_columns, schema
 from storage.sql import quote
 from storage.types import TableRef
-from tasks.bench import Bench, Staged, fingerprint, moved, position, views
+from tasks.bench import Bench, Staged, attempt_id, fingerprint, moved, position, views
 from tasks.decisions import Decision, settlements
 from tasks.scd2 import spans
 from tasks.spec import ColumnSpec, dependencies
@@ -68,12 +69,12 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
     after = {i: str(bench.store.head(bench.domain.ref(i)).version) for i in labels}
     rebuilding = [bench.run.run_id] if bench.run.rebuild else []
     token = fingerprint(ref.label, before, after, contract, rebuilding)
-    batch_id = f"{ref.name}-{token[:12]}"
+    batch_id = attempt_id(ref, after, contract)
     decided = settlements(bench.store, bench.domain.name).get(batch_id)
     if decided is not None and decided.decision is Decision.rejected:
         return None
     folder = bench.folder(ref, token)
-    result = _complete(bench, ref, _query(bench, ref, after), token)
+    result = _complete(bench, ref, _query(bench, ref, after), token, batch_id)
     result.write.mode("overwrite").parquet(str(folder / "rows"))
     staged = Staged(
         table=ref,
@@ -86,8 +87,8 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
             "batch_id": batch_id,
             "accepted": decided is not None and decided.decision is Decision.accepted,
         },
-        rows=_count(bench, ref, str(folder / "rows")),
     )
+    staged = replace(staged, rows=_count(bench, staged))
     staged.save()
     return staged
 
@@ -107,7 +108,7 @@ def _query(bench: Bench, ref: TableRef, versions: Mapping[str, str]) -> DataFram
     return spans(rows, keys=spec.key, track=spec.track, sequence_by=spec.sequence_by)
 
 
-def _complete(bench: Bench, ref: TableRef, rows: DataFrame, token: str) -> DataFrame:
+def _complete(bench: Bench, ref: TableRef, rows: DataFrame, token: str, batch_id: str) -> DataFrame:
     wanted = schema(business_columns(bench, ref))
     if not same_columns(rows.schema, wanted):
         raise ConfigurationError(
@@ -117,17 +118,18 @@ def _complete(bench: Bench, ref: TableRef, rows: DataFrame, token: str) -> DataF
         )
     return rows.select(
         *[quote(f.name) for f in wanted.fields],
-        F.lit(f"{ref.name}-{token[:12]}").alias("_batch_id"),
+        F.lit(batch_id).alias("_batch_id"),
         F.lit(token).alias("_merge_id"),
         F.lit(bench.run.started_at).cast("timestamp").alias("_updated_at"),
     )
 
 
-def _count(bench: Bench, ref: TableRef, rows: str) -> dict[str, int]:
-    result = bench.store.session.read.parquet(rows)
-    total = result.count()
+def _count(bench: Bench, staged: Staged) -> dict[str, int]:
+    """Rows of the result, and how many of them differ from the table's."""
+    ref, total = staged.table, staged.count("rows")
     if bench.run.rebuild or bench.store.head(ref).record is None:
         return {"computed": total, "published": total, "removed": 0}
+    result = bench.store.session.read.parquet(staged.part("rows"))
     target = bench.store.read(ref)
     changed = plan(bench, ref).effective(target, result).count()
     removed = target.join(result.select(*key_of(bench, ref)), key_of(bench, ref), "left_anti")

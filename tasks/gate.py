@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from checks.gate import Verdict, judge
 from checks.model import (
@@ -23,6 +24,10 @@ from tasks import bronze, derived, silver
 from tasks.bench import Bench, Staged
 from tasks.spec import QuarantineLimit, Strategy, dependencies
 from tasks.sql_text import tables_in, to_views
+
+BLOCKING = (Outcome.FAIL, Outcome.NOT_EVALUATED)
+QUARANTINE_LIMIT = "quarantined rows within limit"
+WAITING_LIMIT = "rows waiting for a reference"
 
 
 @dataclass(frozen=True)
@@ -51,29 +56,38 @@ def is_derived(bench: Bench, ref: TableRef) -> bool:
 def check(bench: Bench, staged: Staged) -> GateReport:
     """Evaluate every check of the table on the staged rows and on the table as it will be."""
     results = [*_engine_checks(bench, staged), *_declared_checks(bench, staged)]
-    blocking = [r for r in results if r.outcome in (Outcome.FAIL, Outcome.NOT_EVALUATED)]
-    verdict = judge(results, threshold=bench.domain.score_threshold)
-    waived: tuple[str, ...] = ()
-    if verdict.blocked and _all_accepted(staged) and not _refused(staged):
-        waived = tuple(r.name for r in blocking) or verdict.reasons
+    waivable = [r for r in results if r.outcome in BLOCKING and _is_waived(r, staged)]
+    counted = [r for r in results if r not in waivable]
+    verdict = judge(counted or results, threshold=bench.domain.score_threshold)
+    if verdict.blocked and waivable and not counted:
         verdict = Verdict(False, verdict.score, ())
-    return GateReport(staged.table, staged.token, verdict, tuple(results), _ids(staged), waived)
+    waived = tuple(r.name for r in waivable)
+    ids = _ids(staged, [r for r in counted if r.outcome in BLOCKING])
+    return GateReport(staged.table, staged.token, verdict, tuple(results), ids, waived)
 
 
-def _all_accepted(staged: Staged) -> bool:
-    if staged.batches:
-        return all(batch.accepted for batch in staged.batches)
-    return bool(staged.notes.get("accepted"))
+def _is_waived(result: CheckResult, staged: Staged) -> bool:
+    """Whether a recorded acceptance lets this failure through.
+
+    Where every batch of the attempt is accepted, everything is. Otherwise the rows of accepted batches
+    are not among those that `staged` checks see, and only checks on the whole table are let through.
+    """
+    if any(not problem.acceptable for problem in staged.problems):
+        return False
+    if not staged.batches:
+        return bool(staged.notes.get("accepted"))
+    if all(batch.accepted for batch in staged.batches):
+        return True
+    return result.dataset == "result" and any(batch.accepted for batch in staged.batches)
 
 
-def _refused(staged: Staged) -> bool:
-    return any(not problem.acceptable for problem in staged.problems)
-
-
-def _ids(staged: Staged) -> tuple[str, ...]:
-    ids = [p.batch_id for p in staged.problems] or [
-        b.batch_id for b in staged.batches if not b.accepted
-    ]
+def _ids(staged: Staged, failed: Sequence[CheckResult]) -> tuple[str, ...]:
+    """The batches to settle: those that are at fault where that is known, else all not accepted."""
+    ids = [p.batch_id for p in staged.problems]
+    limits = {QUARANTINE_LIMIT, WAITING_LIMIT}
+    if not ids and failed and {r.name for r in failed} <= limits:
+        ids = [b.batch_id for r in failed for b in staged.batches if b.batch_id in r.message]
+    ids = ids or [b.batch_id for b in staged.batches if not b.accepted]
     ids = ids or [b.batch_id for b in staged.batches]
     if not ids and staged.notes.get("batch_id"):
         ids = [str(staged.notes["batch_id"])]
@@ -86,7 +100,18 @@ def _declared_checks(bench: Bench, staged: Staged) -> Sequence[CheckResult]:
         suite = CheckSuite.load(Path(bench.domain.roots.checks), ref.layer, ref.name)
     except CheckDefinitionError as error:
         return [_engine("checks are readable", Outcome.NOT_EVALUATED, str(error))]
-    result = _register(bench, staged)
+    result = _register(bench, staged).cache()
+    result.createOrReplaceTempView("result")
+    try:
+        return _scan(bench, staged, suite, result)
+    finally:
+        result.unpersist()
+
+
+def _scan(
+    bench: Bench, staged: Staged, suite: CheckSuite, result: DataFrame
+) -> Sequence[CheckResult]:
+    ref = staged.table
     volume = bench.domain.gold[ref.name].volume if ref.layer == "gold" else None
     if volume is not None:
         suite = suite.extended(_volume_check(volume.tolerance))
@@ -109,16 +134,18 @@ def _register(bench: Bench, staged: Staged) -> DataFrame:
     if ref.layer == "bronze":
         rows = bronze.staged_rows(bench, staged)
         rows.createOrReplaceTempView("staged")
-        rows.createOrReplaceTempView("result")
         return rows
     plan = derived.plan(bench, ref) if is_derived(bench, ref) else silver.plan(
         bench.domain.silver[ref.name]
     )  # fmt: skip
     rows = store.session.read.parquet(staged.part("rows")).select(*map(quote, plan.columns))
-    rows.createOrReplaceTempView("staged")
-    result = rows if staged.replace else plan.preview(store.read(ref), rows)
-    result.createOrReplaceTempView("result")
-    return result
+    accepted = [b.batch_id for b in staged.batches if b.accepted]
+    if accepted and len(accepted) < len(staged.batches):
+        rows.where(~F.col("_batch_id").isin(accepted)).createOrReplaceTempView("staged")
+    else:
+        rows.createOrReplaceTempView("staged")
+    first = staged.replace or store.head(ref).record is None
+    return rows if first else plan.preview(store.read(ref), rows)
 
 
 def _as_of(bench: Bench, staged: Staged) -> str:
@@ -213,7 +240,7 @@ def _limits(staged: Staged, limit: QuarantineLimit) -> list[CheckResult]:
     bound = f"<= {limit.share:.1%} of a batch, or <= {limit.rows} rows"
     total = float(sum(b.quarantined for b in staged.batches))
     quarantined = _engine(
-        "quarantined rows within limit",
+        QUARANTINE_LIMIT,
         Outcome.FAIL if over else Outcome.PASS,
         "over the limit: " + "; ".join(over) if over else "within the limit",
         value=total,
@@ -230,7 +257,7 @@ def _limits(staged: Staged, limit: QuarantineLimit) -> list[CheckResult]:
     return [
         quarantined,
         _engine(
-            "rows waiting for a reference", outcome, text, value=waiting,
+            WAITING_LIMIT, outcome, text, value=waiting,
             threshold=f"<= {limit.waiting_share:.0%} of a batch", severity=Severity.LOW,
         ),
     ]  # fmt: skip

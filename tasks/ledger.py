@@ -16,12 +16,19 @@ def delivered(store: TableStore, ref: TableRef) -> list[SourceFile]:
     """Every delivery of a bronze table, in order."""
     if not store.exists(ref):
         return []
+    return _recorded(store, ref) if complete(store, ref) else rebuilt(store, ref)
+
+
+def complete(store: TableStore, ref: TableRef) -> bool:
+    """Whether the commit records name every delivery since the table's creation."""
+    files = _recorded(store, ref)
+    numbers = sorted(f.delivery for f in files)
+    return numbers == list(range(1, len(files) + 1)) and bool(files or not store.stats(ref).rows)
+
+
+def _recorded(store: TableStore, ref: TableRef) -> list[SourceFile]:
     history = store.history(ref)
-    files = [f for entry in reversed(history) if entry.record for f in entry.record.files]
-    complete = sorted(f.delivery for f in files) == list(range(1, len(files) + 1))
-    if complete and (files or store.stats(ref).rows == 0):
-        return files
-    return rebuilt(store, ref)
+    return [f for entry in reversed(history) if entry.record for f in entry.record.files]
 
 
 def rebuilt(store: TableStore, ref: TableRef) -> list[SourceFile]:

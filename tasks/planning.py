@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from storage.errors import InputError
 from storage.types import TableRef
-from tasks import bronze, quarantine
+from tasks import bronze, ledger, quarantine
 from tasks.bench import Bench, moved, position
 from tasks.spec import DomainSpec, Strategy, dependencies
 
@@ -24,7 +25,7 @@ def has_news(bench: Bench, ref: TableRef) -> bool:
     if not bench.store.exists(ref):
         return True
     if ref.layer == "bronze":
-        return bool(bronze.offered(bench, ref))
+        return _bronze_news(bench, ref)
     if bench.run.rebuild or _interrupted(bench, ref):
         return True
     before = position(bench, ref)
@@ -33,6 +34,17 @@ def has_news(bench: Bench, ref: TableRef) -> bool:
         or moved(bench, bench.domain.ref(label), before.get(label))
         for label in dependencies(bench.domain)[ref.label]
     )
+
+
+def _bronze_news(bench: Bench, ref: TableRef) -> bool:
+    if not ledger.complete(bench.store, ref):
+        return True  # the ledger is rebuilt from rows, which needs Spark
+    try:
+        offered = bronze.offered(bench, ref)
+    except InputError:
+        return True  # the table's own step says so, and the others go on
+    required = bench.domain.bronze[ref.name].required
+    return bool(offered) or (required and bronze.never_delivered(bench, ref))
 
 
 def _interrupted(bench: Bench, ref: TableRef) -> bool:

@@ -42,12 +42,18 @@ def _columns(bench: Bench, ref: TableRef) -> list[str]:
 
 def waiting(bench: Bench, ref: TableRef, pending: Sequence[str]) -> DataFrame | None:
     """Rows that wait for a reference, as bronze rows; those of pending batches come from bronze."""
-    if bench.run.rebuild or not bench.domain.silver[ref.name].references:
+    references = bench.domain.silver[ref.name].references
+    if bench.run.rebuild or not references or not holds(bench, ref):
         return None
     kept = bench.store.read(table(ref)).where(F.col("_rule") == REFERENCE_MISSING)
     if pending:
         kept = kept.where(~F.col("_batch_id").isin(list(pending)))
     return kept.drop(*[name for name, _ in ADDED])
+
+
+def holds(bench: Bench, ref: TableRef) -> bool:
+    """Whether the quarantine has any row, from metadata."""
+    return bench.store.stats(table(ref)).rows > 0
 
 
 def to_release(bench: Bench, ref: TableRef, good: DataFrame) -> DataFrame:
@@ -56,9 +62,14 @@ def to_release(bench: Bench, ref: TableRef, good: DataFrame) -> DataFrame:
     return kept.join(good.select("_sequence"), "_sequence", "left_semi")
 
 
-def enter(bench: Bench, staged: Staged) -> int:
+def enter(bench: Bench, staged: Staged) -> None:
     """Commit the newly quarantined rows; a repeat adds none."""
     ref = table(staged.table)
+    count = staged.rows.get("quarantined", 0)
+    if not count:
+        if staged.replace and holds(bench, staged.table):
+            bench.store.delete(ref, "true", _record(bench, staged, "enter"))
+        return
     columns = _columns(bench, staged.table)
     rows = bench.store.session.read.parquet(staged.part("quarantine"))
     raw = [f"{RAW}.{quote(f.name)}" for f in rows.schema[RAW].dataType.fields]  # type: ignore[attr-defined]
@@ -66,22 +77,18 @@ def enter(bench: Bench, staged: Staged) -> int:
     metadata = [c for c in columns if c.startswith("_") and c != "_quarantined_at"]
     flat = rows.select(*raw, *metadata, instant).select(*map(quote, columns))
     record = _record(bench, staged, "enter")
-    count = staged.rows.get("quarantined", 0)
-    if staged.replace:
+    if staged.replace or not holds(bench, staged.table):
         bench.store.overwrite(ref, flat, record)
-    elif count:
+    else:
         plan = MergePlan(("_sequence",), tuple(columns), update_when=NEVER)
         bench.store.merge(ref, flat, plan, record)
-    return count
 
 
 def leave(bench: Bench, staged: Staged) -> None:
     """Remove the rows that were published; a repeat removes none."""
-    if staged.replace:
+    if staged.replace or not staged.notes.get("releases"):
         return
     released = bench.store.session.read.parquet(staged.part("released"))
-    if not staged.notes.get("releases"):
-        return
     _remove(bench, staged.table, released, _record(bench, staged, "leave"))
 
 

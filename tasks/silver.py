@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 
+import pyarrow.dataset as ds
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -17,7 +18,7 @@ from storage.schemas import schema
 from storage.sql import quote
 from storage.types import TableRef, Version
 from tasks import quarantine
-from tasks.bench import Batch, Bench, Staged, fingerprint, moved, position
+from tasks.bench import Batch, Bench, Staged, attempt_id, fingerprint, moved, position
 from tasks.decisions import Decision, settlements
 from tasks.frames import REFERENCE_MISSING, judged, typed
 from tasks.spec import SilverSpec, dependencies
@@ -71,32 +72,49 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
     rebuilding = [bench.run.run_id] if bench.run.rebuild else []
     token = fingerprint(ref.label, intake.before, intake.after, contract, rebuilding)
     folder = bench.folder(ref, token)
-    rows = _judged_rows(bench, ref, spec, intake).cache()
-    try:
-        counts = _count(rows)
-        good = rows.where("_rule is null")
-        _write(rows.where("_rule is not null and not _retried"), folder / "quarantine")
-        _write(quarantine.to_release(bench, ref, good), folder / "released")
-        leaving = bench.store.session.read.parquet(str(folder / "released")).count()
-        staged_rows = _effective(bench, ref, spec, good, intake, token)
-        _write(staged_rows, folder / "rows")
-    finally:
-        rows.unpersist()
-    written = bench.store.session.read.parquet(str(folder / "rows"))
-    published = Counter({row["_refreshed"]: row["n"] for row in _counted(written, "_refreshed")})
     staged = Staged(
         table=ref,
         token=token,
         folder=str(folder),
         inputs=intake.after,
-        batches=_batches(intake, counts),
         contract=contract,
         replace=bench.run.rebuild,
-        rows=_accounting(spec, intake, counts, published[False], published[True]),
-        notes={"rejected": intake.rejected_ids, "releases": leaving},
+    )
+    rows = _judged_rows(bench, ref, spec, intake).cache()
+    try:
+        counts = _count(rows)
+        good = rows.where("_rule is null")
+        if any(rule and not retried for _, rule, retried in counts):
+            _write(rows.where("_rule is not null and not _retried"), folder / "quarantine")
+        if quarantine.holds(bench, ref):
+            _write(quarantine.to_release(bench, ref, good), folder / "released")
+        _write(_effective(bench, ref, spec, good, intake, token), folder / "rows")
+    finally:
+        rows.unpersist()
+    refreshed = staged.count("rows", ds.field("_refreshed")) if spec.lookups else 0
+    published = staged.count("rows") - refreshed
+    staged = replace(
+        staged,
+        batches=_batches(intake, counts),
+        rows=_accounting(spec, intake, counts, published, refreshed),
+        notes={
+            "rejected": intake.rejected_ids,
+            "releases": staged.count("released"),
+            **_attempt(bench, ref, intake, contract),
+        },
     )
     staged.save()
     return staged
+
+
+def _attempt(bench: Bench, ref: TableRef, intake: Intake, contract: str) -> dict[str, object]:
+    """Id and acceptance of an attempt without deliveries: looked-up rows or released ones only."""
+    if intake.batches:
+        return {}
+    batch_id = attempt_id(ref, intake.after, contract)
+    settled = settlements(bench.store, bench.domain.name).get(batch_id)
+    accepted = settled is not None and settled.decision is Decision.accepted
+    return {"batch_id": batch_id, "accepted": accepted}
 
 
 def contract_of(bench: Bench, ref: TableRef) -> str:
@@ -270,11 +288,6 @@ def _looked_up(bench: Bench, rows: DataFrame, spec: SilverSpec, intake: Intake) 
 def _count(rows: DataFrame) -> Counter[tuple[str, str | None, bool]]:
     grouped = rows.groupBy("_batch_id", "_rule", "_retried").count().collect()
     return Counter({(r["_batch_id"], r["_rule"], r["_retried"]): r["count"] for r in grouped})
-
-
-def _counted(rows: DataFrame, column: str) -> list[Mapping[str, int]]:
-    grouped = rows.groupBy(column).agg(F.count("*").alias("n")).collect()
-    return [row.asDict() for row in grouped]
 
 
 def _write(rows: DataFrame, folder: Path) -> None:

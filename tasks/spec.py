@@ -31,10 +31,13 @@ class SourceSpec:
     columns: list[str] = field(default_factory=list)
     """Columns of the file, all kept as text."""
     delimiter: str = ","
+    """One character between fields."""
     encoding: str = "utf-8"
+    """Python's name of the encoding; a UTF-8 byte order mark is passed over."""
     required: bool = False
     """A run fails when no file was ever delivered."""
     description: str = ""
+    """What the file holds."""
 
 
 @dataclass
@@ -52,7 +55,9 @@ class ColumnSpec:
     default: str | None = None
     """Spark SQL that stands in for a null lookup."""
     required: bool = False
+    """Rows for which it is null go to quarantine."""
     doc: str = ""
+    """Meaning, shown by `lakehouse show`."""
 
 
 @dataclass
@@ -60,6 +65,7 @@ class RuleSpec:
     """A row rule: rows for which `when` holds go to quarantine."""
 
     when: str = MUST_GIVE
+    """Spark SQL over the typed columns that holds for a bad row."""
     column: str = MUST_GIVE
     """The column that the reason names with its value."""
     says: str = MUST_GIVE
@@ -73,7 +79,9 @@ class JoinSpec:
     """Another table reached by equal columns: `by` maps own column to the other table's column."""
 
     table: str = MUST_GIVE
+    """The other table, as `layer.table`."""
     by: dict[str, str] = field(default_factory=dict)
+    """Own column: column of the other table."""
 
 
 @dataclass
@@ -81,7 +89,9 @@ class QuarantineLimit:
     """The gate blocks when more rows than both bounds are quarantined in a batch."""
 
     share: float = 0.05
+    """Share of the batch, 0 to 1."""
     rows: int = 20
+    """Rows of the batch."""
     waiting_share: float = 1.0
     """Own limit for rows that wait for a reference; 1.0 never blocks."""
 
@@ -103,20 +113,27 @@ class SilverSpec:
     """A silver table."""
 
     description: str = ""
+    """What a row is."""
     strategy: Strategy = Strategy.upsert
+    """Merged by key row by row, or a history of spans."""
     source: str | None = None
     """The bronze table it is fed from row by row (`upsert`)."""
     key: list[str] = field(default_factory=list)
+    """Columns that identify a row; for `scd2` the natural key."""
     columns: dict[str, ColumnSpec] = field(default_factory=dict)
+    """Columns in their order."""
     rules: dict[str, RuleSpec] = field(default_factory=dict)
+    """Row rules by name, tried in their order."""
     references: dict[str, JoinSpec] = field(default_factory=dict)
     """Rows whose referenced row is not published wait in quarantine and are tried again."""
     lookups: dict[str, JoinSpec] = field(default_factory=dict)
+    """Tables that columns are looked up in, by name."""
     reduce: str | None = None
     """SQL file over the view `rows` that folds the rows of a delivery to one row a key."""
     samples: dict[str, ColumnSpec] = field(default_factory=dict)
     """Columns of `rows`, the typed input of `reduce`; rules and references apply to them."""
     quarantine: QuarantineLimit = field(default_factory=QuarantineLimit)
+    """How many rows of a batch may be kept out."""
     events: str | None = None
     """SQL file that gives the change events (`scd2`)."""
     inputs: list[str] = field(default_factory=list)
@@ -137,11 +154,17 @@ class GoldSpec:
     """A gold table: the result of one query, published by key."""
 
     description: str = ""
+    """What a row is and which rows there are."""
     key: list[str] = field(default_factory=list)
+    """The grain: columns that identify a row."""
     inputs: list[str] = field(default_factory=list)
+    """Tables that the query reads, as `layer.table`."""
     sql: str = MUST_GIVE
+    """SQL file of the query."""
     columns: dict[str, ColumnSpec] = field(default_factory=dict)
+    """Columns of the query's result in their order."""
     volume: VolumeSpec | None = None
+    """What must arrive from the inputs."""
 
 
 @dataclass
@@ -149,7 +172,9 @@ class Roots:
     """Folders that a domain's SQL files and checks are found in."""
 
     sql: str = MUST_GIVE
+    """Folder of the SQL files."""
     checks: str = MUST_GIVE
+    """Folder of the checks, `<layer>/<table>.yml`."""
 
 
 @dataclass
@@ -157,8 +182,11 @@ class DomainSpec:
     """A whole domain."""
 
     name: str = MUST_GIVE
+    """Name of the file; part of the names of the databases."""
     description: str = ""
+    """What the domain is about."""
     roots: Roots = field(default_factory=Roots)
+    """Where its SQL files and checks are."""
     generator: str | None = None
     """Module with `generate(to, orders, seed, defects)` for data to try the domain with."""
     as_of: str = MUST_GIVE
@@ -166,8 +194,11 @@ class DomainSpec:
     score_threshold: float = 0.0
     """Data-quality score, 0 to 1, below which a gate blocks."""
     bronze: dict[str, SourceSpec] = field(default_factory=dict)
+    """Sources, by bronze table."""
     silver: dict[str, SilverSpec] = field(default_factory=dict)
+    """Silver tables by name."""
     gold: dict[str, GoldSpec] = field(default_factory=dict)
+    """Gold tables by name."""
 
     def ref(self, label: str) -> TableRef:
         """The table reference of `layer.table`."""

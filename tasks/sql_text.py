@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import re
+from sqlglot import TokenType, exp, parse_one, tokenize
 
-from sqlglot import exp, parse_one
-
-_NAME = re.compile(r"\b(bronze|silver|gold)\.([A-Za-z_]\w*)\b")
+DATABASES = ("bronze", "silver", "gold", "ops")
 
 
 def to_views(sql: str) -> str:
-    """Replace `layer.table` by `layer_table`."""
-    return _NAME.sub(r"\1_\2", sql)
+    """Replace `layer.table` by `layer_table`; literals and comments stay as they are.
+
+    Raises:
+        sqlglot.errors.TokenError: A quote is not closed.
+    """
+    tokens = tokenize(sql, read="spark")
+    parts, done = [], 0
+    for place, (layer, dot, name) in enumerate(zip(tokens, tokens[1:], tokens[2:], strict=False)):
+        inside = place > 0 and tokens[place - 1].token_type is TokenType.DOT
+        if layer.text in DATABASES and dot.token_type is TokenType.DOT and not inside:
+            parts += [sql[done : layer.start], f"{layer.text}_{name.text}"]
+            done = name.end + 1
+    return "".join([*parts, sql[done:]])
 
 
 def tables_in(sql: str) -> set[str]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError
 from pathlib import Path
 
 from storage.schemas import type_of
 from storage.types import LAYERS
-from tasks.spec import ColumnSpec, DomainSpec, SilverSpec, Strategy, dependencies, ordered
+from tasks.spec import (
+    ColumnSpec,
+    DomainSpec,
+    SilverSpec,
+    SourceSpec,
+    Strategy,
+    dependencies,
+    ordered,
+)
 
 
 def problems(
@@ -22,6 +31,8 @@ def problems(
         if layer not in LAYERS
     ]
     found += [f"tables: {t!r} is none of {', '.join(graph)}" for t in tables if t not in graph]
+    if not 0 <= domain.score_threshold <= 1:
+        found.append(f"domain.score_threshold: {domain.score_threshold} is outside 0 to 1")
     for label, inputs in graph.items():
         found += [f"domain.{label}: unknown table {i}" for i in inputs if i not in graph]
     try:
@@ -29,8 +40,7 @@ def problems(
     except CycleError as error:
         found.append("tables read each other in a circle: " + " -> ".join(error.args[1]))
     for name, source in domain.bronze.items():
-        if not source.columns:
-            found.append(f"domain.bronze.{name}.columns: no columns")
+        found += [f"domain.bronze.{name}.{text}" for text in _bronze(source)]
     for name, silver in domain.silver.items():
         found += [f"domain.silver.{name}.{text}" for text in _silver(domain, silver)]
     for name, gold in domain.gold.items():
@@ -46,6 +56,19 @@ def problems(
     return found
 
 
+def _bronze(source: SourceSpec) -> list[str]:
+    found = [] if source.columns else ["columns: no columns"]
+    doubled = {c for c in source.columns if source.columns.count(c) > 1}
+    found += [f"columns: {c} is named more than once" for c in sorted(doubled)]
+    if len(source.delimiter) != 1:
+        found.append(f"delimiter: {source.delimiter!r} is not one character")
+    try:
+        codecs.lookup(source.encoding)
+    except LookupError:
+        found.append(f"encoding: {source.encoding!r} is not known to Python")
+    return found
+
+
 def _silver(domain: DomainSpec, table: SilverSpec) -> list[str]:
     found = [f"key: {k} is not a column" for k in table.key if k not in table.columns]
     if not table.key:
@@ -55,6 +78,7 @@ def _silver(domain: DomainSpec, table: SilverSpec) -> list[str]:
 
 def _scd2(domain: DomainSpec, table: SilverSpec) -> list[str]:
     found = [f"track: {c} is not a column" for c in table.track if c not in table.columns]
+    found += _types(table.columns)
     if not table.sequence_by:
         found.append("sequence_by: SCD2 needs the columns that order its events")
     if not table.track:
@@ -67,11 +91,18 @@ def _scd2(domain: DomainSpec, table: SilverSpec) -> list[str]:
 def _upsert(domain: DomainSpec, table: SilverSpec) -> list[str]:
     if not table.source:
         return ["source: an upsert table names the bronze table it is fed from"]
+    if not table.source.startswith("bronze."):
+        return [f"source: {table.source} is not a bronze table"]
     columns = table.row_columns
     found = _columns(domain, table)
     for kind in ("references", "lookups"):
         for name, join in getattr(table, kind).items():
             found += [f"{kind}.{name}.by: {c} is not a column" for c in join.by if c not in columns]
+            found += [
+                f"{kind}.{name}.by: {c} is not a column of {join.table}"
+                for c in join.by.values()
+                if not _has(domain, join.table, c)
+            ]
     found += [
         f"rules.{n}.column: {r.column} is not a column"
         for n, r in table.rules.items()
@@ -82,25 +113,42 @@ def _upsert(domain: DomainSpec, table: SilverSpec) -> list[str]:
 
 def _columns(domain: DomainSpec, table: SilverSpec) -> list[str]:
     source = domain.bronze.get((table.source or "").removeprefix("bronze."))
+    kind = "samples" if table.reduce else "columns"
     found: list[str] = []
     for name, column in table.row_columns.items():
         origin = column.source or name
         if column.lookup is not None:
-            lookup = column.lookup.split(".")[0]
-            if lookup not in table.lookups:
-                found.append(f"columns.{name}.lookup: no lookup {lookup!r}")
+            found += [
+                f"{kind}.{name}.lookup: {text}" for text in _lookup(domain, table, column.lookup)
+            ]
         elif column.expr is None and source is not None and origin not in source.columns:
-            found.append(f"columns.{name}.source: {origin} is not a column of {table.source}")
-    return found + _types(table.row_columns) + _types(table.columns if table.reduce else {})
+            found.append(f"{kind}.{name}.source: {origin} is not a column of {table.source}")
+    found += _types(table.row_columns, kind)
+    return found + (_types(table.columns) if table.reduce else [])
 
 
-def _types(columns: Mapping[str, ColumnSpec]) -> list[str]:
+def _lookup(domain: DomainSpec, table: SilverSpec, wanted: str) -> list[str]:
+    name, _, column = wanted.partition(".")
+    if name not in table.lookups:
+        return [f"no lookup {name!r}"]
+    other = table.lookups[name].table
+    return [] if _has(domain, other, column) else [f"{other} has no column {column!r}"]
+
+
+def _has(domain: DomainSpec, label: str, column: str) -> bool:
+    """Whether a silver table has the column; True for a table that is a problem of its own."""
+    layer, _, name = label.partition(".")
+    table = domain.silver.get(name) if layer == "silver" else None
+    return table is None or column in table.columns
+
+
+def _types(columns: Mapping[str, ColumnSpec], kind: str = "columns") -> list[str]:
     found = []
     for name, column in columns.items():
         try:
             type_of(column.type)
         except ValueError as error:
-            found.append(f"columns.{name}.type: {error}")
+            found.append(f"{kind}.{name}.type: {error}")
     return found
 
 

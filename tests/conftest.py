@@ -14,9 +14,15 @@ from storage.java import find_java
 from storage.registry import Lake
 from storage.session import SparkSettings, start_session
 
+pytest_plugins = ["pytester"]
+
 REPOSITORY = Path(__file__).parents[1]
 LOCK_SECONDS = 20.0
 BUSY_TIMEOUT_MS = 10_000
+
+LOG4J = REPOSITORY / "storage" / "log4j2.properties"
+QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""For many small queries: the thorough compiler costs more than it saves before a test run is over."""
 
 MakeLake = Callable[..., Lake]
 """`make_lake(format, root=None)`; without a root the lake is in the test's own folder."""
@@ -39,7 +45,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         shuffle_partitions=2,
         local_dir=str(folder / "local"),
         log_file=str(folder / "spark.log"),
-        conf={"spark.sql.warehouse.dir": str(folder / "warehouse")},
+        conf={
+            "spark.sql.warehouse.dir": str(folder / "warehouse"),
+            "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{LOG4J} {QUICK_JVM}",
+        },
     )
     session = start_session(
         settings, java_home=find_java().home, jars=jar_paths(), app_name="lakehouse-tests"

@@ -59,6 +59,12 @@ def invoke(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - on
         return _fail(error, EXIT_BLOCKED)
     except LakehouseError as error:
         return _fail(error, EXIT_FAILED)
+    except (KeyboardInterrupt, click.Abort):  # click makes the one of the other
+        click.echo(
+            "\ninterrupted: nothing half-done is visible; run the same command again", err=True
+        )
+        _leave(EXIT_INTERRUPTED)
+        return EXIT_INTERRUPTED
     except Exception:  # noqa: BLE001 - the last resort of a command line
         with tempfile.NamedTemporaryFile(
             "w", prefix="lakehouse-", suffix=".log", delete=False
@@ -67,12 +73,6 @@ def invoke(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - on
         click.secho(f"unexpected error, the details are in {log.name}", err=True, fg="red")
         click.echo(traceback.format_exc(limit=0).strip(), err=True)
         return EXIT_FAILED
-    except (KeyboardInterrupt, click.Abort):
-        click.echo(
-            "\ninterrupted: nothing half-done is visible; run the same command again", err=True
-        )
-        _leave(EXIT_INTERRUPTED)
-        return EXIT_INTERRUPTED
 
 
 def _fail(error: LakehouseError, status: int) -> int:
@@ -87,10 +87,10 @@ def _quiet() -> None:
     defaults = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
-        "PREFECT_LOGGING_LEVEL": "ERROR",
+        "PREFECT_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-        "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+        "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

@@ -151,6 +151,11 @@ def _layer_table(layer: str, outcomes: list[TableOutcome]) -> Table:
 def _print_next(console: Console, summary: Summary, lake: Path) -> None:
     suffix = f"domain={summary.domain} format={summary.format} paths.lake={lake}"
     lines = [o.advice for o in summary.outcomes if o.advice]
+    lines += [
+        f"{o.table.label}: {o.message}"
+        for o in summary.outcomes
+        if o.status == "unchanged" and o.message
+    ]
     if summary.status == "done":
         gold = [o.table.label for o in summary.outcomes if o.table.layer == "gold"]
         if gold:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+import flows
 from conf.schema import Config
 from flows.doctor import diagnose, healthy
 from flows.runtime import spark_session
@@ -23,9 +24,11 @@ def examine(config: Config) -> int:
         missing = missing_extensions(spark_session(config))
         return [name for name in EXTENSIONS if name not in missing]
 
+    lock = Path(flows.__file__).parents[1] / "requirements.lock"
     findings = diagnose(
         Path(config.paths.lake),
         cache=Path(config.paths.cache),
+        lock=lock if lock.is_file() else None,
         min_free_bytes=int(config.env.min_free_disk_gib * GIB),
         min_memory_bytes=int(config.env.min_memory_gib * GIB),
         session_extensions=loaded,

@@ -213,8 +213,8 @@ def _version(entry: Snapshot) -> dict[str, Any]:
 
 
 def _short(value: object) -> object:
-    text = str(value) if value is not None else ""
-    return text if len(text) <= 80 else text[:77] + "..."
+    text = str(value)
+    return value if len(text) <= 80 else text[:77] + "..."
 
 
 def _print_rows(rows: list[dict[str, Any]], *, as_json: bool = False, title: str = "") -> None:

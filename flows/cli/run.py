@@ -36,8 +36,11 @@ def run_command(overrides: tuple[str, ...], *, as_json: bool) -> int:
 @click.command("rebuild")
 @click.argument("overrides", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def rebuild_command(overrides: tuple[str, ...], *, as_json: bool) -> int:
+@click.option("--ops", is_flag=True, help="Only the report: ops.runs and ops.table_metrics.")
+def rebuild_command(overrides: tuple[str, ...], *, as_json: bool, ops: bool) -> int:
     """Build silver and gold anew from bronze, in place, through the same gates."""
+    if ops:
+        return _rebuild_ops(load_config(overrides))
     if not any(o.startswith("layers=") for o in overrides):
         overrides = (*overrides, "layers=[silver,gold]")
     return run(overrides, as_json=as_json, rebuild=True)
@@ -85,6 +88,16 @@ def demo_command(overrides: tuple[str, ...], orders: int) -> int:
     return run(overrides)
 
 
+def _rebuild_ops(config: Config) -> int:
+    from flows.runtime import Runtime, new_run  # noqa: PLC0415
+    from tasks import ops  # noqa: PLC0415
+
+    store = Runtime(config, new_run()).metadata_store()
+    commits = ops.rebuild(store, config.domain.name, config.domain.tables())
+    click.echo(f"ops.runs and ops.table_metrics rebuilt from {commits} commits")
+    return 0
+
+
 COMMANDS = (run_command, demo_command, ingest_command, rebuild_command)
 
 
@@ -98,6 +111,7 @@ def run(
     """Run the pipeline flow in this process and show it; returns the exit status."""
     config = load_config(overrides)
     _check_landing(config)
+    make_folder(Path(config.paths.lake))
     summary = None
     if "PREFECT_API_URL" not in os.environ:
         summary = _nothing_new(config, rebuild=rebuild, again=again)
@@ -129,9 +143,9 @@ def run_flow(
     rebuild: bool,
     again: tuple[str, ...],
 ) -> Summary:
-    """Call the pipeline flow; without a server, Prefect keeps its records in the lake."""
+    """Call the pipeline flow; without a server, Prefect keeps its records in the cache folder."""
     if "PREFECT_API_URL" not in os.environ:
-        make_folder(Path(os.environ.setdefault("PREFECT_HOME", f"{config.paths.lake}/_prefect")))
+        make_folder(Path(os.environ.setdefault("PREFECT_HOME", f"{config.paths.cache}/prefect")))
     from flows.cli.console import LiveProgress  # noqa: PLC0415
     from flows.pipeline import AGAIN, PROGRESS, pipeline  # noqa: PLC0415 - reads settings at import
     from flows.progress import Silent  # noqa: PLC0415

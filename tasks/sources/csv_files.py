@@ -57,10 +57,14 @@ def file_sha256(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise InputError(
-            f"{path.name}: cannot be read: {error.strerror}",
-            advice=f"Check that {path} exists and is readable by this user.",
-        ) from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{path.name}: cannot be read: {error.strerror}",
+        advice=f"Check that {path} exists and is readable by this user.",
+    )
 
 
 def stage_csv(path: Path, source: SourceSpec, target: Path, *, expected_sha256: str) -> StagedFile:
@@ -74,11 +78,15 @@ def stage_csv(path: Path, source: SourceSpec, target: Path, *, expected_sha256: 
         expected_sha256: Hash of the content that was found; another one means it changed meanwhile.
 
     Raises:
-        InputError: The file is empty, has no usable header, a broken quote, bytes of another encoding,
-            or changed while it was read; the message names the file and the record.
+        InputError: The file cannot be opened, is empty, has no usable header, a broken quote, bytes of
+            another encoding, or changed while it was read; the message names the file and the record.
     """
     csv.field_size_limit(FIELD_LIMIT_BYTES)
-    with path.open("rb") as binary:
+    try:
+        opened = path.open("rb")
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    with opened as binary:
         hashed = _HashedReader(binary)
         text = io.TextIOWrapper(
             io.BufferedReader(hashed, 1 << 20), encoding=_with_bom(source.encoding), newline=""
@@ -139,7 +147,7 @@ class _Records:
         doubled = {name for name in self.header if self.header.count(name) > 1}
         if doubled:
             raise InputError(
-                f"{path.name}: the header names {', '.join(sorted(doubled))} more than once",
+                f"{path.name}: the header names {', '.join(map(repr, sorted(doubled)))} more than once",
                 advice="Deliver the file with each column named once.",
             )
         if not set(self.header) & set(source.columns):

@@ -16,16 +16,15 @@ import psutil
 import pytest
 from click.testing import CliRunner, Result
 
-from flows.limits import read_limits
+from flows.limits import RUN_LIMIT, read_limits
 from flows.orchestration import CRASH_WATCH
-from flows.processes import ServiceError, descendants
+from flows.ports import free_port
+from flows.processes import Service, ServiceError, descendants
 from flows.services import (
-    Service,
     ServiceSettings,
     closing_client,
     current,
     down,
-    free_port,
     service_environment,
     up,
 )
@@ -51,6 +50,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceSettin
             "LAKEHOUSE_LAKE": str(folder / "lake"),
         },
         port=free_port(),
+        patience_seconds=300,
     )
     try:
         status = up(settings)
@@ -159,6 +159,20 @@ def test_limits_and_crash_watch_exist(services: ServiceSettings) -> None:
         assert len(client.read_automations_by_name(CRASH_WATCH)) == 1
     wanted = read_limits(services.prefect_file)
     assert {name: slots.get(name) for name in wanted} == wanted
+
+
+def test_run_refuses_a_server_without_the_limit_and_up_brings_it_back(
+    services: ServiceSettings,
+) -> None:
+    status = current(services)
+    assert status is not None
+    with closing_client(status.port) as client:
+        client.delete_global_concurrency_limit_by_name(RUN_LIMIT)
+        done = prefect(services, "deployment", "run", DEPLOYMENT, "--watch")
+        assert done.returncode == 1
+        assert "ConcurrencySlotAcquisitionError" in services.worker.log.read_text("utf-8")
+        up(services)
+        assert client.read_global_concurrency_limit_by_name(RUN_LIMIT).limit == 1
 
 
 def test_telemetry_is_off_in_the_running_services(services: ServiceSettings) -> None:

@@ -13,7 +13,7 @@ Choices made where the specification leaves one:
 - An order with ``is_delayed`` null (no estimate) is neither late nor on time, but is a delivered
   order where those are the denominator. Rates and averages over nothing are null.
 - ``yoy_growth`` is null when the year before has no row or no revenue.
-- In ``delivery_sla`` a null ``customer_state`` is a group of its own.
+- In ``delivery_sla`` a null ``customer_state`` is the group ``unknown``: a key is never null.
 - ``churn_features`` has the customers of ``customer_lifetime_value``; all its features are over
   their valid orders with at least one item, payments included. ``late_orders`` counts those with
   ``is_delayed``; ``avg_delivery_days`` asks for a delivered timestamp, whatever the valid status.
@@ -207,7 +207,10 @@ _GOLD: dict[str, str] = {
                 / 86400e6 AS avg_handling_days,
             avg(epoch_us(order_delivered_customer_date) - epoch_us(order_delivered_carrier_date))
                 / 86400e6 AS avg_carrier_days
-        FROM valid_orders
+        FROM (
+            SELECT * REPLACE (coalesce(customer_state, 'unknown') AS customer_state)
+            FROM valid_orders
+        )
         WHERE order_status = 'delivered' AND order_delivered_customer_date IS NOT NULL
         GROUP BY customer_state, order_month
     """,

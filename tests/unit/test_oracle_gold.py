@@ -246,9 +246,9 @@ def test_what_is_not_known_is_left_out_or_a_group_of_its_own(tmp_path: Path) -> 
     gold = compute([files]).gold
 
     sla = by_key(gold["delivery_sla"], "customer_state")
-    assert sla.keys() == {"SP", None}
-    assert [sla[state]["on_time_rate"] for state in ("SP", None)] == [0.0, 0.0]
-    assert [sla[state]["avg_handling_days"] for state in ("SP", None)] == [None, None]
+    assert sla.keys() == {"SP", "unknown"}
+    assert [sla[state]["on_time_rate"] for state in ("SP", "unknown")] == [0.0, 0.0]
+    assert [sla[state]["avg_handling_days"] for state in ("SP", "unknown")] == [None, None]
     (day,) = gold["daily_revenue"].to_pylist()
     assert (day["orders"], day["customers"], day["revenue"]) == (2, 1, Decimal("3.00"))
     (category,) = gold["product_performance"].to_pylist()

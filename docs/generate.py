@@ -1,0 +1,213 @@
+"""Writes what the reference takes from the code: commands, configuration keys, keys of a domain.
+
+A page is text by hand with generated parts between `<!-- generated: NAME -->` and `<!-- end -->`.
+`python docs/generate.py` writes them anew; `tests/unit/test_docs.py` fails where a page is behind.
+"""  # noqa: INP001 - a script beside the pages, not a package
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import click
+
+from conf.overrides import ALLOWED_IN_PARAMETERS
+from conf.schema import Catalog, Config, Environment, Locking, Paths, Retry, TableFormat
+from flows.cli import cli
+from storage.session import SparkSettings
+from tasks.spec import (
+    MUST_GIVE,
+    ColumnSpec,
+    DomainSpec,
+    GoldSpec,
+    JoinSpec,
+    QuarantineLimit,
+    Roots,
+    RuleSpec,
+    SilverSpec,
+    SourceSpec,
+    VolumeSpec,
+)
+
+DOCS = Path(__file__).parent
+CONF = DOCS.parent / "conf"
+GROUPS = ("env", "format", "catalog", "spark")
+SECTIONS: Mapping[str, type] = {
+    "": Config,
+    "paths": Paths,
+    "env": Environment,
+    "format": TableFormat,
+    "catalog": Catalog,
+    "spark": SparkSettings,
+    "locking": Locking,
+    "retry": Retry,
+}
+DOMAIN_PARTS = (
+    DomainSpec, Roots, SourceSpec, SilverSpec, ColumnSpec, RuleSpec, JoinSpec, QuarantineLimit,
+    GoldSpec, VolumeSpec,
+)  # fmt: skip
+_PART = re.compile(r"<!-- generated: ([\w.-]+) -->\n.*?<!-- end -->", re.DOTALL)
+
+
+def commands() -> str:
+    """The help of every command, as the terminal shows it."""
+    parts = []
+    for path, command, context in _walk(cli, click.Context(cli, **_context("lakehouse"))):
+        parts.append(f"## {path}\n\n```text\n{command.get_help(context)}\n```")
+    return "\n\n".join(parts)
+
+
+def configuration() -> str:
+    """Every key of the configuration but the domain's, a table a section."""
+    parts = []
+    for section, kind in SECTIONS.items():
+        title = f"`{section}`" if section else "Top level"
+        parts.append(f"### {title}\n\n{_sentence(kind)}\n\n{_table(kind, section)}")
+    return "\n\n".join(parts)
+
+
+def choices() -> str:
+    """The files of the groups, word for word."""
+    parts = []
+    for group in GROUPS:
+        for file in sorted((CONF / group).glob("*.yaml")):
+            text = file.read_text("utf-8").strip()
+            parts.append(f"### `{group}={file.stem}`\n\n```yaml\n{text}\n```")
+    return "\n\n".join(parts)
+
+
+def parameters() -> str:
+    """The keys that a deployment's parameter `overrides` may set."""
+    return "\n".join(f"- `{key}`" for key in ALLOWED_IN_PARAMETERS)
+
+
+def domain_part(kind: type) -> Callable[[], str]:
+    """The table of one dataclass of a domain."""
+    return lambda: f"{_sentence(kind)}\n\n{_table(kind, '')}"
+
+
+GENERATORS: Mapping[str, Callable[[], str]] = {
+    "commands": commands,
+    "configuration": configuration,
+    "choices": choices,
+    "parameters": parameters,
+    **{kind.__name__: domain_part(kind) for kind in DOMAIN_PARTS},
+}
+
+
+def rendered(text: str) -> str:
+    """The page with each of its generated parts as the code has it now.
+
+    Raises:
+        KeyError: The page names a part that nothing generates.
+    """
+
+    def part(match: re.Match[str]) -> str:
+        name = match[1]
+        return f"<!-- generated: {name} -->\n\n{GENERATORS[name]()}\n\n<!-- end -->"
+
+    return _PART.sub(part, text)
+
+
+def pages() -> Iterator[Path]:
+    """The pages that have generated parts."""
+    return (p for p in sorted(DOCS.rglob("*.md")) if _PART.search(p.read_text("utf-8")))
+
+
+def _context(name: str) -> dict[str, Any]:
+    return {
+        **cli.context_settings,
+        "info_name": name,
+        "terminal_width": 90,
+        "max_content_width": 90,
+    }
+
+
+def _walk(
+    command: click.Command, context: click.Context
+) -> Iterator[tuple[str, click.Command, click.Context]]:
+    yield context.command_path, command, context
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.commands[name]
+            own = click.Context(below, parent=context, **_context(name))
+            yield from _walk(below, own)
+
+
+def _sentence(kind: type) -> str:
+    return " ".join(inspect.cleandoc(kind.__doc__ or "").split())
+
+
+def _table(kind: type, section: str) -> str:
+    meanings, hints = _field_docs(kind), get_type_hints(kind)
+    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for field in fields(kind):
+        if kind is Config and field.name in (*SECTIONS, "domain"):
+            continue
+        key = f"{section}.{field.name}" if section else field.name
+        cells = (key, _type_name(hints[field.name]), _default(field))
+        code = " | ".join(f"`{cell}`" if cell else "" for cell in cells)
+        lines.append(f"| {code} | {meanings.get(field.name, '')} |".replace("  |", " |"))
+    return "\n".join(lines)
+
+
+def _field_docs(kind: type) -> dict[str, str]:
+    """The string below each field, which Python itself does not keep."""
+    (node,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(node, ast.ClassDef)  # noqa: S101 - the source of a class
+    found: dict[str, str] = {}
+    for field, below in zip(node.body, node.body[1:], strict=False):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(below, ast.Expr)
+            and isinstance(below.value, ast.Constant)
+        ):
+            text = " ".join(str(below.value.value).split())
+            found[field.target.id] = text.replace("|", "\\|")
+    return found
+
+
+def _type_name(hint: Any) -> str:
+    """A type as YAML's reader would say it."""
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return " or ".join(str(choice.value) for choice in hint)
+    text = hint.__name__ if isinstance(hint, type) and not hasattr(hint, "__args__") else str(hint)
+    for found, said in ((r"\b(?:\w+\.)+(\w+)", r"\1"), (r" \| None", " or null")):
+        text = re.sub(found, said, text)
+    return text
+
+
+def _default(field: Field[Any]) -> str:
+    if field.default_factory is not MISSING:
+        made = field.default_factory()
+        return str(made) if isinstance(made, (list, dict)) else ""
+    if field.default is MISSING or field.default == MUST_GIVE:
+        return ""
+    value = field.default
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value) or '""'
+
+
+def main() -> int:
+    """Write every page anew; returns the exit status."""
+    for page in pages():
+        before = page.read_text("utf-8")
+        after = rendered(before)
+        if after != before:
+            page.write_text(after, "utf-8")
+            sys.stdout.write(f"{page.relative_to(DOCS.parent)} written\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

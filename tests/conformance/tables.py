@@ -1,0 +1,99 @@
+"""A table under test: short ways to write rows into it and to see what is in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
+
+from storage.base import TableStore
+from storage.plans import MergePlan
+from storage.schemas import schema
+from storage.sql import literal, quote
+from storage.types import Commit, CommitRecord, TableRef, Version
+
+NUMBERS = count(1)
+COLUMNS = (("id", "bigint"), ("name", "string"), ("seq", "bigint"))
+NAMES = tuple(name for name, _ in COLUMNS)
+
+Row = tuple[Any, ...]
+
+
+def record(token: str | None = None, **fields: Any) -> CommitRecord:
+    """A commit record; its token is new where none is given."""
+    return CommitRecord("run", token or f"token-{next(NUMBERS)}", **fields)
+
+
+def in_order(rows: Iterable[Iterable[Any]]) -> list[Row]:
+    """Rows as tuples in an order of their own: tables have none."""
+    return sorted((tuple(row) for row in rows), key=repr)
+
+
+@dataclass
+class Table:
+    """A table of id, name and sequence unless given another schema."""
+
+    store: TableStore
+    ref: TableRef
+    schema: StructType = field(default_factory=lambda: schema(COLUMNS))
+
+    @classmethod
+    def fresh(cls, store: TableStore, columns: Sequence[tuple[str, str]] = COLUMNS) -> Table:
+        """A table with a name that no other test uses; it does not exist yet."""
+        return cls(store, TableRef("shop", "silver", f"t{next(NUMBERS)}"), schema(columns))
+
+    def create(self, **options: Any) -> None:
+        self.store.create(self.ref, self.schema, **({"track_changes": True} | options))
+
+    def frame(self, *rows: Row, store: TableStore | None = None) -> DataFrame:
+        """Rows of the table's columns and types as a DataFrame of the store's session."""
+        names = [f.name for f in self.schema.fields]
+        cast = ", ".join(
+            f"CAST({quote(f.name)} AS {f.dataType.simpleString()}) AS {quote(f.name)}"
+            for f in self.schema.fields
+        )
+        values = ", ".join(f"({', '.join(map(_sql, row))})" for row in rows)
+        values = values or f"({', '.join('NULL' for _ in names)})"
+        listed = f"SELECT {cast} FROM VALUES {values} AS v({', '.join(map(quote, names))})"
+        listed = listed if rows else f"{listed} WHERE false"
+        return (store or self.store).session.sql(listed).coalesce(1)
+
+    def append(self, *rows: Row, token: str | None = None, **fields: Any) -> Commit:
+        return self.store.append(self.ref, self.frame(*rows), record(token, **fields))
+
+    def merge(self, plan: MergePlan, *rows: Row, token: str | None = None) -> Commit:
+        return self.store.merge(self.ref, self.frame(*rows), plan, record(token))
+
+    def rows(self, at: Version | None = None) -> list[Row]:
+        return in_order(self.store.read(self.ref, at).collect())
+
+    def head(self) -> Version:
+        return self.store.head(self.ref).version
+
+    def changes(self, after: Version, until: Version | None = None) -> list[Row]:
+        """Row changes, the kind in front."""
+        found = self.store.changes(self.ref, after, until or self.head())
+        return in_order((row["_change_type"], *row[:-1]) for row in found.collect())
+
+    def replayed(
+        self, after: Version, until: Version | None = None, rows: Iterable[Row] | None = None
+    ) -> list[Row]:
+        """The rows at `after`, read where they are not given, with the changes applied to them."""
+        found = Counter(self.rows(after) if rows is None else rows)
+        for kind, *row in self.changes(after, until):
+            found[tuple(row)] += 1 if kind == "insert" else -1
+        assert min(found.values(), default=0) >= 0, "a row is deleted that is not there"
+        return in_order(found.elements())
+
+
+def _sql(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):  # Spark replaces ${name} in SQL
+        return literal(value).replace("$", r"\u0024")
+    return str(value)

@@ -1,0 +1,119 @@
+"""A lake driven through the command line, as a person would, in this process."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from conf.load import load_config
+from flows.cli import invoke
+from flows.reading import Reader
+from storage.types import TableRef
+from tests.oracle.compare import assert_equal
+from tests.oracle.olist import KEYS, Oracle
+
+
+@dataclass(frozen=True)
+class Result:
+    """Exit status and summary of a command."""
+
+    status: int
+    summary: dict[str, Any]
+
+    def statuses(self) -> dict[str, str]:
+        """What became of each table."""
+        return {t["table"]: t["status"] for t in self.summary["tables"]}
+
+    def table(self, label: str) -> dict[str, Any]:
+        """The part of one table."""
+        found: dict[str, Any] = next(t for t in self.summary["tables"] if t["table"] == label)
+        return found
+
+
+@dataclass
+class Lakehouse:
+    """One lake and its landing folder."""
+
+    format: str
+    root: Path
+    capsys: pytest.CaptureFixture[str]
+    extra: list[str] = field(default_factory=list)
+
+    @property
+    def landing(self) -> Path:
+        return self.root / "landing"
+
+    @property
+    def overrides(self) -> list[str]:
+        return [
+            "env=test",
+            f"format={self.format}",
+            f"paths.landing={self.landing}",
+            f"paths.lake={self.root / 'lake'}",
+            *self.extra,
+        ]
+
+    def command(self, *arguments: str) -> tuple[int, str, str]:
+        """Run a command; its status, output and errors."""
+        self.capsys.readouterr()
+        status = invoke([*arguments, *self.overrides])
+        printed = self.capsys.readouterr()
+        return status, printed.out, printed.err
+
+    def run(self, *overrides: str, command: str = "run") -> Result:
+        """Run the pipeline."""
+        self.landing.mkdir(parents=True, exist_ok=True)
+        status, out, err = self.command(command, "--json", *overrides)
+        try:
+            return Result(status, json.loads(out))
+        except ValueError:
+            raise AssertionError(f"exit status {status}\n{out}\n{err}") from None
+
+    def deliver(self, name: str, header: Sequence[str], *records: Sequence[str]) -> Path:
+        """Put a CSV file into the landing folder."""
+        return self.write(name, "\n".join(",".join(r) for r in (header, *records)) + "\n")
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        """Put a file with this content into the landing folder."""
+        path = self.landing / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    @property
+    def reader(self) -> Reader:
+        return Reader(load_config(self.overrides), lambda text: None)
+
+    def table(self, label: str) -> pa.Table:
+        """The rows of a table."""
+        return self.reader.table(TableRef.parse("olist", label))
+
+    def versions(self) -> dict[str, str]:
+        """The version of each table of the domain that exists."""
+        reader = self.reader
+        return {
+            ref.label: reader.store.head(ref).version
+            for ref in reader.tables()
+            if ref.layer != "ops"
+        }
+
+    def assert_equals(self, oracle: Oracle) -> None:
+        """Every silver and gold table, and the quarantine, equal the independent computation."""
+        for layer, tables in (("silver", oracle.silver), ("gold", oracle.gold)):
+            for name, expected in tables.items():
+                assert_equal(self.table(f"{layer}.{name}"), expected, KEYS[name], name=name)
+        for name, expected in oracle.quarantine.items():
+            assert self.quarantined(name) == sorted(
+                tuple(row.values()) for row in expected.to_pylist()
+            ), name
+
+    def quarantined(self, name: str) -> list[tuple[Any, ...]]:
+        """File, record number and rule of each quarantined row."""
+        rows = self.table(f"silver.{name}__quarantine").to_pylist()
+        return sorted((Path(r["_source_file"]).name, r["_record_number"], r["_rule"]) for r in rows)

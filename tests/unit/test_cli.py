@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import copy
+import json
+import tempfile
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+import conf.load
+import flows.cli
+from flows.cli import inspect as inspecting
+from flows.cli import invoke
+from flows.runtime import lake_of
+from storage.errors import GateBlockedError, LockTimeoutError
+from storage.types import CommitRecord, SourceFile, TableRef
+
+SALES = pa.table({"day": ["2018-01-01", "2018-01-02"], "n": [1, 2000]})
+BATCH = "orders-0123456789ab"
+
+
+_composed = cache(conf.load.compose_config)
+"""Composing takes most of a command's time here; references are resolved afterwards."""
+
+
+@pytest.fixture(autouse=True)
+def empty_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The lake that the commands find when none is named."""
+    monkeypatch.setenv("LAKEHOUSE_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("LAKEHOUSE_LANDING", str(tmp_path / "landing"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(
+        conf.load, "compose_config", lambda given: copy.deepcopy(_composed(tuple(given)))
+    )
+    return tmp_path / "lake"
+
+
+@pytest.fixture(params=["delta", "iceberg"])
+def lake(request: pytest.FixtureRequest, make_config: Any, tmp_path: Path) -> str:
+    """A lake with a gold table and a bronze delivery; the override that names its format."""
+    store = lake_of(make_config(request.param, tmp_path)).store(None)
+    record = CommitRecord("run-1", "t1", inputs={"silver.orders": "4"}, rows={"published": 2})
+    store.append_arrow(TableRef("olist", "gold", "daily_revenue"), SALES, record)
+    file = SourceFile("orders.csv", "ab" * 32, 9, 2, BATCH, 1)
+    delivery = CommitRecord("run-1", "t2", files=(file,))
+    store.append_arrow(TableRef("olist", "bronze", "orders"), SALES, delivery)
+    return f"format={request.param}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["tables", "worker=3"], "unknown key worker; did you mean workers?"),
+        (["tables", "format=icebrg"], "format: no choice 'icebrg'; did you mean iceberg?"),
+        (["tables", "oops"], "'oops' is not an override"),
+        (["tables", "+x=1"], "keys can be set, not added or deleted"),
+        (["config", "env=prd"], "env: no choice 'prd'"),
+        (["run"], "paths.landing: there is no folder"),
+        (["show", "gold.nothing"], "there is no table gold.nothing"),
+        (["sql", "select from ("], "sql: line 1, column 13"),
+        (["sql", "drop table gold.x"], "sql: only a query is run here"),
+        (["sql", "select * from gold.nothing"], "there is no table gold.nothing"),
+        (["export", "--to", "x.csv"], "name one table, or give --all"),
+        (["export", "gold.a", "gold.b", "--to", "x.csv"], "name one table, or give --all"),
+        (["export", "gold.a", "--all", "--to", "x"], "name one table, or give --all"),
+        (["export", "gold.a", "--to", "x.xlsx"], "must end in .csv or .parquet"),
+        (["export", "gold.nothing", "--to", "x.csv"], "there is no table gold.nothing"),
+        (["batch", "reject", "orders-123"], "no delivery of bronze.orders has this id"),
+        (["batch", "reject", "nothing-123"], "no table of domain olist is called 'nothing'"),
+        (["batch", "accept", "orders-123", "--reason", "x"], "no delivery of bronze.orders"),
+        (["ingest", "--again", "gone.csv"], "--again gone.csv: no such file in the landing folder"),
+        (["generate", "orders=many", "--to", "x"], "generate: "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_use_is_explained_with_status_2(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert invoke(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert complaint in err
+    assert "Traceback" not in err
+    assert not list(tmp_path.glob("lakehouse-*.log"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nothing"], ["tables", "--nothing"], ["export"], ["batch", "accept", "x"], ["sql"]],
+    ids=" ".join,
+)
+def test_wrong_use_of_the_shell_has_status_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(arguments) == 2
+    assert "Usage: " in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["--version"]) == 0
+    assert version("lakehouse-platform") in capsys.readouterr().out
+
+
+def test_the_configuration_is_printed_with_references_unresolved(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKEHOUSE_LAKE", "/hidden")
+    assert invoke(["config", "env=prod", "workers=7"]) == 0
+    out = capsys.readouterr().out
+    assert "workers: 7\n" in out
+    assert "lake: ${oc.env:LAKEHOUSE_LAKE}\n" in out
+    assert "/hidden" not in out
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "shown"),
+    [
+        (GateBlockedError("silver.a is blocked", advice="settle it"), 3, "settle it"),
+        (LockTimeoutError("held", advice="wait"), 1, "error: held\nwait\n"),
+        (ZeroDivisionError("odd"), 1, "unexpected error, the details are in"),
+    ],
+    ids=["blocked", "failed", "unexpected"],
+)
+def test_each_kind_of_end_has_its_status(
+    error: Exception,
+    status: int,
+    shown: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    def fail(overrides: object) -> None:
+        raise error
+
+    monkeypatch.setattr(inspecting, "load_config", fail)
+    assert invoke(["tables"]) == status
+    assert shown in capsys.readouterr().err
+    logs = list(tmp_path.glob("lakehouse-*.log"))
+    assert ["ZeroDivisionError: odd" in log.read_text() for log in logs] == [True] * len(logs)
+    assert len(logs) == (1 if isinstance(error, ZeroDivisionError) else 0)
+
+
+def test_an_interrupt_leaves_at_once_with_status_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left: list[int] = []
+
+    def interrupt(overrides: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inspecting, "load_config", interrupt)
+    monkeypatch.setattr(flows.cli, "_leave", left.append)
+    assert invoke(["tables"]) == 130
+    assert left == [130]
+    assert "run the same command again" in capsys.readouterr().err
+
+
+def test_an_empty_lake_is_shown_as_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["tables", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert invoke(["status", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"runs": [], "quarantined": []}
+
+
+def test_tables_are_listed_with_their_sizes(lake: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["tables", lake, "--json"]) == 0
+    tables = {row["table"]: row for row in json.loads(capsys.readouterr().out)}
+    assert set(tables) == {"bronze.orders", "gold.daily_revenue"}
+    found = tables["gold.daily_revenue"]
+    assert (found["rows"], found["files"]) == (2, 1)
+    assert found["bytes"] > 0
+    committed = datetime.fromisoformat(found["committed_at"])
+    assert abs((datetime.now(UTC) - committed).total_seconds()) < 600
+
+
+def test_a_table_is_shown_with_meaning_and_origin(
+    lake: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["show", "gold.daily_revenue", lake, "--json", "--rows", "1"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["table"], shown["rows"], len(shown["sample"])) == ("gold.daily_revenue", 2, 1)
+    assert shown["inputs"] == {"silver.orders": "4"}
+    assert shown["versions"][0]["run"] == "run-1"
+    assert invoke(["show", "gold.daily_revenue", lake]) == 0
+    text = capsys.readouterr().out
+    assert "gold.daily_revenue: 2 rows" in text
+    assert "made from" in text
+    assert "2,000" in text
+
+
+def test_a_query_prints_its_rows(lake: str, capsys: pytest.CaptureFixture[str]) -> None:
+    query = "select day, n from gold.daily_revenue order by day"
+    assert invoke(["sql", query, lake, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == SALES.to_pylist()
+    assert invoke(["sql", query, lake, "--rows", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert "2018-01-01" in out
+    assert "2018-01-02" not in out
+    assert "1 of 2 rows; more with --rows" in err
+
+
+def test_a_table_is_exported_whole(lake: str, tmp_path: Path) -> None:
+    target = tmp_path / "new" / "sales.csv"
+    assert invoke(["export", "gold.daily_revenue", lake, "--to", str(target)]) == 0
+    assert pyarrow.csv.read_csv(target).sort_by("n")["n"].to_pylist() == [1, 2000]
+    parquet = target.with_suffix(".parquet")
+    assert invoke(["export", "gold.daily_revenue", lake, "--to", str(parquet)]) == 0
+    assert pq.read_table(parquet).sort_by("n").to_pylist() == SALES.to_pylist()
+    assert invoke(["export", "--all", "--as", "csv", lake, "--to", str(tmp_path / "all")]) == 0
+    assert [file.name for file in (tmp_path / "all").iterdir()] == ["daily_revenue.csv"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_an_export_takes_the_place_of_the_earlier_file_at_once(tmp_path: Path, suffix: str) -> None:
+    target = tmp_path / f"sales{suffix}"
+    inspecting._write_atomically(SALES, target)
+    before = target.read_bytes()
+    with target.open("rb") as reading:
+        inspecting._write_atomically(SALES.slice(1), target)
+        assert reading.read() == before
+    assert target.read_bytes() != before
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_an_export_that_fails_leaves_the_earlier_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    target = tmp_path / f"sales{suffix}"
+    inspecting._write_atomically(SALES, target)
+    before = target.read_bytes()
+
+    def half(table: pa.Table, file: Path) -> None:
+        Path(file).write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(pyarrow.csv, "write_csv", half)
+    monkeypatch.setattr(pq, "write_table", half)
+    with pytest.raises(OSError, match="No space"):
+        inspecting._write_atomically(SALES, target)
+    assert target.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == [target.name]
+
+
+def test_a_known_batch_is_settled_and_listed(lake: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["batch", "reject", BATCH, lake, "--reason", "broken file"]) == 0
+    out = capsys.readouterr().out
+    assert f"{BATCH} (bronze.orders) rejected" in out
+    assert "lakehouse run domain=olist" in out
+    assert invoke(["batch", "list", lake]) == 0
+    listed = capsys.readouterr().out
+    assert BATCH in listed
+    assert "rejected" in listed
+    assert "broken file" in listed

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from conf.load import CONF, compose_config, load_config
+from conf.schema import Config
+from storage.errors import ConfigurationError
+
+VARIABLES = ("LAKEHOUSE_LANDING", "LAKEHOUSE_LAKE", "LAKEHOUSE_CACHE")
+
+
+def _choices(group: str) -> list[str]:
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("format_name", _choices("format"))
+@pytest.mark.parametrize("env", _choices("env"))
+@pytest.mark.parametrize("domain", _choices("domain"))
+def test_every_choice_composes(domain: str, env: str, format_name: str) -> None:
+    config = load_config(
+        [
+            f"domain={domain}", f"env={env}", f"format={format_name}",
+            "paths.landing=/in", "paths.lake=/lake",
+        ]
+    )  # fmt: skip
+    assert isinstance(config, Config)
+    assert (config.domain.name, config.env.name, config.format.name) == (domain, env, format_name)
+    assert config.paths.staging == "/lake/_staging"
+    assert config.spark.log_file == "/lake/_logs/spark.log"
+    assert config.domain.tables()
+    assert Path(config.domain.roots.sql).is_dir()
+    assert Path(config.domain.roots.checks).is_dir()
+
+
+def test_relative_folders_count_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LAKEHOUSE_CACHE", "~/jars")
+    config = load_config(["paths.lake=lake", "paths.landing=../in"])
+    assert config.paths.lake == str(tmp_path / "lake")
+    assert Path(config.paths.landing).resolve() == tmp_path.parent / "in"
+    assert config.paths.cache == str(tmp_path / "home" / "jars")
+    for folder in (config.paths.logs, config.spark.local_dir, config.spark.log_file):
+        assert Path(folder).is_relative_to(tmp_path / "lake")
+
+
+WRONG = {
+    "format=icebrg": "format: no choice 'icebrg'; did you mean iceberg? choices are delta, iceberg",
+    "env=3": "env=3: name one choice of env: dev, prod, test",
+    "worker=3": "unknown key worker; did you mean workers? choices are as_of, catalog,",
+    "retry.atempts=3": "unknown key retry.atempts; did you mean attempts? choices are "
+    "attempts, first_delay_seconds, jitter",
+    "domain.silver.order_item.key=[x]": "unknown key domain.silver.order_item; did you mean "
+    "order_items",
+    "domain.bronze.orders.patern=x": "unknown key domain.bronze.orders.patern; did you mean "
+    "pattern? choices are columns, delimiter,",
+    "workers=many": "workers: 'many' is not an integer",
+    "as_of=[1]": "as_of: [1] is not text",
+    "domain.score_threshold=null": "domain.score_threshold: null is not a number",
+    "layers=gold": "layers: 'gold' is not a list, which is written [a,b]",
+    "layers=silver,gold": "layers=silver,gold: one value, not several",
+    "domain.silver.orders.strategy=scd3": "domain.silver.orders.strategy: 'scd3' is not one of "
+    "upsert, scd2",
+    "workers=[1": "workers=[1: not readable as key=value",
+    "tables=[gold.nothing]": "domain olist: tables: 'gold.nothing' is none of",
+    "paths.lake=${oc.env:NOT_SET}": "paths.lake: the environment variable NOT_SET is not set",
+    "paths.lake=${nowhere}": "spark.local_dir: Interpolation key 'nowhere' not found",
+}
+
+
+@pytest.mark.parametrize(("override", "message"), WRONG.items(), ids=WRONG)
+def test_a_wrong_override_is_explained_in_one_line(override: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load_config([override])
+    assert refused.value.message.startswith(message)
+    assert "\n" not in refused.value.message
+    for noise in ("search path", "full_key", "object_type", "HYDRA_FULL_ERROR", "hydra.cc"):
+        assert noise not in str(refused.value)
+
+
+def test_missing_values_are_named_with_what_to_give() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load_config(["env=test"])
+    assert refused.value.message == "no value for paths.landing, paths.lake"
+    assert refused.value.advice == "Give paths.landing=... paths.lake=..."
+
+
+def test_unset_variables_are_named_with_the_keys_that_need_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load_config(["env=prod"])
+    assert "paths.lake: the environment variable LAKEHOUSE_LAKE is not set" in refused.value.message
+    assert "paths.landing: the environment variable LAKEHOUSE_LANDING" in refused.value.message
+    assert "set LAKEHOUSE_LAKE or give paths.lake=..." in refused.value.advice
+    monkeypatch.setenv("LAKEHOUSE_LANDING", "/in")
+    with pytest.raises(ConfigurationError) as refused:
+        load_config(["env=prod"])
+    assert refused.value.message == "paths.lake: the environment variable LAKEHOUSE_LAKE is not set"
+
+
+def test_the_environment_fills_what_production_leaves_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in VARIABLES:
+        monkeypatch.setenv(name, f"/from/{name}")
+    paths = load_config(["env=prod"]).paths
+    assert [paths.landing, paths.lake, paths.cache] == [f"/from/{name}" for name in VARIABLES]
+
+
+def test_references_stay_references_until_the_configuration_is_resolved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STORE_PASSWORD", "hunter2")
+    composed = compose_config(["format.properties={password: '${oc.env:STORE_PASSWORD}'}"])
+    text = OmegaConf.to_yaml(composed, resolve=False)
+    assert "hunter2" not in text
+    assert "${oc.env:STORE_PASSWORD}" in text
+
+
+def test_free_mappings_take_names_that_nobody_knows() -> None:
+    config = load_config(
+        [
+            "spark.conf={spark.sql.files.maxPartitionBytes: 64m}",
+            "format.properties={delta.appendOnly: 'true'}",
+        ]
+    )
+    assert config.spark.conf == {"spark.sql.files.maxPartitionBytes": "64m"}
+    assert config.format.properties["delta.appendOnly"] == "true"
+    assert "delta.logRetentionDuration" in config.format.properties
+
+
+def test_configurations_are_composed_by_several_threads_at_once() -> None:
+    def compose(number: int) -> tuple[int, str]:
+        format_name = ("delta", "iceberg")[number % 2]
+        config = load_config([f"workers={number}", f"format={format_name}", "paths.lake=/lake"])
+        return config.workers, config.format.name
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(compose, range(1, 5)))
+    assert made == [(n, ("delta", "iceberg")[n % 2]) for n in range(1, 5)]

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from storage.errors import InputError
+from tasks.sources import csv_files
+from tasks.sources.csv_files import StagedFile, file_sha256, stage_csv
+from tasks.spec import SourceSpec
+
+SOURCE = SourceSpec(pattern="things*.csv", columns=["id", "name", "note"])
+HEADER = b"id,name,note\n"
+
+
+def stage(
+    folder: Path, content: bytes, source: SourceSpec = SOURCE
+) -> tuple[StagedFile, list[dict[str, Any]]]:
+    file = folder / "things.csv"
+    file.write_bytes(content)
+    staged = stage_csv(file, source, folder / "out.parquet", expected_sha256=file_sha256(file))
+    rows = pq.read_table(staged.parquet).to_pylist()
+    assert staged.rows == len(rows)
+    return staged, sorted(rows, key=lambda row: row["_record_number"])
+
+
+def notes(rows: list[dict[str, Any]]) -> list[object]:
+    return [row["note"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (b"plain", "plain"),
+        (b"", ""),
+        (b'""', ""),
+        (b'"a, b"', "a, b"),
+        (b'"first\nsecond"', "first\nsecond"),
+        (b'"first\r\nsecond"', "first\r\nsecond"),
+        (b'"\nstarts and ends with one\n"', "\nstarts and ends with one\n"),
+        (b'"she said ""yes"""', 'she said "yes"'),
+        (b'""""', '"'),
+        (b"5\" wide", '5" wide'),
+        (b" spaces kept ", " spaces kept "),
+        ("S\u00e3o Paulo \U0001f600".encode(), "S\u00e3o Paulo \U0001f600"),
+        (b"a\x00b", "a\x00b"),
+        (rb"back\slash\"", r"back\slash\""),
+        (b'"line\x0btab\x0cfeed\xe2\x80\xa8end"', "line\x0btab\x0cfeed\u2028end"),
+    ],
+    ids=[
+        "plain", "empty", "quoted empty", "delimiter in quotes", "newline in quotes",
+        "CRLF in quotes", "newlines at the ends", "doubled quotes", "one quote alone",
+        "quote inside an unquoted field", "spaces", "UTF-8", "NUL", "backslashes",
+        "other line separators",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+def test_a_field_is_kept_as_it_was_written(
+    tmp_path: Path, field: bytes, value: str, end: bytes
+) -> None:
+    records = [b"id,name,note", b"1,Ann," + field, b"2,Bob,last", b""]
+    staged, rows = stage(tmp_path, end.join(records))
+    assert notes(rows) == [value, "last"]
+    assert [row["_record_number"] for row in rows] == [1, 2]
+    assert [row["_rescued"] for row in rows] == [None, None]
+    assert (staged.rows, staged.malformed, staged.missing, staged.unknown) == (2, 0, (), ())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf" + HEADER + b"1,Ann,n\n",
+        HEADER + b"1,Ann,n",
+        b" id , name,note\t\n1,Ann,n\n",
+        b'"id","name","note"\n"1","Ann","n"\n',
+        b"note,id,name\nn,1,Ann\n",
+        b"\xef\xbb\xbf" + b'"id",name,note\r\n1,Ann,n\r\n',
+    ],
+    ids=[
+        "BOM",
+        "no last newline",
+        "spaces in header",
+        "all quoted",
+        "other order",
+        "BOM and quote",
+    ],
+)
+def test_a_header_is_understood_however_it_is_written(tmp_path: Path, content: bytes) -> None:
+    _, rows = stage(tmp_path, content)
+    assert rows == [{"id": "1", "name": "Ann", "note": "n", "_record_number": 1, "_rescued": None}]
+
+
+def test_columns_that_the_source_does_not_know_are_kept_as_json(tmp_path: Path) -> None:
+    content = 'id,colour,name,note,"a ""size"""\n1,blå,Ann,n,"1,\n2"\n2,,Bob,m,\n'.encode()
+    staged, rows = stage(tmp_path, content)
+    assert staged.unknown == ("colour", 'a "size"')
+    assert [json.loads(row["_rescued"]) for row in rows] == [
+        {"colour": "blå", 'a "size"': "1,\n2"},
+        {"colour": "", 'a "size"': ""},
+    ]
+    assert [row["name"] for row in rows] == ["Ann", "Bob"]
+
+
+def test_a_missing_column_is_null_and_named(tmp_path: Path) -> None:
+    staged, rows = stage(tmp_path, b"note,id\nn,1\n")
+    assert staged.missing == ("name",)
+    assert rows[0]["name"] is None
+    assert (rows[0]["id"], rows[0]["note"]) == ("1", "n")
+
+
+def test_short_and_long_records_are_kept_with_their_fields_and_numbers(tmp_path: Path) -> None:
+    content = HEADER + b"1,Ann,n\n2,Bob\n3,Cy,n,more,yet\n4,Di,n\n,\n"
+    staged, rows = stage(tmp_path, content)
+    assert (staged.rows, staged.malformed) == (5, 3)
+    assert [row["_record_number"] for row in rows] == [1, 2, 3, 4, 5]
+    malformed = [row["_rescued"] and json.loads(row["_rescued"])["_malformed"] for row in rows]
+    assert malformed == [
+        None,
+        {"expected": 3, "found": 2, "fields": ["2", "Bob"]},
+        {"expected": 3, "found": 5, "fields": ["3", "Cy", "n", "more", "yet"]},
+        None,
+        {"expected": 3, "found": 2, "fields": ["", ""]},
+    ]
+    assert [row["id"] for row in rows] == ["1", "2", "3", "4", ""]
+    assert notes(rows) == ["n", None, "n", "n", None]
+
+
+def test_blank_lines_are_no_records(tmp_path: Path) -> None:
+    staged, rows = stage(tmp_path, HEADER + b"\n1,Ann,n\n\n\r\n2,Bob,m\n\n")
+    assert staged.rows == 2
+    assert [(row["_record_number"], row["id"]) for row in rows] == [(1, "1"), (2, "2")]
+
+
+@pytest.mark.parametrize("records", [0, 1, 2, 3, 4, 5, 7])
+def test_chunks_lose_and_repeat_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, records: int
+) -> None:
+    monkeypatch.setattr(csv_files, "CHUNK_RECORDS", 2)
+    lines = b"".join(b"%d,N,%s\n" % (n, b'"a\nb"' if n % 3 else b"x,y") for n in range(records))
+    staged, rows = stage(tmp_path, HEADER + lines)
+    assert [row["id"] for row in rows] == [str(n) for n in range(records)]
+    assert [row["_record_number"] for row in rows] == list(range(1, records + 1))
+    assert staged.malformed == len(range(0, records, 3))
+
+
+def test_a_header_alone_is_a_delivery_without_rows(tmp_path: Path) -> None:
+    staged, rows = stage(tmp_path, HEADER)
+    assert (staged.rows, rows) == (0, [])
+    assert pq.read_schema(staged.parquet).names == ["id", "name", "note", "_record_number",
+                                                    "_rescued"]  # fmt: skip
+
+
+def test_another_delimiter_and_encoding_are_declared(tmp_path: Path) -> None:
+    source = SourceSpec("x", columns=["id", "note"], delimiter=";", encoding="latin-1")
+    _, rows = stage(tmp_path, "id;note\n1;São, Paulo\n".encode("latin-1"), source)
+    assert rows[0]["note"] == "São, Paulo"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "the file is empty"),
+        (b"\xef\xbb\xbf", "the file is empty"),
+        (b"id,name,note,id\n1,A,n,1\n", "the header names 'id' more than once"),
+        (b"id,name,note,,\n1,A,n,,\n", "the header names '' more than once"),
+        (b"id;name;note\n1;A;n\n", r"none of the columns id, name, note.*delimiter"),
+        (b"1,A,n\n2,B,m\n", "none of the columns id, name, note"),
+        (HEADER + b'1,Ann,"open\n2,Bob,n\n', r"record 1 \(ends in line 3\)"),
+        (HEADER + b'1,A,n\n2,B,"say "yes" now"\n3,C,n\n', r"record 2 \(ends in line 3\)"),
+        (HEADER + b'1,A,"a\nb"\n2,B,"x"y\n', r"record 2 \(ends in line 4\)"),
+        (b'id,"name,note\n1,A,n\n', r"record 1 .*quote is not closed"),
+        (HEADER + "1,São,n\n".encode("latin-1"), r"near record 1: byte 0xe3 is not utf-8"),
+        (HEADER.decode().encode("utf-16"), "byte 0xff is not utf-8"),
+        (HEADER.decode().encode("utf-16-le"), "none of the columns"),
+    ],
+    ids=[
+        "empty", "BOM alone", "column twice", "unnamed columns", "wrong delimiter", "no header",
+        "unclosed quote", "undoubled quote", "text after a quote", "unclosed quote in header",
+        "Latin-1", "UTF-16", "UTF-16 without BOM",
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_taken_is_refused_by_name(
+    tmp_path: Path, content: bytes, complaint: str
+) -> None:
+    with pytest.raises(InputError, match=rf"(?s)^things\.csv: .*{complaint}") as refused:
+        stage(tmp_path, content)
+    assert refused.value.advice
+
+
+def test_a_wrong_byte_far_into_the_file_is_found(tmp_path: Path) -> None:
+    content = HEADER + b"1,Ann,n\n" * 20_000 + b"2,S\xe3o,n\n"
+    with pytest.raises(InputError, match="byte 0xe3"):
+        stage(tmp_path, content)
+
+
+def test_a_file_that_changed_since_it_was_found_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "things.csv"
+    file.write_bytes(HEADER + b"1,Ann,n\n")
+    found = file_sha256(file)
+    with file.open("ab") as more:
+        more.write(b"2,Bob,m\n")
+    with pytest.raises(InputError, match="changed while it was read"):
+        stage_csv(file, SOURCE, tmp_path / "out.parquet", expected_sha256=found)
+
+
+def test_a_file_that_grows_behind_the_last_read_record_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "things.csv"
+    file.write_bytes(HEADER + b"1,Ann,n\n")
+    chunks = csv_files._Records.chunks
+
+    def slow(records: csv_files._Records) -> Iterator[list[tuple[int, list[str]]]]:
+        yield from chunks(records)
+        with file.open("ab") as more:
+            more.write(b"2,Bob,m\n")
+
+    monkeypatch.setattr(csv_files._Records, "chunks", slow)
+    with pytest.raises(InputError, match="changed while it was read"):
+        stage_csv(file, SOURCE, tmp_path / "o.parquet", expected_sha256=file_sha256(file))
+
+
+def test_the_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
+    content = b"\xef\xbb\xbf" + HEADER + b'1,A,"x\r\ny"\r\n' + b"2,B,m\n" * 300_000
+    staged, _ = stage(tmp_path, content)
+    assert staged.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_a_file_that_is_gone_is_refused_by_name(tmp_path: Path) -> None:
+    gone = tmp_path / "gone.csv"
+    complaint = r"^gone\.csv: cannot be read: No such file"
+    with pytest.raises(InputError, match=complaint):
+        file_sha256(gone)
+    with pytest.raises(InputError, match=complaint):
+        stage_csv(gone, SOURCE, tmp_path / "out.parquet", expected_sha256="")

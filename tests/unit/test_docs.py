@@ -1,0 +1,142 @@
+"""The documentation against the code: generated parts, links, commands, columns, the tutorial's domain."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from checks.model import CheckSuite
+from conf import load
+from flows.cli import cli
+from tasks import bronze, derived, ops, quarantine, silver
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FILE = re.compile(r"^File `([^`]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def load_generator() -> ModuleType:
+    """`docs/generate.py`, which is a script and in no package."""
+    spec = importlib.util.spec_from_file_location("generate_docs", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def page_id(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def test_generated_parts_are_those_of_the_code() -> None:
+    generate = load_generator()
+    names: set[str] = set()
+    for page in generate.pages():
+        text = page.read_text("utf-8")
+        names |= set(re.findall(r"<!-- generated: ([\w.-]+) -->", text))
+        behind = f"{page_id(page)} is behind: python docs/generate.py"
+        assert text == generate.rendered(text), behind
+    assert names == set(generate.GENERATORS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_relative_links_resolve(page: Path) -> None:
+    text = _prose(page.read_text("utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?://", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{target} does not exist"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", _prose(file.read_text("utf-8")), re.MULTILINE)
+            assert anchor in {_slug(heading) for heading in headings}, target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_commands_and_their_options_exist(page: Path) -> None:
+    for words in _command_lines(page.read_text("utf-8")):
+        command: click.Command = cli
+        rest = list(words)
+        while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+            name = rest.pop(0)
+            assert name in command.commands, f"lakehouse {' '.join(words)}"
+            command = command.commands[name]
+        known = {"-h", "--help"} | {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
+        used = {word for word in rest if re.fullmatch(r"--?[a-z][\w-]*", word)}
+        assert used <= known, f"lakehouse {' '.join(words)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_make_targets_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = re.findall(r"(?:^|`)make ([a-z-]+)", page.read_text("utf-8"), re.MULTILINE)
+    assert set(named) <= targets
+
+
+def test_every_column_of_the_platform_is_described() -> None:
+    text = (ROOT / "docs" / "reference" / "tables.md").read_text("utf-8")
+    said = set(re.findall(r"`(\w+)`", text))
+    metadata = (
+        *bronze.METADATA,
+        *silver.METADATA,
+        *derived.METADATA,
+        *derived.SPAN,
+        *quarantine.ADDED,
+    )
+    wanted = {name for name, _ in metadata}
+    wanted |= {name for schema in ops.TABLES.values() for name in schema.names}
+    assert wanted <= said
+
+
+def test_the_tutorials_domain_composes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "conf", tmp_path / "conf", ignore=shutil.ignore_patterns("__pycache__"))
+    files = FILE.findall((ROOT / "docs" / "tutorial.md").read_text("utf-8"))
+    for name, text in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    monkeypatch.setattr(load, "CONF", tmp_path / "conf")
+    monkeypatch.setattr(load, "PACKAGES", tmp_path)
+    config = load.load_config(["domain=coffee", f"paths.lake={tmp_path / 'lake'}"])
+    assert config.domain.name == "coffee"
+    tables = config.domain.tables()
+    assert tables
+    for ref in tables:
+        assert CheckSuite.load(Path(config.domain.roots.checks), ref.layer, ref.name).checks
+    landing = tmp_path / ".lakehouse" / "landing" / "coffee"
+    for source in config.domain.bronze.values():
+        headers = {f.read_text("utf-8").splitlines()[0] for f in landing.glob(source.pattern)}
+        assert headers == {",".join(source.columns)}
+
+
+def _prose(text: str) -> str:
+    """The page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def _slug(heading: str) -> str:
+    """The anchor that a heading gets."""
+    plain = re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower())
+    return plain.strip().replace(" ", "-")
+
+
+def _command_lines(text: str) -> Iterator[list[str]]:
+    """Words after `lakehouse` in shell blocks and in inline code."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    joined = [re.sub(r'"[^"]*"', '"text"', block).replace("\\\n", " ") for block in blocks]
+    lines = [line for block in joined for line in block.splitlines()]
+    lines += re.findall(r"`(lakehouse [^`\n]+)`", _prose(text))
+    for line in lines:
+        if line.strip().startswith("lakehouse "):
+            words = shlex.split(line, comments=True)[1:]
+            yield list(itertools.takewhile(lambda word: word not in ("|", ">"), words))

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from graphlib import CycleError
+from pathlib import Path
+
+import pytest
+
+from storage.types import TableRef
+from tasks.spec import (
+    ColumnSpec,
+    DomainSpec,
+    GoldSpec,
+    JoinSpec,
+    Roots,
+    RuleSpec,
+    SilverSpec,
+    SourceSpec,
+    Strategy,
+    dependencies,
+    ordered,
+)
+from tasks.validation import problems
+
+Change = Callable[[DomainSpec], object]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> DomainSpec:
+    """A consistent domain of every kind of table."""
+    for name in ("events.sql", "fold.sql", "sales.sql"):
+        (tmp_path / name).write_text("select 1")
+    columns = {"id": ColumnSpec(), "shop": ColumnSpec(), "price": ColumnSpec("decimal(18,2)")}
+    return DomainSpec(
+        name="shop",
+        roots=Roots(str(tmp_path), str(tmp_path)),
+        as_of="select max(id) from silver.sale",
+        bronze={
+            "sale": SourceSpec("sale*.csv", ["id", "shop", "amount"]),
+            "shop": SourceSpec("shop*.csv", ["id", "lat"]),
+        },
+        silver={
+            "sale": SilverSpec(
+                source="bronze.sale",
+                key=["id"],
+                columns=columns
+                | {
+                    "price": ColumnSpec("decimal(18,2)", source="amount"),
+                    "double": ColumnSpec("decimal(18,2)", expr="price * 2"),
+                    "lat": ColumnSpec("double", lookup="shops.lat"),
+                },
+                rules={"negative": RuleSpec("price < 0", "price", "is negative")},
+                references={"shops": JoinSpec("silver.shop", {"shop": "id"})},
+                lookups={"shops": JoinSpec("silver.shop", {"shop": "id"})},
+            ),
+            "shop": SilverSpec(
+                source="bronze.shop",
+                key=["id"],
+                reduce="fold.sql",
+                samples={"id": ColumnSpec(), "lat": ColumnSpec("double")},
+                columns={"id": ColumnSpec(), "lat": ColumnSpec("double"), "n": ColumnSpec("int")},
+            ),
+            "price": SilverSpec(
+                strategy=Strategy.scd2,
+                key=["id"],
+                inputs=["silver.sale"],
+                events="events.sql",
+                sequence_by=["at"],
+                track=["price"],
+                columns={"id": ColumnSpec(), "price": ColumnSpec("decimal(18,2)")},
+            ),
+        },
+        gold={
+            "sales": GoldSpec(
+                key=["shop"],
+                inputs=["silver.sale", "silver.shop"],
+                sql="sales.sql",
+                columns={"shop": ColumnSpec(), "sum": ColumnSpec("double")},
+            )
+        },
+    )
+
+
+def test_a_consistent_domain_has_no_problem(shop: DomainSpec) -> None:
+    assert problems(shop, layers=["bronze", "gold"], tables=["silver.sale", "gold.sales"]) == []
+
+
+def _set(path: str, value: object) -> Change:
+    """The change that sets `kind.table.attribute` or `kind.table.columns.column.attribute`."""
+    *parents, last = path.split(".")
+
+    def change(domain: DomainSpec) -> None:
+        node: object = domain
+        for name in parents:
+            node = node[name] if isinstance(node, dict) else getattr(node, name)
+        if isinstance(node, dict):
+            node[last] = value
+        else:
+            setattr(node, last, value)
+
+    return change
+
+
+CASES: dict[str, tuple[Change, str]] = {
+    "score above 1": (_set("score_threshold", 80.0),
+        "domain.score_threshold: 80.0 is outside 0 to 1"),
+    "source without columns": (_set("bronze.other", SourceSpec("x")),
+        "domain.bronze.other.columns: no columns"),
+    "source column twice": (_set("bronze.sale.columns", ["id", "shop", "amount", "id"]),
+        "domain.bronze.sale.columns: id is named more than once"),
+    "delimiter of two characters": (_set("bronze.sale.delimiter", "||"),
+        "domain.bronze.sale.delimiter: '||' is not one character"),
+    "unknown encoding": (_set("bronze.sale.encoding", "utf-9"),
+        "domain.bronze.sale.encoding: 'utf-9' is not known to Python"),
+    "unknown source": (_set("silver.sale.source", "bronze.sales"),
+        "domain.silver.sale: unknown table bronze.sales"),
+    "no source": (_set("silver.sale.source", None),
+        "domain.silver.sale.source: an upsert table names the bronze table it is fed from"),
+    "source that is no file": (_set("silver.sale.source", "silver.shop"),
+        "domain.silver.sale.source: silver.shop is not a bronze table"),
+    "unknown input": (_set("gold.sales.inputs", ["silver.sold"]),
+        "domain.gold.sales: unknown table silver.sold"),
+    "unknown lookup table": (_set("silver.sale.lookups.shops.table", "silver.shops"),
+        "domain.silver.sale: unknown table silver.shops"),
+    "silver without key": (_set("silver.sale.key", []), "domain.silver.sale.key: no key"),
+    "silver key is no column": (_set("silver.sale.key", ["nr"]),
+        "domain.silver.sale.key: nr is not a column"),
+    "gold without key": (_set("gold.sales.key", []), "domain.gold.sales.key: no key"),
+    "gold key is no column": (_set("gold.sales.key", ["nr"]),
+        "domain.gold.sales.key: nr is not a column"),
+    "unknown type": (_set("silver.sale.columns.id.type", "varchar"),
+        "domain.silver.sale.columns.id.type: type 'varchar' is none of string, boolean, int,"),
+    "type only one format has": (_set("silver.sale.columns.id.type", "smallint"),
+        "domain.silver.sale.columns.id.type: type 'smallint' is none of"),
+    "unknown gold type": (_set("gold.sales.columns.sum.type", "float8"),
+        "domain.gold.sales.columns.sum.type: type 'float8' is none of"),
+    "unknown sample type": (_set("silver.shop.samples.lat.type", "real"),
+        "domain.silver.shop.samples.lat.type: type 'real' is none of"),
+    "unknown type of a folded column": (_set("silver.shop.columns.n.type", "number"),
+        "domain.silver.shop.columns.n.type: type 'number' is none of"),
+    "column not in the source": (_set("silver.sale.columns.price.source", "amuont"),
+        "domain.silver.sale.columns.price.source: amuont is not a column of bronze.sale"),
+    "column of another name": (_set("silver.sale.columns.at", ColumnSpec()),
+        "domain.silver.sale.columns.at.source: at is not a column of bronze.sale"),
+    "sample not in the source": (_set("silver.shop.samples.lng", ColumnSpec("double")),
+        "domain.silver.shop.samples.lng.source: lng is not a column of bronze.shop"),
+    "unknown lookup": (_set("silver.sale.columns.lat.lookup", "shop.lat"),
+        "domain.silver.sale.columns.lat.lookup: no lookup 'shop'"),
+    "lookup of no column": (_set("silver.sale.columns.lat.lookup", "shops.latitude"),
+        "domain.silver.sale.columns.lat.lookup: silver.shop has no column 'latitude'"),
+    "lookup without column": (_set("silver.sale.columns.lat.lookup", "shops"),
+        "domain.silver.sale.columns.lat.lookup: silver.shop has no column ''"),
+    "lookup by no column there": (_set("silver.sale.lookups.shops.by", {"shop": "nr"}),
+        "domain.silver.sale.lookups.shops.by: nr is not a column of silver.shop"),
+    "lookup by no column": (_set("silver.sale.lookups.shops.by", {"shop_id": "id"}),
+        "domain.silver.sale.lookups.shops.by: shop_id is not a column"),
+    "reference by no column": (_set("silver.sale.references.shops.by", {"shop_id": "id"}),
+        "domain.silver.sale.references.shops.by: shop_id is not a column"),
+    "rule on no column": (_set("silver.sale.rules.negative.column", "prize"),
+        "domain.silver.sale.rules.negative.column: prize is not a column"),
+    "no file for folding": (_set("silver.shop.reduce", "gone.sql"),
+        "domain.silver.shop.reduce: no file {root}/gone.sql"),
+    "no file for gold": (_set("gold.sales.sql", "gone.sql"),
+        "domain.gold.sales.sql: no file {root}/gone.sql"),
+    "no file for events": (_set("silver.price.events", "gone.sql"),
+        "domain.silver.price.events: no file {root}/gone.sql"),
+    "SCD2 without events": (_set("silver.price.events", None),
+        "domain.silver.price.events: SCD2 needs the SQL file that gives its events"),
+    "SCD2 without order": (_set("silver.price.sequence_by", []),
+        "domain.silver.price.sequence_by: SCD2 needs the columns that order its events"),
+    "SCD2 without track": (_set("silver.price.track", []),
+        "domain.silver.price.track: SCD2 needs the columns whose change starts a span"),
+    "SCD2 tracks no column": (_set("silver.price.track", ["cost"]),
+        "domain.silver.price.track: cost is not a column"),
+    "SCD2 of an unknown type": (_set("silver.price.columns.price.type", "money"),
+        "domain.silver.price.columns.price.type: type 'money' is none of"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "expected"), CASES.values(), ids=CASES)
+def test_a_problem_is_named_with_its_key(shop: DomainSpec, change: Change, expected: str) -> None:
+    change(shop)
+    found = problems(shop)
+    assert len(found) == 1, found
+    assert found[0].startswith(expected.format(root=shop.roots.sql))
+
+
+def test_every_problem_is_named_at_once(shop: DomainSpec) -> None:
+    shop.bronze["sale"].columns = []
+    shop.gold["sales"].key = []
+    shop.silver["price"].track = []
+    assert len(problems(shop)) >= 3
+
+
+def test_unknown_layers_and_tables_of_a_run_are_named(shop: DomainSpec) -> None:
+    layers, tables = problems(shop, layers=["golden", "gold"], tables=["gold.sale", "gold.sales"])
+    assert layers == "layers: 'golden' is none of bronze, silver, gold"
+    assert tables.startswith("tables: 'gold.sale' is none of bronze.sale, bronze.shop, silver.sale")
+
+
+def test_tables_that_read_each_other_are_named(shop: DomainSpec) -> None:
+    shop.silver["price"].inputs = ["gold.sales"]
+    shop.gold["sales"].inputs = ["silver.price"]
+    (found,) = problems(shop)
+    assert found.startswith("tables read each other in a circle: ")
+    assert {"silver.price", "gold.sales"} <= set(found.split(": ")[1].split(" -> "))
+    with pytest.raises(CycleError):
+        shop.tables()
+
+
+def test_a_table_comes_after_all_that_it_reads(shop: DomainSpec) -> None:
+    graph = dependencies(shop)
+    assert graph["silver.sale"] == ("bronze.sale", "silver.shop")
+    assert graph["silver.price"] == ("silver.sale",)
+    order = ordered(graph)
+    assert sorted(order) == sorted(graph)
+    assert all(order.index(i) < order.index(t) for t, inputs in graph.items() for i in inputs)
+    assert shop.tables() == [TableRef("shop", *label.split(".")) for label in order]

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from checks.gate import Verdict
+from checks.model import CheckResult, Outcome, Severity
+from flows.runtime import lake_of
+from storage.base import TableStore
+from storage.types import CommitRecord, TableRef
+from tasks import ops
+from tasks.bench import RunInfo
+from tasks.gate import GateReport
+from tasks.ops import TableOutcome, passed, rebuild, report
+
+RUN = RunInfo("run-1", datetime(2024, 1, 1, tzinfo=UTC), "1.0")
+ORDERS = TableRef("shop", "silver", "orders")
+SALES = TableRef("shop", "gold", "sales")
+BROKEN = TableRef("shop", "gold", "broken")
+ROWS = pa.table({"id": ["a", "b", "c"]})
+
+
+@pytest.fixture(params=["delta", "iceberg"])
+def store(request: pytest.FixtureRequest, make_config: Any, tmp_path: Path) -> TableStore:
+    store = lake_of(make_config(request.param, tmp_path)).store(None)
+    rows = {"ingested": 4, "published": 3, "quarantined": 1}
+    record = CommitRecord("run-1", "t1", code="1.0", rows=rows)
+    store.append_arrow(ORDERS, ROWS, record)
+    return store
+
+
+def _result(name: str, outcome: Outcome) -> CheckResult:
+    return CheckResult(
+        name, "staged", "row_count > 0", outcome, 3.0, "> 0", Severity.HIGH, f"{name} said so"
+    )
+
+
+def _gate(table: TableRef, *outcomes: Outcome, waived: tuple[str, ...] = ()) -> GateReport:
+    results = tuple(_result(f"check {n}", outcome) for n, outcome in enumerate(outcomes))
+    return GateReport(table, "t1", Verdict(False, 0.5, ()), results, ("b1",), waived)
+
+
+def _report(store: TableStore, run: RunInfo = RUN, domain: str = "shop") -> None:
+    outcomes = [
+        TableOutcome(
+            ORDERS, "published", {"ingested": 4, "published": 3, "quarantined": 1}, 1.5, "7",
+            _gate(ORDERS, Outcome.PASS, Outcome.FAIL, waived=("check 1",)),
+        ),
+        TableOutcome(BROKEN, "failed", message="it broke"),
+        TableOutcome(SALES, "skipped"),
+    ]  # fmt: skip
+    report(store, domain, run, outcomes, status="failed", score=0.5, message="gold.broken failed")
+
+
+def _rows(store: TableStore, name: str) -> list[dict[str, Any]]:
+    return sorted(store.read_arrow(ops.ref(name)).to_pylist(), key=str)
+
+
+def test_a_run_is_reported_with_its_tables_and_checks(store: TableStore) -> None:
+    _report(store)
+    (run,) = _rows(store, "runs")
+    assert run["run_id"] == "run-1"
+    assert (run["status"], run["score"], run["message"]) == ("failed", 0.5, "gold.broken failed")
+    assert (run["tables_published"], run["rows_published"], run["code"]) == (1, 3, "1.0")
+    assert run["started_at"] == RUN.started_at
+    metrics = {row["table_name"]: row for row in _rows(store, "table_metrics")}
+    assert set(metrics) == {"silver.orders", "gold.broken"}
+    orders = metrics["silver.orders"]
+    assert (orders["rows_ingested"], orders["rows_published"]) == (4, 3)
+    assert (orders["rows_quarantined"], orders["rows_rejected"]) == (1, None)
+    assert (orders["table_rows"], orders["version"], orders["seconds"]) == (3, "7", 1.5)
+    assert orders["table_bytes"] > 0
+    assert metrics["gold.broken"]["table_rows"] is None
+    checks = {row["check_name"]: row for row in _rows(store, "check_results")}
+    assert [checks[f"check {n}"]["outcome"] for n in (0, 1)] == ["pass", "fail"]
+    assert [checks[f"check {n}"]["waived"] for n in (0, 1)] == [False, True]
+    assert checks["check 1"]["message"] == "check 1 said so"
+
+
+def test_a_repeated_report_writes_nothing(store: TableStore) -> None:
+    _report(store)
+    before = {name: (_rows(store, name), store.head(ops.ref(name)).version) for name in ops.TABLES}
+    _report(store)
+    after = {name: (_rows(store, name), store.head(ops.ref(name)).version) for name in ops.TABLES}
+    assert after == before
+
+
+def test_another_run_is_added(store: TableStore) -> None:
+    _report(store)
+    _report(store, RunInfo("run-2", datetime(2024, 1, 2, tzinfo=UTC), "1.0"))
+    assert {row["run_id"] for row in _rows(store, "runs")} == {"run-1", "run-2"}
+    assert len(_rows(store, "check_results")) == 4
+
+
+def test_runs_are_rebuilt_from_the_commits_of_the_tables(store: TableStore) -> None:
+    store.append_arrow(ORDERS, ROWS, CommitRecord("run-2", "t2", code="1.1", rows={"published": 3}))
+    marked = CommitRecord("run-2", "t3", code="1.1", notes={"mark": True})
+    store.append_arrow(SALES, ROWS, marked)
+    assert rebuild(store, "shop", [ORDERS, SALES, BROKEN]) == 3
+    runs = {row["run_id"]: row for row in _rows(store, "runs")}
+    assert {run: row["tables_published"] for run, row in runs.items()} == {"run-1": 1, "run-2": 1}
+    assert {run: row["rows_published"] for run, row in runs.items()} == {"run-1": 3, "run-2": 3}
+    assert {row["code"] for row in runs.values()} == {"1.0", "1.1"}
+    assert {row["status"] for row in runs.values()} == {"rebuilt"}
+    metrics = _rows(store, "table_metrics")
+    found = [(m["run_id"], m["table_name"], m["status"], m["rows_published"]) for m in metrics]
+    assert sorted(found, key=str) == [
+        ("run-1", "silver.orders", "published", 3),
+        ("run-2", "gold.sales", "unchanged", None),
+        ("run-2", "silver.orders", "published", 3),
+    ]
+    versions = {entry.version for entry in store.history(ORDERS)}
+    assert {m["version"] for m in metrics if m["table_name"] == "silver.orders"} <= versions
+
+
+def test_a_rebuild_replaces_its_own_domain_alone_and_keeps_the_checks(store: TableStore) -> None:
+    _report(store)
+    _report(store, RunInfo("run-t", datetime(2024, 1, 2, tzinfo=UTC), "1.0"), domain="taxi")
+    checks = _rows(store, "check_results")
+    for _ in range(2):
+        assert rebuild(store, "shop", [ORDERS]) == 1
+    found = {(row["domain"], row["run_id"], row["status"]) for row in _rows(store, "runs")}
+    assert found == {("shop", "run-1", "rebuilt"), ("taxi", "run-t", "failed")}
+    assert len(_rows(store, "runs")) == 2
+    assert _rows(store, "check_results") == checks
+
+
+def test_a_rebuild_without_any_commit_leaves_empty_tables(store: TableStore) -> None:
+    _report(store)
+    assert rebuild(store, "shop", [BROKEN]) == 0
+    assert _rows(store, "runs") == []
+
+
+def test_checks_passed_are_counted() -> None:
+    assert passed(_gate(ORDERS, Outcome.PASS, Outcome.WARN, Outcome.FAIL, Outcome.PASS)) == (2, 4)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlglot.errors import ParseError, TokenError
+
+from storage.sql import literal, quote
+from tasks.sql_text import tables_in, to_views
+
+SQL_FILES = sorted((Path(__file__).parents[2] / "tasks" / "sql").rglob("*.sql"))
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("select 1", "select 1"),
+        ("select * from silver.orders", "select * from silver_orders"),
+        ("from gold.a join bronze.b", "from gold_a join bronze_b"),
+        ("select silver.a.x from silver.a", "select silver_a.x from silver_a"),
+        ("select * from `silver`.`orders`", "select * from silver_orders"),
+        ("select o.silver.x from silver.o o", "select o.silver.x from silver_o o"),
+        ("select 'silver.a' from silver.a", "select 'silver.a' from silver_a"),
+        ("select '\\'' , 'it''s gold.x'", "select '\\'' , 'it''s gold.x'"),
+        ("-- see gold.x\nselect 1 /* gold.y */", "-- see gold.x\nselect 1 /* gold.y */"),
+        ("select * from gold.date -- gold.x", "select * from gold_date -- gold.x"),
+        ("select 'é' from silver.a", "select 'é' from silver_a"),
+        ("select * from ops.runs", "select * from ops_runs"),
+        ("select * from other.orders, golden.x", "select * from other.orders, golden.x"),
+        ("select silver_orders.x", "select silver_orders.x"),
+        ("select a.x, 1.5 from gold.a a", "select a.x, 1.5 from gold_a a"),
+    ],
+)
+def test_table_names_become_views(sql: str, expected: str) -> None:
+    assert to_views(sql) == expected
+
+
+def test_an_unclosed_quote_is_an_error() -> None:
+    with pytest.raises(TokenError):
+        to_views("select 'silver.a from silver.a")
+
+
+@pytest.mark.parametrize(
+    ("sql", "tables"),
+    [
+        ("select max(x) from silver.orders", {"silver.orders"}),
+        ("with o as (select * from silver.a) select * from o join gold.b using (id)",
+         {"silver.a", "gold.b"}),
+        ("select 'gold.x' from (select 1) t", set()),
+    ],
+)  # fmt: skip
+def test_the_tables_of_a_query_are_found(sql: str, tables: set[str]) -> None:
+    assert tables_in(sql) == tables
+
+
+def test_text_that_is_no_sql_is_an_error() -> None:
+    with pytest.raises(ParseError):
+        tables_in("select from where (")
+
+
+@pytest.mark.parametrize("file", SQL_FILES, ids=lambda file: file.stem)
+def test_the_sql_of_the_domains_reads_views_alone(file: Path) -> None:
+    sql = file.read_text("utf-8")
+    read = tables_in(to_views(sql))
+    assert read == set()
+    assert all(label.replace(".", "_") in to_views(sql) for label in tables_in(sql))
+
+
+def test_an_identifier_is_quoted_whatever_it_holds() -> None:
+    assert quote("order id") == "`order id`"
+    assert quote("a`b; drop") == "`a``b; drop`"
+
+
+@pytest.mark.parametrize(
+    ("value", "quoted"),
+    [("a", "'a'"), ("", "''"), ("it's", r"'it\'s'"), ("a\\", r"'a\\'"), (r"\'", r"'\\\''")],
+)
+def test_a_literal_is_escaped(value: str, quoted: str) -> None:
+    assert literal(value) == quoted
