@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,13 @@ from storage.registry import Lake
 from storage.session import SparkSettings, start_session
 
 pytest_plugins = ["pytester"]
+
+# Prefect reads its settings when it is imported, which is before any fixture.
+os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")
+os.environ.setdefault("DO_NOT_TRACK", "1")
 
 REPOSITORY = Path(__file__).parents[1]
 LOCK_SECONDS = 20.0

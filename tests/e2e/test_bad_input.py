@@ -22,7 +22,7 @@ def lake(make_lakehouse: Callable[..., Lakehouse]) -> Lakehouse:
     ("content", "says"),
     [
         pytest.param(b"", "the file is empty", id="empty"),
-        pytest.param(HEADER, "rows", id="header-only"),
+        pytest.param(HEADER, "the delivery has records", id="header-only"),
         pytest.param(b"a,b\n1,2\n", "has none of the columns", id="wrong-header"),
         pytest.param(HEADER + b's1,"01310,x,SP\ns2,01310,x,SP\n', "record 1", id="broken-quote"),
         pytest.param(HEADER + "s1,01310,são paulo,SP\n".encode("latin-1"), "utf-8", id="latin-1"),

@@ -79,6 +79,7 @@ def test_three_deliveries_in_an_unkind_order_equal_one(
     lakehouse.assert_equals(compute([early, late, [*last, corrected]]))
 
 
+@pytest.mark.slow
 def test_both_formats_give_the_same_gold(
     make_lakehouse: Callable[..., Lakehouse], generated: Path
 ) -> None:

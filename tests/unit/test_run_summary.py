@@ -104,15 +104,17 @@ def test_without_advice_nothing_is_to_do(run: Run) -> None:
     assert "What to do next" not in markdown(summarise(run, [PUBLISHED]))
 
 
-def test_a_blocked_batch_is_settled_by_commands() -> None:
-    text = settle_commands("olist", _gate(Outcome.FAIL, batches=("a-1", "a-2")), "iceberg")
-    assert [line.strip() for line in text.splitlines()[1:]] == [
-        "lakehouse batch reject a-1 domain=olist format=iceberg",
-        'lakehouse batch accept a-1 --reason "..." domain=olist format=iceberg',
-        "lakehouse batch reject a-2 domain=olist format=iceberg",
-        'lakehouse batch accept a-2 --reason "..." domain=olist format=iceberg',
-    ]
-    assert settle_commands("olist", _gate(batches=()), "delta") == ""
+def test_a_blocked_batch_is_settled_by_commands(run: Run) -> None:
+    text = settle_commands(run.runtime, _gate(Outcome.FAIL, batches=("a-1", "a-2")))
+    where = f"domain=olist format=delta paths.lake={run.runtime.config.paths.lake}"
+    assert [line.strip().removesuffix(f" paths.landing={run.runtime.config.paths.landing}")
+            for line in text.splitlines()[1:]] == [
+        f"lakehouse batch reject a-1 {where}",
+        f'lakehouse batch accept a-1 --reason "..." {where}',
+        f"lakehouse batch reject a-2 {where}",
+        f'lakehouse batch accept a-2 --reason "..." {where}',
+    ]  # fmt: skip
+    assert settle_commands(run.runtime, _gate(batches=())) == ""
 
 
 class _OwnTransientError(TransientError): ...
