@@ -122,7 +122,8 @@ class IcebergStore(TableStore):
             except NoSuchTableError:
                 return
             self._catalog.pyiceberg.drop_table((ref.database, ref.name))
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder.exists():
+                shutil.rmtree(folder)
 
     def tables(self, database: str) -> list[str]:
         catalog = self._catalog.pyiceberg

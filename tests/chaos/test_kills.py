@@ -1,0 +1,102 @@
+"""SIGKILL at each named point of a run, then a plain re-run: the tables end the same.
+
+The run is a process of its own; an outside watcher of the lake's files decides when it dies, so the
+engine has no code for it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tasks.generate.olist import generate
+from tests.e2e.lakehouse import Lakehouse
+from tests.oracle.olist import compute
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+WATCH_SECONDS = 400
+VICTIM = "silver.customers"
+
+Condition = Callable[[Path], bool]
+
+
+def staged(lake: Path) -> bool:
+    """After staging, before the gate is done: the handle stands beside the staged rows."""
+    return any(lake.glob("_staging/*/olist_silver/customers/*/attempt.json"))
+
+
+def data_without_commit(lake: Path) -> bool:
+    """Data files of the table exist, and the commit does not."""
+    delta = lake / "delta/olist_silver/customers"
+    iceberg = lake / "iceberg/olist_silver/customers"
+    written = any(delta.glob("*.parquet")) or any(iceberg.glob("data/**/*.parquet"))
+    return written and not committed(lake)
+
+
+def committed(lake: Path) -> bool:
+    """After the commit, before anything else of the table."""
+    delta = lake / "delta/olist_silver/customers/_delta_log/00000000000000000001.json"
+    iceberg = lake / "iceberg/olist_silver/customers/metadata"
+    return delta.exists() or any(iceberg.glob("00001-*.metadata.json"))
+
+
+def between_layers(lake: Path) -> bool:
+    """All of silver is committed, gold is not: its first table is being staged."""
+    return any(lake.glob("_staging/*/olist_gold/*"))
+
+
+POINTS = [staged, data_without_commit, committed, between_layers]
+
+
+def kill_when(lake: Lakehouse, condition: Condition) -> None:
+    """Run the pipeline in a process and kill it, its JVM last, once the condition holds."""
+    log = (lake.root / "killed.log").open("ab")
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from flows.cli import main; main()", "run", *lake.overrides],
+        stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + WATCH_SECONDS
+    while not condition(lake.root / "lake"):
+        assert process.poll() is None, f"ended before the point: {log.name}"
+        assert time.monotonic() < deadline, f"the point was not reached: {log.name}"
+        time.sleep(0.002)
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    os.kill(process.pid, signal.SIGKILL)
+    psutil.wait_procs(family, timeout=60)
+    process.wait()
+    for survivor in [p for p in family if p.is_running()]:
+        survivor.kill()  # the local Prefect server, which holds no table
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("generated")
+    generate(folder, orders=400, seed=11, defects=0.02)
+    return folder
+
+
+@pytest.mark.parametrize("point", POINTS, ids=lambda point: point.__name__)
+def test_a_killed_run_is_completed_by_the_next(
+    lakehouse: Lakehouse, generated: Path, point: Condition
+) -> None:
+    shutil.copytree(generated, lakehouse.landing)
+    kill_when(lakehouse, point)
+    result = lakehouse.run()
+    assert result.status == 0, result.summary["message"]
+    lakehouse.assert_equals(compute([sorted(generated.glob("*.csv"))]))
+    for name in ("orders", "order_items", "customers"):
+        bronze = lakehouse.table(f"bronze.{name}")
+        keys = list(
+            zip(bronze["_file_hash"].to_pylist(), bronze["_record_number"].to_pylist(), strict=True)
+        )
+        assert len(keys) == len(set(keys)), f"bronze.{name} holds a record twice"
+    assert lakehouse.run().summary["message"].startswith("nothing new")
