@@ -29,8 +29,23 @@ class SqliteCatalog:
     root: Path
     busy_timeout_ms: int
 
+    @property
+    def ready(self) -> bool:
+        """Whether the catalog's tables are there; looking needs no write permission."""
+        if not self.database.is_file():
+            return False
+        try:
+            with closing(sqlite3.connect(f"{self.database.absolute().as_uri()}?mode=ro", uri=True)) as reader:
+                found = reader.execute(
+                    "SELECT count(*) FROM sqlite_master WHERE name IN "
+                    "('iceberg_tables', 'iceberg_namespace_properties')"
+                )
+                return bool(found.fetchone()[0] == 2)
+        except sqlite3.Error:
+            return False
+
     def prepare(self) -> None:
-        """Create the folder and the catalog's tables; repeating it does no harm.
+        """Create the folder and the catalog's tables; two at once would disturb each other.
 
         Raises:
             StorageDeniedError: This process may not write in the lake.

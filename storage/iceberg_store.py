@@ -76,7 +76,9 @@ class IcebergStore(TableStore):
         super().__init__(session, locks)
         self._catalog = catalog
         self._properties = properties
-        catalog.prepare()
+        if not catalog.ready:
+            with locks.hold(f"{self.format}.catalog"):
+                catalog.prepare()
         if session is not None:
             for key, value in catalog.spark_settings().items():
                 session.conf.set(key, value)
@@ -106,14 +108,18 @@ class IcebergStore(TableStore):
                 for n, c in enumerate(partition_by)
             ]
         )
-        catalog = self._catalog.pyiceberg
-        catalog.create_namespace_if_not_exists(ref.database)
-        catalog.create_table(
+        self._create_database(ref)
+        self._catalog.pyiceberg.create_table(
             (ref.database, ref.name),
             Schema(*fields.values()),
             partition_spec=spec,
             properties=self._properties | {TRACKS_CHANGES: str(track_changes).lower()},
         )
+
+    def _create_database(self, ref: TableRef) -> None:
+        # The catalog asks and then inserts: of two first tables of a database one would fail.
+        with self._locks.hold(f"{self.format}.catalog"):
+            self._catalog.pyiceberg.create_namespace_if_not_exists(ref.database)
 
     def drop(self, ref: TableRef) -> None:
         with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
@@ -216,8 +222,8 @@ class IcebergStore(TableStore):
     def _create_arrow(self, ref: TableRef, schema: pa.Schema) -> None:
         if self.exists(ref):
             return
-        with self._translated(ref), self._locks.hold(f"{self.format}.catalog"):
-            self._catalog.pyiceberg.create_namespace_if_not_exists(ref.database)
+        with self._translated(ref):
+            self._create_database(ref)
             self._catalog.pyiceberg.create_table_if_not_exists(
                 (ref.database, ref.name), storable(schema), properties=self._properties
             )

@@ -25,7 +25,7 @@ from storage.errors import TerminalError
 
 def _columns(schema: StructType | pa.Schema) -> dict[str, str]:
     if isinstance(schema, pa.Schema):
-        return {f.name: str(f.type).removeprefix("large_") for f in schema}
+        return {f.name: _name(f.type) for f in schema}
     return {f.name: f.dataType.simpleString() for f in schema.fields}
 
 
@@ -86,6 +86,16 @@ _ARROW: dict[type[DataType], pa.DataType] = {
     DateType: pa.date32(),
     TimestampType: pa.timestamp("us", tz="UTC"),
 }
+
+
+def _name(kind: pa.DataType) -> str:
+    """The type string of an Arrow type, as a configuration has it."""
+    if pa.types.is_decimal(kind):
+        return f"decimal({kind.precision},{kind.scale})"
+    if pa.types.is_large_string(kind):
+        return "string"
+    spark = next((spark for spark, arrow in _ARROW.items() if arrow == kind), None)
+    return spark().simpleString() if spark else str(kind)
 
 
 def arrow_schema(schema: StructType) -> pa.Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,6 +35,11 @@ QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 MakeLake = Callable[..., Lake]
 """`make_lake(format, root=None)`; without a root the lake is in the test's own folder."""
+
+
+def pytest_unconfigure() -> None:
+    """What libraries log while the process ends finds pytest's streams closed; that is no error."""
+    logging.raiseExceptions = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from storage.base import TableStore
 from storage.errors import TableExistsError, TableNotFoundError, VersionNotFoundError
 from storage.plans import upsert_plan
+from storage.registry import FORMATS, Lake
 from storage.schemas import schema
 from storage.types import TableRef, Version
 from tests.conformance.tables import COLUMNS, NAMES, Table, record
+from tests.conftest import MakeLake
 
 ABSENT = TableRef("shop", "silver", "absent")
 UNKNOWN_VERSIONS = ("777", "nonsense", "-1", "")
@@ -49,14 +54,6 @@ def test_every_column_type_comes_back_as_it_was_created(store: TableStore) -> No
     assert table.schema == store.read(table.ref).schema
     table.create()  # the same again is the same table
     store.drop(table.ref)
-
-
-@pytest.mark.notimpl("delta", reason="needs column mapping, with which only Spark reads the table")
-def test_a_column_name_may_hold_a_space(store: TableStore) -> None:
-    table = Table.fresh(store, [("order id", "bigint")])
-    table.create()
-    table.append((1,))
-    assert table.rows() == [(1,)]
 
 
 def test_a_new_table_has_a_first_version_without_rows_or_record(table: Table) -> None:
@@ -156,6 +153,21 @@ def test_two_tables_of_one_name_in_two_layers_are_two_tables(table: Table) -> No
     assert other.rows() == []
     table.store.drop(other.ref)
     assert table.rows() == [(1, "a", 1)]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_first_tables_can_be_made_at_once(make_lake: MakeLake, tmp_path: Path, name: str) -> None:
+    start = Barrier(4)
+
+    def make(lake: Lake, number: int) -> None:
+        start.wait(60)
+        Table(lake.store(None), TableRef("shop", "gold", f"t{number}")).create()
+
+    for turn in range(10):
+        lake = make_lake(name, tmp_path / str(turn))
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(make, [lake] * 4, range(4)))
+        assert lake.store(None).tables("shop_gold") == ["t0", "t1", "t2", "t3"]
 
 
 def test_names_are_those_of_the_columns(table: Table) -> None:

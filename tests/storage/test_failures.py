@@ -201,7 +201,6 @@ def test_a_lake_that_cannot_be_written_says_so(
         "append": lambda r: store.append(REF, rows(store, 2), r),
         "delete": lambda r: store.delete(REF, "true", r),
         "mark": lambda r: store.mark(REF, r),
-        "drop": lambda r: store.drop(REF),
     }
     for name, write in denied.items():
         with pytest.raises(StorageDeniedError, match="no permission") as caught:
@@ -211,16 +210,20 @@ def test_a_lake_that_cannot_be_written_says_so(
         assert store.read_arrow(OPS).num_rows == 1
 
 
+@pytest.mark.parametrize("part", ["", "tables"])
 @pytest.mark.parametrize("kind", FORMATS)
-def test_a_process_that_starts_on_such_a_lake_is_told_too(
-    make_lake: MakeLake, frozen: Callable[[Path], None], kind: str
+def test_a_process_that_starts_on_such_a_lake_is_told_and_can_read(
+    make_lake: MakeLake, frozen: Callable[[Path], None], kind: str, part: str
 ) -> None:
     lake = make_lake(kind)
     lake.store(None).append_arrow(OPS, SMALL, record("arrow"))
-    frozen(lake.root)
-    with pytest.raises(StorageDeniedError, match="no permission") as caught:
-        lake.store(None).append_arrow(OPS, SMALL, record("again"))
-    assert "write access" in caught.value.advice
+    frozen(lake.root / kind if part else lake.root)
+    store = lake.store(None)
+    for write in (lambda: store.append_arrow(OPS, SMALL, record("a")), lambda: store.drop(OPS)):
+        with pytest.raises(StorageDeniedError, match="no permission") as caught:
+            write()
+        assert "write access" in caught.value.advice
+    assert store.read_arrow(OPS).num_rows == 1
 
 
 @pytest.mark.parametrize("kind", FORMATS)
