@@ -35,7 +35,9 @@ class SqliteCatalog:
         if not self.database.is_file():
             return False
         try:
-            with closing(sqlite3.connect(f"{self.database.absolute().as_uri()}?mode=ro", uri=True)) as reader:
+            with closing(
+                sqlite3.connect(f"{self.database.absolute().as_uri()}?mode=ro", uri=True)
+            ) as reader:
                 found = reader.execute(
                     "SELECT count(*) FROM sqlite_master WHERE name IN "
                     "('iceberg_tables', 'iceberg_namespace_properties')"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
-from typing import Any, NewType, Self
+from typing import Any, NewType, Self, TypeVar
 
 Version = NewType("Version", str)
 """Opaque position of a table: a Delta version or an Iceberg snapshot id. Order comes from history."""
@@ -14,6 +14,7 @@ Version = NewType("Version", str)
 EMPTY = Version("empty")
 """The position of an Iceberg table that has no snapshot yet."""
 
+R = TypeVar("R")
 LAYERS = ("bronze", "silver", "gold")
 
 
@@ -70,6 +71,11 @@ class SourceFile:
     delivery: int
 
 
+def _known(kind: type[R], raw: Mapping[str, Any]) -> R:
+    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for name, value in raw.items() if name in names})
+
+
 @dataclass(frozen=True)
 class CommitRecord:
     """What a commit says about itself, stored inside that commit (rule 1).
@@ -102,13 +108,17 @@ class CommitRecord:
 
     @classmethod
     def from_json(cls, text: str | None) -> CommitRecord | None:
-        """Read a record back; None where the text is none of ours."""
+        """Read a record back; None where the text is none of ours.
+
+        Fields that a newer version of the platform added are passed over, so that a table's position
+        survives an older one.
+        """
         if not text:
             return None
         try:
             raw = json.loads(text)
-            files = tuple(SourceFile(**f) for f in raw.pop("files", ()))
-            return cls(files=files, **raw)
+            files = tuple(_known(SourceFile, f) for f in raw.pop("files", ()))
+            return replace(_known(cls, raw), files=files)
         except (ValueError, TypeError, AttributeError):
             return None
 

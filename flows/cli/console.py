@@ -21,6 +21,8 @@ from tasks.ops import TableOutcome, passed
 
 STYLE = {"published": "green", "unchanged": "dim", "blocked": "bold red", "failed": "bold red",
          "skipped": "yellow"}  # fmt: skip
+PIPE_WIDTH = 110
+"""Columns of the summary where there is no terminal to fit."""
 MARK = {"published": "✓", "unchanged": "·", "blocked": "✗", "failed": "✗", "skipped": "-"}
 
 
@@ -112,6 +114,8 @@ class LiveProgress:
 def print_summary(summary: Summary, lake: Path) -> None:
     """One table a layer, the total, and what to look at next."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPE_WIDTH)
     for layer in LAYERS:
         outcomes = [o for o in summary.outcomes if o.table.layer == layer]
         if any(o.status != "unchanged" for o in outcomes):
@@ -129,7 +133,7 @@ def print_summary(summary: Summary, lake: Path) -> None:
 
 def _layer_table(layer: str, outcomes: list[TableOutcome]) -> Table:
     table = Table(title=layer, title_justify="left", title_style="bold", header_style="dim")
-    table.add_column("table")
+    table.add_column("table", no_wrap=True)
     for name in ("rows in", "published", "quarantined", "checks", "seconds"):
         table.add_column(name, justify="right")
     for outcome in outcomes:
