@@ -26,7 +26,7 @@ os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
 REPOSITORY = Path(__file__).parents[1]
-LOCK_SECONDS = 20.0
+LOCK_SECONDS = 120.0
 BUSY_TIMEOUT_MS = 10_000
 
 LOG4J = REPOSITORY / "storage" / "log4j2.properties"

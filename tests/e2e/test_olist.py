@@ -60,10 +60,12 @@ def test_first_load_equals_the_oracle_and_the_truth_file(
     assert lakehouse.versions() == before
 
 
+@pytest.mark.parametrize("name", ["delta", pytest.param("iceberg", marks=pytest.mark.slow)])
 def test_three_deliveries_in_an_unkind_order_equal_one(
-    lakehouse: Lakehouse, generated: Path, tmp_path: Path
+    make_lakehouse: Callable[..., Lakehouse], name: str, generated: Path, tmp_path: Path
 ) -> None:
     """Items, payments and reviews first; customers last; then some orders again, corrected."""
+    lakehouse = make_lakehouse(name)
     late = files(generated, "_orders_", "products", "sellers", "geolocation", "translation")
     early = files(generated, "_order_items_", "_order_payments_", "_order_reviews_")
     last = files(generated, "customers")
