@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from flows.progress import Silent
+from flows.runs import Run
 from flows.runtime import Runtime
-from flows.steps import Run
 from flows.summary import Summary, summarise
 from storage.types import TableRef
 from tasks import ops

@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from prefect import State, flow, task
+from prefect import State, Task, flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.runtime import deployment
@@ -20,17 +20,9 @@ from flows.artifacts import publish_artifacts
 from flows.execution import conclude
 from flows.limits import run_slot
 from flows.progress import Progress, Silent
+from flows.runs import Run, forget, register, registered
 from flows.runtime import Runtime, new_run, spark_session
-from flows.steps import (
-    Run,
-    check_table,
-    forget,
-    publish_table,
-    register,
-    registered,
-    stage_table,
-    with_retries,
-)
+from flows.steps import check_table, publish_table, stage_table, with_retries
 from flows.summary import Summary
 from storage.types import TableRef
 from tasks.ops import TableOutcome
@@ -40,6 +32,11 @@ from tasks.spec import dependencies
 Layer = Literal["bronze", "silver", "gold"]
 MOST_WORKERS = 16
 """Threads of the flow; how many work at once is the configuration's `workers`."""
+STEPS: dict[str, Task[..., Any]] = {
+    "stage": stage_table,
+    "check": check_table,
+    "publish": publish_table,
+}
 PROGRESS: contextvars.ContextVar[Progress] = contextvars.ContextVar("progress")
 """Set by the command line; a run without it tells nobody but Prefect."""
 AGAIN: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("again", default=())
@@ -153,12 +150,12 @@ def _execute(run: Run) -> State[Any]:
 def _work(run: Run, wanted: list[TableRef]) -> None:
     """Submit the steps of every table, each table after those it reads."""
     retry, run_id = run.runtime.config.retry, run.runtime.run.run_id
-    stage, check, publish = (
-        with_retries(step, retry) for step in (stage_table, check_table, publish_table)
-    )
     graph = dependencies(run.runtime.config.domain)
     published: dict[str, PrefectFuture[Any]] = {}
     for ref in wanted:
+        stage, check, publish = (
+            with_retries(step, retry, f"{ref.label} · {name}") for name, step in STEPS.items()
+        )
         upstream = [published[label] for label in graph[ref.label] if label in published]
         staged = stage.submit(run_id, ref.label, wait_for=upstream)
         report = check.submit(run_id, ref.label, staged)

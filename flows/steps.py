@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from threading import BoundedSemaphore
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
@@ -15,7 +13,7 @@ from prefect.states import Completed, Failed
 from prefect.tasks import exponential_backoff
 
 from conf.schema import Retry
-from flows.progress import Progress
+from flows.runs import Run, registered
 from flows.runtime import Runtime
 from storage.errors import LakehouseError, TransientError
 from storage.failures import NATIVE, translate
@@ -30,36 +28,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass
-class Run:
-    """A run in this process: what its steps share. Tasks know it by its id."""
-
-    runtime: Runtime
-    progress: Progress
-    outcomes: dict[TableRef, TableOutcome] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.slots = BoundedSemaphore(max(1, self.runtime.config.workers))
-
-
-_RUNS: dict[str, Run] = {}
-
-
-def register(run: Run) -> None:
-    """Make a run known to the steps of this process."""
-    _RUNS[run.runtime.run.run_id] = run
-
-
-def registered(run_id: str) -> Run:
-    """The run of that id in this process."""
-    return _RUNS[run_id]
-
-
-def forget(run: Run) -> None:
-    """Undo `register`."""
-    _RUNS.pop(run.runtime.run.run_id, None)
-
-
 def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
     """Retry condition: only errors that were born transient; a failed gate never."""
     del task, task_run
@@ -72,9 +40,13 @@ def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> 
     return False
 
 
-def with_retries(step: Task[P, R], retry: Retry) -> Task[P, R]:
-    """The step with the configured retries of transient errors."""
+def with_retries(step: Task[P, R], retry: Retry, name: str) -> Task[P, R]:
+    """The step with the configured retries of transient errors.
+
+    Its `name` is what Prefect shows where it never starts because a step before it failed.
+    """
     return step.with_options(
+        name=name,
         retries=retry.attempts,
         retry_delay_seconds=exponential_backoff(retry.first_delay_seconds),
         retry_jitter_factor=retry.jitter,
@@ -140,8 +112,9 @@ def publish_table(
     started = time.monotonic()
     commit = _guarded(run, ref, lambda: publish(run.runtime.bench(), staged, report))
     seconds = staged.seconds + time.monotonic() - started
+    status = "unchanged" if commit.operation == "mark" else "published"
     outcome = TableOutcome(
-        ref, "published", dict(staged.rows), round(seconds, 3), str(commit.version), report
+        ref, status, dict(staged.rows), round(seconds, 3), str(commit.version), report
     )
     run.outcomes[ref] = outcome
     run.progress.done(outcome)

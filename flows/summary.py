@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from checks.gate import score
-from flows.steps import Run
+from flows.runs import Run
 from tasks.ops import TableOutcome
 
 
@@ -17,7 +17,8 @@ class Summary:
 
     Attributes:
         status: done, blocked or failed.
-        score: Data-quality score over all checks of the run, 0 to 1; 1 where none was needed.
+        score: Data-quality score over all checks of the run, 0 to 1; without any, 1 for a run that
+            is done, else 0.
     """
 
     run_id: str
@@ -37,13 +38,13 @@ class Summary:
 def summarise(run: Run, outcomes: Sequence[TableOutcome]) -> Summary:
     """Judge a run from what became of its tables."""
     results = [result for o in outcomes if o.gate for result in o.gate.results]
-    info, config = run.runtime.run, run.runtime.config
+    info, config, status = run.runtime.run, run.runtime.config, _status(outcomes)
     return Summary(
         run_id=info.run_id,
         domain=config.domain.name,
         format=config.format.name,
-        status=_status(outcomes),
-        score=score(results) if results else 1.0,
+        status=status,
+        score=score(results) if results else float(status == "done"),
         message=_message(outcomes),
         seconds=(datetime.now(UTC) - info.started_at).total_seconds(),
         outcomes=tuple(outcomes),

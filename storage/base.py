@@ -89,7 +89,8 @@ class TableStore(ABC):
             found, wanted = self.columns(ref), arrow_schema(schema)
             if not same_columns(found, wanted):
                 raise TableExistsError(
-                    f"{ref.label} exists with other columns: {describe_difference(found, wanted)}"
+                    f"{ref.label} exists with other columns: {describe_difference(found, wanted)}",
+                    advice="Declare the columns as they were, or load into another lake: paths.lake=DIR",
                 )
 
     @abstractmethod

@@ -90,7 +90,3 @@ class StorageDeniedError(TerminalError):
 
 class InputError(TerminalError):
     """A delivered file cannot be taken as it is."""
-
-
-class GateBlockedError(TerminalError):
-    """A quality gate stopped a table; never retried."""

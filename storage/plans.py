@@ -81,17 +81,21 @@ class MergePlan:
         inserted = s.join(t, F.expr(self.condition), "left_anti").select(*self.columns)
         return current.unionByName(inserted) if self.insert else current
 
-    def effective(self, target: DataFrame, source: DataFrame) -> DataFrame:
-        """The source rows that would be inserted or would update a row."""
+    def marked(self, target: DataFrame, source: DataFrame) -> DataFrame:
+        """The source rows with `_written`: whether the row would be inserted or would update a row."""
         t, s = target.alias("t"), source.alias("s")
-        pairs = s.join(t, F.expr(self.condition), "left")
-        written = F.expr(f"({self.update_when})")
+        written = F.coalesce(F.expr(f"({self.update_when})"), F.lit(False))
         if self.delete_when is not None:
             written = written & ~F.coalesce(F.expr(self.delete_when), F.lit(False))
         if self.insert:
             absent = reduce(Column.__and__, [F.col(f"t.{quote(k)}").isNull() for k in self.keys])
             written = written | absent
-        return pairs.where(written).select("s.*")
+        pairs = s.join(t, F.expr(self.condition), "left")
+        return pairs.select("s.*", written.alias("_written"))
+
+    def effective(self, target: DataFrame, source: DataFrame) -> DataFrame:
+        """The source rows that would be inserted or would update a row."""
+        return self.marked(target, source).where("_written").drop("_written")
 
 
 def _present(keys: Sequence[str]) -> str:

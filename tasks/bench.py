@@ -78,6 +78,7 @@ class Bench:
             code=self.run.code,
             contract=staged.contract,
             rows=staged.rows,
+            as_of=self.run.as_of or "",
             notes={"batches": [b.batch_id for b in staged.batches], **staged.notes, **notes},
         )
 

@@ -187,9 +187,9 @@ def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
 
 
 def _record_hash(columns: Iterable[str]) -> Column:
-    """SHA-256 over the source's values; null and empty differ."""
-    parts = [F.coalesce(F.col(quote(c)), F.lit("\x00")) for c in columns]
-    return F.sha2(F.concat_ws("\x1f", *parts), 256)
+    """SHA-256 over the source's values as a JSON object; null and empty differ."""
+    values = F.struct(*[F.col(quote(c)) for c in columns])
+    return F.sha2(F.to_json(values, {"ignoreNullFields": "false"}), 256)
 
 
 def typed_uses(domain: DomainSpec, ref: TableRef) -> list[tuple[str, str]]:

@@ -93,6 +93,12 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
     return staged
 
 
+def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
+    """The staged result of the query, whole."""
+    rows = bench.store.session.read.parquet(staged.part("rows"))
+    return rows.select(*map(quote, plan(bench, staged.table).columns))
+
+
 def _text(bench: Bench, ref: TableRef) -> str:
     if ref.layer == "gold":
         return bench.sql(bench.domain.gold[ref.name].sql)

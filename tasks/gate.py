@@ -18,7 +18,6 @@ from checks.model import (
     Outcome,
     Severity,
 )
-from storage.sql import quote
 from storage.types import TableRef, Version
 from tasks import bronze, derived, silver
 from tasks.bench import Bench, Staged
@@ -26,6 +25,8 @@ from tasks.spec import QuarantineLimit, Strategy, dependencies
 from tasks.sql_text import tables_in, to_views
 
 BLOCKING = (Outcome.FAIL, Outcome.NOT_EVALUATED)
+AS_OF = "as_of_"
+"""Prefix of the views that the domain's `as_of` is taken from, beside those that the checks see."""
 QUARANTINE_LIMIT = "quarantined rows within limit"
 WAITING_LIMIT = "rows waiting for a reference"
 
@@ -135,10 +136,11 @@ def _register(bench: Bench, staged: Staged) -> DataFrame:
         rows = bronze.staged_rows(bench, staged)
         rows.createOrReplaceTempView("staged")
         return rows
-    plan = derived.plan(bench, ref) if is_derived(bench, ref) else silver.plan(
-        bench.domain.silver[ref.name]
-    )  # fmt: skip
-    rows = store.session.read.parquet(staged.part("rows")).select(*map(quote, plan.columns))
+    if is_derived(bench, ref):
+        plan, rows = derived.plan(bench, ref), derived.staged_rows(bench, staged)
+    else:
+        plan = silver.plan(bench.domain.silver[ref.name])
+        rows = silver.staged_rows(bench, staged)
     accepted = [b.batch_id for b in staged.batches if b.accepted]
     if accepted and len(accepted) < len(staged.batches):
         rows.where(~F.col("_batch_id").isin(accepted)).createOrReplaceTempView("staged")
@@ -156,15 +158,12 @@ def _as_of(bench: Bench, staged: Staged) -> str:
         ref = bench.domain.ref(label)
         if not bench.store.exists(ref):
             return bench.run.started_at.strftime("%Y-%m-%d %H:%M:%S")
-        view = f"as_of_{ref.view}"
+        view = f"{AS_OF}{ref.view}"
         if ref == staged.table:
             bench.store.session.table("result").createOrReplaceTempView(view)
         else:
             bench.store.read(ref).createOrReplaceTempView(view)
-    text = to_views(bench.domain.as_of)
-    for label in tables_in(bench.domain.as_of):
-        view = bench.domain.ref(label).view
-        text = text.replace(view, f"as_of_{view}")
+    text = to_views(bench.domain.as_of, AS_OF)
     value = bench.store.session.sql(text).collect()[0][0]
     if value is None:
         return bench.run.started_at.strftime("%Y-%m-%d %H:%M:%S")
@@ -201,6 +200,7 @@ def _engine_checks(bench: Bench, staged: Staged) -> list[CheckResult]:
         return []
     spec = bench.domain.silver[ref.name]
     found = [_conserved(staged, folded=spec.reduce is not None)]
+    found += [_keys_conserved(staged)] if spec.reduce else []
     found += _limits(staged, spec.quarantine)
     return found
 
@@ -218,16 +218,24 @@ def _conserved(staged: Staged, *, folded: bool) -> CheckResult:
     """Rule 5: each row that bronze recorded is accounted for."""
     rows = staged.rows
     ingested = rows["ingested"]
-    if folded:
-        accounted = rows["folded"] + rows["quarantined"] + rows["rejected"] - rows["released"]
-    else:
-        accounted = (
-            rows["published"] + rows["deduplicated"] + rows["quarantined"] + rows["rejected"]
-        ) - rows["released"]
+    taken = rows["folded"] if folded else rows["published"] + rows["deduplicated"]
+    accounted = taken + rows["quarantined"] + rows["rejected"] - rows["released"]
     text = f"{accounted:,} of {ingested:,} ingested rows are accounted for"
     outcome = Outcome.PASS if accounted == ingested else Outcome.FAIL
     return _engine(
         "rows are conserved", outcome, text, value=float(accounted), threshold=f"= {ingested}"
+    )
+
+
+def _keys_conserved(staged: Staged) -> CheckResult:
+    """Where several rows fold into one, each merge key among them gives exactly one row."""
+    keys, made = staged.rows["keys"], staged.rows["published"] + staged.rows["unchanged"]
+    return _engine(
+        "merge keys are conserved",
+        Outcome.PASS if made == keys else Outcome.FAIL,
+        f"{made:,} rows were made of {keys:,} merge keys",
+        value=float(made),
+        threshold=f"= {keys}",
     )
 
 

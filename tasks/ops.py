@@ -64,6 +64,8 @@ TABLE_METRICS = pa.schema(
         ("table_bytes", pa.int64()),
         ("seconds", pa.float64()),
         ("version", pa.string()),
+        ("message", pa.string()),
+        ("blocked_batches", pa.list_(pa.string())),
         ("recorded_at", pa.timestamp("us", tz="UTC")),
     ]
 )
@@ -143,6 +145,10 @@ def _metrics(store: TableStore, outcome: TableOutcome, now: datetime) -> dict[st
         "table_bytes": stats.bytes if stats else None,
         "seconds": outcome.seconds,
         "version": outcome.version,
+        "message": outcome.message,
+        "blocked_batches": list(outcome.gate.batches)
+        if outcome.gate and outcome.status == "blocked"
+        else [],
         "recorded_at": now,
     }
 

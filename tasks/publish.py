@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
-from storage.sql import quote
 from storage.types import Commit
 from tasks import bronze, derived, quarantine, silver
 from tasks.bench import Bench, Staged
@@ -20,7 +20,7 @@ def publish(bench: Bench, staged: Staged, gate: GateReport) -> Commit:
     if gate.verdict.blocked or gate.token != staged.token:
         raise ValueError(f"{staged.table.label}: only rows that passed their gate are published")
     commit = _publish(bench, staged, gate)
-    shutil.rmtree(staged.folder, ignore_errors=True)
+    shutil.rmtree(Path(staged.folder).parent, ignore_errors=True)  # earlier attempts are superseded
     return commit
 
 
@@ -31,17 +31,16 @@ def _publish(bench: Bench, staged: Staged, gate: GateReport) -> Commit:
         rows = bronze.staged_rows(bench, staged)
         return store.append(ref, rows, bench.record(staged, **notes))
     if is_derived(bench, ref):
-        plan = derived.plan(bench, ref)
+        plan, rows = derived.plan(bench, ref), derived.staged_rows(bench, staged)
         unchanged = not (staged.rows["published"] or staged.rows["removed"])
     else:
         plan = silver.plan(bench.domain.silver[ref.name])
+        rows = silver.staged_rows(bench, staged)
         quarantine.enter(bench, staged)
         unchanged = not (staged.rows["published"] or staged.rows["refreshed"])
     if unchanged and not staged.replace:
         commit = store.mark(ref, bench.record(staged, **notes, mark=True))
     else:
-        read = store.session.read.parquet(staged.part("rows"))
-        rows = read.select(*map(quote, plan.columns))
         record = bench.record(staged, **notes)
         if staged.replace or store.head(ref).record is None:
             commit = store.overwrite(ref, rows, record)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import reduce
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow.dataset as ds
 from pyspark.sql import DataFrame, Window
@@ -47,6 +49,23 @@ def plan(spec: SilverSpec) -> MergePlan:
     return upsert_plan(spec.key, columns, "_sequence")
 
 
+class Fate(StrEnum):
+    """What a merge does with a staged row."""
+
+    published = "published"
+    refreshed = "refreshed"
+    unchanged = "unchanged"
+
+
+class Group(NamedTuple):
+    """Rows that are counted together; a superseded row is good, but not the last of its merge key."""
+
+    batch_id: str
+    rule: str | None
+    retried: bool
+    superseded: bool
+
+
 @dataclass(frozen=True)
 class Intake:
     """What an attempt reads: positions before and after, and the deliveries between."""
@@ -80,23 +99,22 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
         contract=contract,
         replace=bench.run.rebuild,
     )
-    rows = _judged_rows(bench, ref, spec, intake).cache()
+    rows = _ranked(_judged_rows(bench, ref, spec, intake), spec.key).cache()
     try:
         counts = _count(rows)
         good = rows.where("_rule is null")
-        if any(rule and not retried for _, rule, retried in counts):
+        if any(group.rule and not group.retried for group in counts):
             _write(rows.where("_rule is not null and not _retried"), folder / "quarantine")
         if quarantine.holds(bench, ref):
             _write(quarantine.to_release(bench, ref, good), folder / "released")
         _write(_effective(bench, ref, spec, good, intake, token), folder / "rows")
     finally:
         rows.unpersist()
-    refreshed = staged.count("rows", ds.field("_refreshed")) if spec.lookups else 0
-    published = staged.count("rows") - refreshed
+    fates = {fate: staged.count("rows", ds.field("_fate") == fate.value) for fate in Fate}
     staged = replace(
         staged,
         batches=_batches(intake, counts),
-        rows=_accounting(spec, intake, counts, published, refreshed),
+        rows=_accounting(spec, intake, counts, fates),
         notes={
             "rejected": intake.rejected_ids,
             "releases": staged.count("released"),
@@ -115,6 +133,13 @@ def _attempt(bench: Bench, ref: TableRef, intake: Intake, contract: str) -> dict
     settled = settlements(bench.store, bench.domain.name).get(batch_id)
     accepted = settled is not None and settled.decision is Decision.accepted
     return {"batch_id": batch_id, "accepted": accepted}
+
+
+def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
+    """The staged rows that the merge inserts or updates."""
+    columns = plan(bench.domain.silver[staged.table.name]).columns
+    rows = bench.store.session.read.parquet(staged.part("rows"))
+    return rows.where(F.col("_fate") != Fate.unchanged.value).select(*map(quote, columns))
 
 
 def contract_of(bench: Bench, ref: TableRef) -> str:
@@ -207,13 +232,12 @@ def _missing_reference(
 def _effective(
     bench: Bench, ref: TableRef, spec: SilverSpec, good: DataFrame, intake: Intake, token: str
 ) -> DataFrame:
-    """The rows that would be inserted or would change a row, with `_refreshed`."""
-    candidates = good
+    """One row a merge key with its `_fate`: what the merge will do with it."""
     if spec.reduce:
-        good.createOrReplaceTempView("rows")
+        good.drop("_rank").createOrReplaceTempView("rows")
         candidates = bench.store.session.sql(bench.sql(spec.reduce))
-    latest = Window.partitionBy(*[quote(k) for k in spec.key]).orderBy(F.col("_sequence").desc())
-    candidates = candidates.withColumn("_rank", F.row_number().over(latest)).where("_rank = 1")
+    else:
+        candidates = good.where("_rank = 1")
     columns = [n for n, c in spec.columns.items() if c.lookup is None]
     rows = candidates.select(
         *map(quote, columns), "_sequence", "_batch_id", F.lit(False).alias("_refreshed")
@@ -235,7 +259,15 @@ def _effective(
         "_updated_at", F.lit(bench.run.started_at).cast("timestamp")
     )
     complete = rows.select(*[quote(n) for n in plan(spec).columns], "_refreshed")
-    return complete if empty else plan(spec).effective(target, complete)
+    if empty:
+        return complete.select("*", F.lit(Fate.published.value).alias("_fate"))
+    written = (
+        F.when(~F.col("_written"), Fate.unchanged.value)
+        .when(F.col("_refreshed"), Fate.refreshed.value)
+        .otherwise(Fate.published.value)
+    )
+    marked = plan(spec).marked(target, complete).where("_written or not _refreshed")
+    return marked.select("*", written.alias("_fate"))
 
 
 def _stale(bench: Bench, target: DataFrame, spec: SilverSpec, intake: Intake) -> DataFrame | None:
@@ -285,24 +317,36 @@ def _looked_up(bench: Bench, rows: DataFrame, spec: SilverSpec, intake: Intake) 
     return rows
 
 
-def _count(rows: DataFrame) -> Counter[tuple[str, str | None, bool]]:
-    grouped = rows.groupBy("_batch_id", "_rule", "_retried").count().collect()
-    return Counter({(r["_batch_id"], r["_rule"], r["_retried"]): r["count"] for r in grouped})
+def _ranked(rows: DataFrame, key: list[str]) -> DataFrame:
+    """Add `_rank`: 1 for the good row of each merge key that is last in sequence."""
+    latest = Window.partitionBy(*[quote(k) for k in key]).orderBy(
+        F.col("_rule").isNull().desc(), F.col("_sequence").desc()
+    )
+    return rows.withColumn("_rank", F.row_number().over(latest))
+
+
+def _count(rows: DataFrame) -> Counter[Group]:
+    superseded = (F.col("_rule").isNull() & (F.col("_rank") > 1)).alias("_superseded")
+    grouped = rows.groupBy("_batch_id", "_rule", "_retried", superseded).count().collect()
+    return Counter(
+        {Group(r["_batch_id"], r["_rule"], r["_retried"], r["_superseded"]): r["count"]
+         for r in grouped}
+    )  # fmt: skip
 
 
 def _write(rows: DataFrame, folder: Path) -> None:
     rows.write.mode("overwrite").parquet(str(folder))
 
 
-def _batches(intake: Intake, counts: Counter[tuple[str, str | None, bool]]) -> tuple[Batch, ...]:
+def _batches(intake: Intake, counts: Counter[Group]) -> tuple[Batch, ...]:
     def failed(batch: Batch, *, waiting: bool) -> int:
         return sum(
             n
-            for (batch_id, rule, retried), n in counts.items()
-            if batch_id == batch.batch_id
-            and rule is not None
-            and not retried
-            and (rule == REFERENCE_MISSING) is waiting
+            for group, n in counts.items()
+            if group.batch_id == batch.batch_id
+            and group.rule is not None
+            and not group.retried
+            and (group.rule == REFERENCE_MISSING) is waiting
         )
 
     return tuple(
@@ -312,27 +356,30 @@ def _batches(intake: Intake, counts: Counter[tuple[str, str | None, bool]]) -> t
 
 
 def _accounting(
-    spec: SilverSpec,
-    intake: Intake,
-    counts: Counter[tuple[str, str | None, bool]],
-    published: int,
-    refreshed: int,
+    spec: SilverSpec, intake: Intake, counts: Counter[Group], fates: Mapping[Fate, int]
 ) -> dict[str, int]:
-    good = sum(n for (_, rule, _), n in counts.items() if rule is None)
+    """What became of the rows; each count is measured, none is what is left over."""
+
+    def count(condition: Callable[[Group], bool]) -> int:
+        return sum(n for group, n in counts.items() if condition(group))
+
     rejected = sum(b.rows for b in intake.rejected)
-    quarantined = sum(n for (_, rule, tried), n in counts.items() if rule and not tried)
     rows = {
         "ingested": sum(b.rows for b in intake.batches) + rejected,
-        "read": sum(n for (_, _, tried), n in counts.items() if not tried) + rejected,
-        "released": sum(n for (_, rule, tried), n in counts.items() if tried and rule is None),
-        "published": published,
-        "refreshed": refreshed,
-        "quarantined": quarantined,
-        "waiting": sum(
-            n for (_, rule, t), n in counts.items() if rule == REFERENCE_MISSING and not t
-        ),
+        "read": count(lambda g: not g.retried) + rejected,
+        "released": count(lambda g: g.retried and g.rule is None),
+        "published": fates[Fate.published],
+        "refreshed": fates[Fate.refreshed],
+        "quarantined": count(lambda g: g.rule is not None and not g.retried),
+        "waiting": count(lambda g: g.rule == REFERENCE_MISSING and not g.retried),
         "rejected": rejected,
     }
+    superseded = count(lambda g: g.superseded)
     if spec.reduce:
-        return rows | {"folded": good}
-    return rows | {"deduplicated": good - published}
+        good = count(lambda g: g.rule is None)
+        return rows | {
+            "folded": good,
+            "keys": good - superseded,
+            "unchanged": fates[Fate.unchanged],
+        }
+    return rows | {"deduplicated": superseded + fates[Fate.unchanged]}

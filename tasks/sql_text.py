@@ -7,8 +7,8 @@ from sqlglot import TokenType, exp, parse_one, tokenize
 DATABASES = ("bronze", "silver", "gold", "ops")
 
 
-def to_views(sql: str) -> str:
-    """Replace `layer.table` by `layer_table`; literals and comments stay as they are.
+def to_views(sql: str, prefix: str = "") -> str:
+    """Replace `layer.table` by `layer_table` after a prefix; literals and comments stay as they are.
 
     Raises:
         sqlglot.errors.TokenError: A quote is not closed.
@@ -18,7 +18,7 @@ def to_views(sql: str) -> str:
     for place, (layer, dot, name) in enumerate(zip(tokens, tokens[1:], tokens[2:], strict=False)):
         inside = place > 0 and tokens[place - 1].token_type is TokenType.DOT
         if layer.text in DATABASES and dot.token_type is TokenType.DOT and not inside:
-            parts += [sql[done : layer.start], f"{layer.text}_{name.text}"]
+            parts += [sql[done : layer.start], f"{prefix}{layer.text}_{name.text}"]
             done = name.end + 1
     return "".join([*parts, sql[done:]])
 

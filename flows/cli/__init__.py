@@ -16,9 +16,9 @@ import psutil
 
 from flows import services_cli
 from flows.cli import batches, data, inspect, run
-from storage.errors import ConfigurationError, GateBlockedError, LakehouseError
+from storage.errors import ConfigurationError, LakehouseError
 
-EXIT_FAILED, EXIT_USAGE, EXIT_BLOCKED, EXIT_INTERRUPTED = 1, 2, 3, 130
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(invoke(arguments))
 
 
-def invoke(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - one status a kind of end
+def invoke(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
     0 done, 1 unexpected failure, 2 wrong use or configuration, 3 blocked by a gate, 130 interrupted.
@@ -55,8 +55,6 @@ def invoke(arguments: Sequence[str] | None = None) -> int:  # noqa: PLR0911 - on
         return EXIT_USAGE
     except ConfigurationError as error:
         return _fail(error, EXIT_USAGE)
-    except GateBlockedError as error:
-        return _fail(error, EXIT_BLOCKED)
     except LakehouseError as error:
         return _fail(error, EXIT_FAILED)
     except (KeyboardInterrupt, click.Abort):  # click makes the one of the other

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import json
+from dataclasses import asdict
 
 import click
 
@@ -40,11 +42,16 @@ def accept_command(batch_id: str, overrides: tuple[str, ...], reason: str) -> No
 
 @batch_group.command("list")
 @click.argument("overrides", nargs=-1)
-def list_command(overrides: tuple[str, ...]) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def list_command(overrides: tuple[str, ...], *, as_json: bool) -> None:
     """List the decisions that were made."""
     config = load_config(overrides)
     store = Runtime(config, new_run()).metadata_store()
-    for made in decisions.settlements(store, config.domain.name).values():
+    settled = decisions.settlements(store, config.domain.name).values()
+    if as_json:
+        click.echo(json.dumps([asdict(made) for made in settled], indent=2, default=str))
+        return
+    for made in settled:
         when = made.decided_at.isoformat(timespec="seconds")
         click.echo(
             f"{when}  {made.decision:<9} {made.batch_id}  by {made.decided_by}: {made.reason}"

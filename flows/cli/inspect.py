@@ -72,13 +72,15 @@ def status_command(overrides: tuple[str, ...], *, as_json: bool, runs: int) -> N
             r for r in reader.table(report).to_pylist() if r["domain"] == reader.config.domain.name
         ]
     rows.sort(key=lambda r: r["started_at"], reverse=True)
+    stopped = _stopped(reader)
     held = [
         {"table": ref.label, "rows": reader.store.stats(ref).rows}
         for ref in reader.tables()
         if ref.name.endswith("__quarantine") and reader.store.stats(ref).rows
     ]
     if as_json:
-        click.echo(json.dumps({"runs": rows[:runs], "quarantined": held}, indent=2, default=str))
+        shown = {"runs": rows[:runs], "stopped": stopped, "quarantined": held}
+        click.echo(json.dumps(shown, indent=2, default=str))
         return
     wanted = (
         "run_id",
@@ -90,6 +92,12 @@ def status_command(overrides: tuple[str, ...], *, as_json: bool, runs: int) -> N
         "message",
     )
     _print_rows([{k: _short(r[k]) for k in wanted} for r in rows[:runs]], title="runs")
+    if stopped:
+        _print_rows(
+            [{k: _short(", ".join(v) if isinstance(v, list) else v) for k, v in row.items()}
+             for row in stopped],
+            title="tables that stopped in their last run",
+        )  # fmt: skip
     if held:
         _print_rows(held, title="rows in quarantine")
 
@@ -174,6 +182,24 @@ def export_command(
 
 COMMANDS = (config_command, doctor_command, tables_command, status_command, show_command,
             sql_command, export_command)  # fmt: skip
+
+
+def _stopped(reader: Any) -> list[dict[str, Any]]:
+    """Tables whose last run was blocked or failed, and the batches to settle."""
+    report = TableRef("ops", "ops", "table_metrics")
+    if not reader.store.exists(report):
+        return []
+    last: dict[str, dict[str, Any]] = {}
+    for row in sorted(reader.table(report).to_pylist(), key=lambda r: r["recorded_at"]):
+        if row["domain"] == reader.config.domain.name:
+            last[row["table_name"]] = row
+    wanted = {"table_name": "table", "status": "status", "blocked_batches": "batches",
+              "message": "message"}  # fmt: skip
+    return [
+        {name: row[column] for column, name in wanted.items()}
+        for row in last.values()
+        if row["status"] in ("blocked", "failed")
+    ]
 
 
 def _reader(overrides: tuple[str, ...]) -> Any:

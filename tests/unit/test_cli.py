@@ -16,11 +16,17 @@ import pytest
 
 import conf.load
 import flows.cli
+from checks.gate import Verdict
+from checks.model import CheckResult, Outcome, Severity
 from flows.cli import inspect as inspecting
 from flows.cli import invoke
 from flows.runtime import lake_of
-from storage.errors import GateBlockedError, LockTimeoutError
+from storage.errors import LockTimeoutError
 from storage.types import CommitRecord, SourceFile, TableRef
+from tasks import ops
+from tasks.bench import RunInfo
+from tasks.gate import GateReport
+from tasks.ops import TableOutcome
 
 SALES = pa.table({"day": ["2018-01-01", "2018-01-02"], "n": [1, 2000]})
 BATCH = "orders-0123456789ab"
@@ -123,11 +129,10 @@ def test_the_configuration_is_printed_with_references_unresolved(
 @pytest.mark.parametrize(
     ("error", "status", "shown"),
     [
-        (GateBlockedError("silver.a is blocked", advice="settle it"), 3, "settle it"),
         (LockTimeoutError("held", advice="wait"), 1, "error: held\nwait\n"),
         (ZeroDivisionError("odd"), 1, "unexpected error, the details are in"),
     ],
-    ids=["blocked", "failed", "unexpected"],
+    ids=["failed", "unexpected"],
 )
 def test_each_kind_of_end_has_its_status(
     error: Exception,
@@ -167,7 +172,11 @@ def test_an_empty_lake_is_shown_as_empty(capsys: pytest.CaptureFixture[str]) -> 
     assert invoke(["tables", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == []
     assert invoke(["status", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"runs": [], "quarantined": []}
+    assert json.loads(capsys.readouterr().out) == {
+        "runs": [],
+        "stopped": [],
+        "quarantined": [],
+    }
 
 
 def test_tables_are_listed_with_their_sizes(lake: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -259,3 +268,29 @@ def test_a_known_batch_is_settled_and_listed(lake: str, capsys: pytest.CaptureFi
     assert BATCH in listed
     assert "rejected" in listed
     assert "broken file" in listed
+    assert invoke(["batch", "list", lake, "--json"]) == 0
+    [made] = json.loads(capsys.readouterr().out)
+    assert (made["batch_id"], made["decision"]) == (BATCH, "rejected")
+
+
+def test_the_status_names_what_stopped_in_its_last_run(
+    lake: str, make_config: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = lake_of(make_config(lake.removeprefix("format="), tmp_path)).store(None)
+    result = CheckResult("c", "staged", "d", Outcome.FAIL, None, None, Severity.HIGH, "m")
+    silver = TableRef("olist", "silver", "orders")
+    gate = GateReport(silver, "t", Verdict(True, 0.0, ("too few",)), (result,), (BATCH,))
+    blocked = TableOutcome(silver, "blocked", gate=gate, message="too few rows")
+    failed = TableOutcome(TableRef("olist", "silver", "products"), "failed", message="disk is full")
+    mended = TableOutcome(failed.table, "published")
+    for number, outcomes in enumerate([[blocked, failed], [blocked, mended]]):
+        started = datetime.now(UTC)
+        ops.report(store, "olist", RunInfo(f"run-{number}", started, "1"), outcomes,
+                   status="blocked", score=0.5, message="")  # fmt: skip
+    assert invoke(["status", lake, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["stopped"] == [
+        {"table": "silver.orders", "status": "blocked", "batches": [BATCH],
+         "message": "too few rows"},
+    ]  # fmt: skip
+    assert invoke(["status", lake]) == 0
+    assert BATCH in capsys.readouterr().out

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.machinery import PathFinder
@@ -91,3 +92,12 @@ def test_the_words_of_a_program_are_found_where_they_are_meant() -> None:
     words = {word for word, _ in _words(ast.parse(program))}
     assert {"my_table", "b_c", "key_word", "select", "silver", "x"} <= words
     assert "order_id" not in words
+
+
+def test_a_run_with_nothing_new_needs_neither_prefect_nor_soda() -> None:
+    """Their import takes longer than the run."""
+    program = "import sys, flows.execution; print(sorted({'prefect', 'soda'} & sys.modules.keys()))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"

@@ -11,13 +11,13 @@ from checks.gate import Verdict
 from checks.model import CheckResult, Outcome, Severity
 from flows.artifacts import markdown
 from flows.progress import Silent
+from flows.runs import Run
 from flows.runtime import Runtime
-from flows.steps import Run, is_transient, settle_commands, stage_table, with_retries
+from flows.steps import is_transient, settle_commands, stage_table, with_retries
 from flows.summary import summarise
 from storage.errors import (
     CommitConflictError,
     ConfigurationError,
-    GateBlockedError,
     LockTimeoutError,
     TransientError,
 )
@@ -68,11 +68,13 @@ def run(make_config: Any, tmp_path: Path) -> Run:
         ([PUBLISHED, BLOCKED, SKIPPED], "blocked", 0.75,
          "1 tables published, 1,200 rows; silver.a blocked: too few rows; "
          "1 tables downstream keep their version"),
+        ([FAILED], "failed", 0.0,
+         "0 tables published, 0 rows; silver.b failed: disk is full"),
         ([BLOCKED, FAILED], "failed", 0.5,
          "0 tables published, 0 rows; silver.a blocked: too few rows; "
          "silver.b failed: disk is full"),
     ],
-    ids=["nothing", "published", "blocked", "failed"],
+    ids=["nothing", "published", "blocked", "failed at once", "failed"],
 )  # fmt: skip
 def test_a_run_is_judged_by_its_worst_table(
     run: Run, outcomes: list[TableOutcome], status: str, score: float, message: str
@@ -126,7 +128,6 @@ class _OwnTransientError(TransientError): ...
         (CommitConflictError("x"), True),
         (LockTimeoutError("x"), True),
         (_OwnTransientError("x"), True),
-        (GateBlockedError("x"), False),
         (ConfigurationError("x"), False),
         (ValueError("x"), False),
         (ConnectionError("x"), False),
@@ -151,8 +152,8 @@ def test_an_end_that_is_no_error_is_not_tried_again(state: Any) -> None:
 def test_a_step_takes_its_retries_from_the_configuration(run: Run) -> None:
     retry = run.runtime.config.retry
     retry.attempts, retry.first_delay_seconds, retry.jitter = 4, 0.5, 0.25
-    step = with_retries(stage_table, retry)
-    assert step.retries == 4
+    step = with_retries(stage_table, retry, "silver.a · stage")
+    assert (step.name, step.retries) == ("silver.a · stage", 4)
     assert step.retry_jitter_factor == 0.25
     assert step.retry_condition_fn is is_transient
     assert step.retry_delay_seconds == [0.5, 1.0, 2.0, 4.0]

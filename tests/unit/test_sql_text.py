@@ -35,6 +35,12 @@ def test_table_names_become_views(sql: str, expected: str) -> None:
     assert to_views(sql) == expected
 
 
+def test_views_can_have_a_prefix_of_their_own() -> None:
+    text = "select max(d) from silver.orders where s = 'silver.orders'"
+    expected = "select max(d) from old_silver_orders where s = 'silver.orders'"
+    assert to_views(text, "old_") == expected
+
+
 def test_an_unclosed_quote_is_an_error() -> None:
     with pytest.raises(TokenError):
         to_views("select 'silver.a from silver.a")
