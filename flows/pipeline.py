@@ -16,6 +16,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from conf.load import load_config
 from conf.overrides import refuse_untrusted
+from conf.schema import Config
 from flows.artifacts import publish_artifacts
 from flows.execution import conclude
 from flows.limits import run_slot
@@ -39,6 +40,8 @@ STEPS: dict[str, Task[..., Any]] = {
 }
 PROGRESS: contextvars.ContextVar[Progress] = contextvars.ContextVar("progress")
 """Set by the command line; a run without it tells nobody but Prefect."""
+COMPOSED: contextvars.ContextVar[Config | None] = contextvars.ContextVar("composed", default=None)
+"""Set by the command line, which has composed the same parameters already."""
 AGAIN: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("again", default=())
 """Files that `lakehouse ingest --again` names."""
 
@@ -71,7 +74,7 @@ def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI
         rebuild: Build silver and gold anew from bronze.
         overrides: Further Hydra overrides, key=value; only some keys are allowed.
     """
-    config = load_config(
+    config = COMPOSED.get() or load_config(
         parameters_to_overrides(
             domain, env, format, layers or [], tables or [], as_of, overrides or []
         )

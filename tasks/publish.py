@@ -42,7 +42,9 @@ def _publish(bench: Bench, staged: Staged, gate: GateReport) -> Commit:
         commit = store.mark(ref, bench.record(staged, **notes, mark=True))
     else:
         record = bench.record(staged, **notes)
-        if staged.replace or store.head(ref).record is None:
+        if not store.stats(ref).rows:
+            commit = store.append(ref, rows, record)  # cheaper than replacing or matching nothing
+        elif staged.replace or store.head(ref).record is None:
             commit = store.overwrite(ref, rows, record)
         else:
             commit = store.merge(ref, rows, plan, record)

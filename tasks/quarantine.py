@@ -77,7 +77,9 @@ def enter(bench: Bench, staged: Staged) -> None:
     metadata = [c for c in columns if c.startswith("_") and c != "_quarantined_at"]
     flat = rows.select(*raw, *metadata, instant).select(*map(quote, columns))
     record = _record(bench, staged, "enter")
-    if staged.replace or not holds(bench, staged.table):
+    if not holds(bench, staged.table):
+        bench.store.append(ref, flat, record)
+    elif staged.replace:
         bench.store.overwrite(ref, flat, record)
     else:
         plan = MergePlan(("_sequence",), tuple(columns), update_when=NEVER)

@@ -242,9 +242,9 @@ def _effective(
     rows = candidates.select(
         *map(quote, columns), "_sequence", "_batch_id", F.lit(False).alias("_refreshed")
     )
-    target = bench.store.read(ref)
-    empty = bench.run.rebuild or bench.store.head(ref).record is None
-    if not empty:
+    first = bench.run.rebuild or bench.store.head(ref).record is None
+    target = None if first else bench.store.read(ref)
+    if target is not None:
         stale = _stale(bench, target, spec, intake)
         if stale is not None:
             fresh_keys = rows.select(*map(quote, spec.key))
@@ -259,7 +259,7 @@ def _effective(
         "_updated_at", F.lit(bench.run.started_at).cast("timestamp")
     )
     complete = rows.select(*[quote(n) for n in plan(spec).columns], "_refreshed")
-    if empty:
+    if target is None:
         return complete.select("*", F.lit(Fate.published.value).alias("_fate"))
     written = (
         F.when(~F.col("_written"), Fate.unchanged.value)

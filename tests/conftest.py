@@ -29,9 +29,8 @@ REPOSITORY = Path(__file__).parents[1]
 LOCK_SECONDS = 120.0
 BUSY_TIMEOUT_MS = 10_000
 
-LOG4J = REPOSITORY / "storage" / "log4j2.properties"
-QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-"""For many small queries: the thorough compiler costs more than it saves before a test run is over."""
+PROFILE = os.environ.get("LAKEHOUSE_TEST_SPARK", "small")
+"""The choice of `conf/spark`: `small` for many small queries, `local` for full size."""
 
 MakeLake = Callable[..., Lake]
 """`make_lake(format, root=None)`; without a root the lake is in the test's own folder."""
@@ -53,6 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The Spark session of this process; a test that writes settings or views takes `newSession()`."""
     folder = tmp_path_factory.mktemp("spark")
+    profile = yaml.safe_load((REPOSITORY / "conf" / "spark" / f"{PROFILE}.yaml").read_text("utf-8"))
     settings = SparkSettings(
         master="local[2]",
         driver_memory="2g",
@@ -61,8 +61,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         log_file=str(folder / "spark.log"),
         conf={
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
-            "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile=file:{LOG4J} {QUICK_JVM}",
+            **profile.get("conf", {}),
         },
+        java_options=profile.get("java_options", ""),
     )
     session = start_session(
         settings, java_home=find_java().home, jars=jar_paths(), app_name="lakehouse-tests"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from flows.summary import Summary
 
 STATUS = {"done": 0, "failed": 1, "blocked": 3}
+SMALL_ORDERS = 20_000
+"""Up to here the demo runs with `spark=small`, which spares the compilers."""
 PARAMETERS = ("domain", "env", "format", "layers", "tables")
 
 
@@ -85,6 +87,8 @@ def demo_command(overrides: tuple[str, ...], orders: int) -> int:
         from flows.cli.data import generate_files  # noqa: PLC0415
 
         generate_files(config, orders=orders, seed=7, defects=0.01, to=landing)
+    if not given and orders <= SMALL_ORDERS and not any(o.startswith("spark=") for o in overrides):
+        overrides = (*overrides, "spark=small")
     return run(overrides)
 
 
@@ -147,7 +151,12 @@ def run_flow(
     if "PREFECT_API_URL" not in os.environ:
         make_folder(Path(os.environ.setdefault("PREFECT_HOME", f"{config.paths.cache}/prefect")))
     from flows.cli.console import LiveProgress  # noqa: PLC0415
-    from flows.pipeline import AGAIN, PROGRESS, pipeline  # noqa: PLC0415 - reads settings at import
+    from flows.pipeline import (  # noqa: PLC0415 - Prefect reads its settings at import
+        AGAIN,
+        COMPOSED,
+        PROGRESS,
+        pipeline,
+    )
     from flows.progress import Silent  # noqa: PLC0415
     from flows.warmup import warm_up  # noqa: PLC0415
 
@@ -165,6 +174,7 @@ def run_flow(
         click.echo(f"{config.domain.name} on {config.format.name}: starting Spark", err=True)
     warm_up(config)
     with Silent() if quiet else LiveProgress(config) as progress:
+        COMPOSED.set(config)
         PROGRESS.set(progress)
         AGAIN.set(again)
         state = pipeline(**parameters, rebuild=rebuild, overrides=rest, return_state=True)

@@ -120,6 +120,20 @@ def test_the_environment_fills_what_production_leaves_open(
     assert [paths.landing, paths.lake, paths.cache] == [f"/from/{name}" for name in VARIABLES]
 
 
+def test_an_environment_chooses_and_overrides_what_the_other_groups_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paths = ["paths.landing=/in", "paths.lake=/lake"]
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    production = load_config(["env=prod", *paths]).spark
+    assert (production.driver_memory, production.conf) == ("8g", {})
+    tested, small = load_config(["env=test", *paths]).spark, load_config(["spark=small"]).spark
+    assert (tested.driver_memory, tested.conf) == ("2g", small.conf)
+    assert tested.conf["spark.sql.codegen.wholeStage"] == "false"
+    assert load_config(["env=test", "spark=local", *paths]).spark.conf == {}
+
+
 def test_references_stay_references_until_the_configuration_is_resolved(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
