@@ -38,7 +38,7 @@ test: setup ## Set up and run the tests; ARGS="-k name" and other pytest options
 	@$(BIN)/pytest -m "not slow" $(ARGS)
 
 test-full: setup ## The slow tests: full size, against an independent computation
-	@LAKEHOUSE_TEST_SPARK=local $(BIN)/pytest -m slow --ignore=tests/chaos $(ARGS)
+	@$(BIN)/pytest -m slow --ignore=tests/chaos $(ARGS)
 
 test-chaos: setup ## The tests that kill runs at each named point
 	@$(BIN)/pytest -m slow tests/chaos $(ARGS)

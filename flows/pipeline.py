@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from prefect import State, Task, flow, task
@@ -38,12 +39,25 @@ STEPS: dict[str, Task[..., Any]] = {
     "check": check_table,
     "publish": publish_table,
 }
-PROGRESS: contextvars.ContextVar[Progress] = contextvars.ContextVar("progress")
-"""Set by the command line; a run without it tells nobody but Prefect."""
-COMPOSED: contextvars.ContextVar[Config | None] = contextvars.ContextVar("composed", default=None)
-"""Set by the command line, which has composed the same parameters already."""
-AGAIN: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("again", default=())
-"""Files that `lakehouse ingest --again` names."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What the command line knows beside the flow's parameters.
+
+    Attributes:
+        config: The parameters, composed already.
+        progress: Told what the run does.
+        again: Files that `lakehouse ingest --again` names.
+    """
+
+    config: Config
+    progress: Progress
+    again: tuple[str, ...] = ()
+
+
+CALLER: contextvars.ContextVar[Caller | None] = contextvars.ContextVar("caller", default=None)
+"""Set by the command line around its call; a run without it tells nobody but Prefect."""
 
 
 @flow(
@@ -74,15 +88,17 @@ def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI
         rebuild: Build silver and gold anew from bronze.
         overrides: Further Hydra overrides, key=value; only some keys are allowed.
     """
-    config = COMPOSED.get() or load_config(
-        parameters_to_overrides(
-            domain, env, format, layers or [], tables or [], as_of, overrides or []
-        )
+    caller = CALLER.get() or Caller(
+        load_config(
+            parameters_to_overrides(
+                domain, env, format, layers or [], tables or [], as_of, overrides or []
+            )
+        ),
+        Silent(),
     )
-    run = Run(
-        Runtime(config, new_run(rebuild=rebuild, again=AGAIN.get(), as_of=config.as_of)),
-        PROGRESS.get(Silent()),
-    )
+    config = caller.config
+    info = new_run(rebuild=rebuild, again=caller.again, as_of=config.as_of)
+    run = Run(Runtime(config, info), caller.progress)
     register(run)
     try:
         locks = run.runtime.lake.locks()

@@ -29,8 +29,7 @@ REPOSITORY = Path(__file__).parents[1]
 LOCK_SECONDS = 120.0
 BUSY_TIMEOUT_MS = 10_000
 
-PROFILE = os.environ.get("LAKEHOUSE_TEST_SPARK", "small")
-"""The choice of `conf/spark`: `small` for many small queries, `local` for full size."""
+SMALL = yaml.safe_load((REPOSITORY / "conf" / "spark" / "small.yaml").read_text("utf-8"))
 
 MakeLake = Callable[..., Lake]
 """`make_lake(format, root=None)`; without a root the lake is in the test's own folder."""
@@ -52,7 +51,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """The Spark session of this process; a test that writes settings or views takes `newSession()`."""
     folder = tmp_path_factory.mktemp("spark")
-    profile = yaml.safe_load((REPOSITORY / "conf" / "spark" / f"{PROFILE}.yaml").read_text("utf-8"))
     settings = SparkSettings(
         master="local[2]",
         driver_memory="2g",
@@ -61,9 +59,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         log_file=str(folder / "spark.log"),
         conf={
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
-            **profile.get("conf", {}),
+            **SMALL["conf"],
         },
-        java_options=profile.get("java_options", ""),
+        java_options=SMALL["java_options"],
     )
     session = start_session(
         settings, java_home=find_java().home, jars=jar_paths(), app_name="lakehouse-tests"

@@ -151,12 +151,7 @@ def run_flow(
     if "PREFECT_API_URL" not in os.environ:
         make_folder(Path(os.environ.setdefault("PREFECT_HOME", f"{config.paths.cache}/prefect")))
     from flows.cli.console import LiveProgress  # noqa: PLC0415
-    from flows.pipeline import (  # noqa: PLC0415 - Prefect reads its settings at import
-        AGAIN,
-        COMPOSED,
-        PROGRESS,
-        pipeline,
-    )
+    from flows.pipeline import CALLER, Caller, pipeline  # noqa: PLC0415 - Prefect reads its settings
     from flows.progress import Silent  # noqa: PLC0415
     from flows.warmup import warm_up  # noqa: PLC0415
 
@@ -174,10 +169,11 @@ def run_flow(
         click.echo(f"{config.domain.name} on {config.format.name}: starting Spark", err=True)
     warm_up(config)
     with Silent() if quiet else LiveProgress(config) as progress:
-        COMPOSED.set(config)
-        PROGRESS.set(progress)
-        AGAIN.set(again)
-        state = pipeline(**parameters, rebuild=rebuild, overrides=rest, return_state=True)
+        token = CALLER.set(Caller(config, progress, again))
+        try:
+            state = pipeline(**parameters, rebuild=rebuild, overrides=rest, return_state=True)
+        finally:
+            CALLER.reset(token)
     result: Any = state.result(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +76,18 @@ class Lakehouse:
             return Result(status, json.loads(out))
         except ValueError:
             raise AssertionError(f"exit status {status}\n{out}\n{err}") from None
+
+    def run_apart(self, *overrides: str) -> Result:
+        """Run the pipeline in a process of its own, with its own Spark."""
+        program = [sys.executable, "-c", "from flows.cli import main; main()"]
+        done = subprocess.run(
+            [*program, "run", "--json", *self.overrides, *overrides],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        try:
+            return Result(done.returncode, json.loads(done.stdout))
+        except ValueError:
+            raise AssertionError(f"exit status {done.returncode}\n{done.stderr}") from None
 
     def deliver(self, name: str, header: Sequence[str], *records: Sequence[str]) -> Path:
         """Put a CSV file into the landing folder."""
