@@ -94,8 +94,9 @@ def test_both_formats_give_the_same_gold(
         copy(files(generated), lake.landing)
         assert lake.run().status == 0
         lakes.append(lake)
-    for name in compute([files(generated)]).gold:
-        left, right = (lake.table(f"gold.{name}") for lake in lakes)
+    for name, expected in compute([files(generated)]).gold.items():
+        business = expected.column_names  # instants and tokens of the runs differ
+        left, right = (lake.table(f"gold.{name}").select(business) for lake in lakes)
         assert_equal(left, right, KEYS[name], name=name)
 
 
