@@ -13,6 +13,7 @@ ALLOWED_IN_PARAMETERS = (
     "domain.silver.*.quarantine.*",
     "domain.gold.*.volume.tolerance",
     "retry.*",
+    "spark",
     "spark.shuffle_partitions",
     "spark.default_parallelism",
     "workers",

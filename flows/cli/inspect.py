@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from storage.errors import ConfigurationError
 from storage.types import Snapshot, TableRef
 
 SHOWN_ROWS = 10
+PIPE_WIDTH = 160
+"""Columns of a table where there is no terminal to fit."""
 
 
 @click.command("config")
@@ -251,9 +254,12 @@ def _print_rows(rows: list[dict[str, Any]], *, as_json: bool = False, title: str
     for name in rows[0] if rows else ("nothing",):
         numeric = bool(rows) and isinstance(rows[0][name], (int, float))
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPE_WIDTH)
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    Console().print(table, markup=False)
+    console.print(table, markup=False)
 
 
 def _cell(value: object) -> str:
@@ -263,4 +269,6 @@ def _cell(value: object) -> str:
         return str(value).lower()
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
     return f"{value:,.6g}" if isinstance(value, float) else str(value)

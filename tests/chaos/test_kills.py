@@ -69,11 +69,11 @@ def kill_when(lake: Lakehouse, condition: Condition, *, whole: bool) -> None:
         whole: Kill its JVM with it; else that ends some time after it finds itself alone, and may
             commit while the next run is at work.
     """
-    log = (lake.root / "killed.log").open("ab")
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from flows.cli import main; main()", "run", *lake.overrides],
-        stdout=log, stderr=log, start_new_session=True,
-    )  # fmt: skip
+    with (lake.root / "killed.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from flows.cli import main; main()", "run", *lake.overrides],
+            stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
     deadline = time.monotonic() + WATCH_SECONDS
     while not condition(lake.root / "lake"):
         assert process.poll() is None, f"ended before the point: {log.name}"
