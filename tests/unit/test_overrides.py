@@ -49,6 +49,7 @@ ALLOWED = (
     "domain.silver.orders.quarantine.share=0.2",
     "domain.gold.daily_revenue.volume.tolerance=0.1",
     "retry.attempts=5",
+    "spark=small",
     "spark.shuffle_partitions=8",
     "spark.default_parallelism=2",
     "workers=1",
