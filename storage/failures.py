@@ -27,6 +27,8 @@ DENIED_MARKS = ("Permission denied", "Read-only file system", "Operation not per
 TRANSIENT_MARKS = ("SQLITE_BUSY", "database is locked", "Connection reset", "Connection refused",
                    "SocketTimeout", "Broken pipe")  # fmt: skip
 
+TASK_FAILED = "[TASK_WRITE_FAILED]"
+
 
 def translate(ref: TableRef, error: BaseException) -> LakehouseError:
     """The platform's error for a native one of a table, by what its text and causes say."""
@@ -40,11 +42,20 @@ def explain(place: str, error: BaseException) -> LakehouseError:
         return full(place)
     if any(mark in text for mark in DENIED_MARKS):
         return denied(place)
-    first = next((line for line in text.splitlines() if line.strip()), repr(error))
-    first = re.sub(r"^[\w.$]+(Exception|Error): ", "", first)
+    said = _said(error)
     if any(mark in text for mark in TRANSIENT_MARKS):
-        return TransientError(f"{place}: {first}")
-    return TerminalError(f"{place}: {first}")
+        return TransientError(f"{place}: {said}")
+    return TerminalError(f"{place}: {said}")
+
+
+def _said(error: BaseException) -> str:
+    """One line: what the error says, with its root cause where it only says that a task failed."""
+    heads = [
+        re.sub(r"^[\w.$]+(Exception|Error): ", "", cause.strip().splitlines()[0])
+        for cause in _causes(error)
+        if cause.strip()
+    ] or [repr(error)]
+    return f"{heads[0]} {heads[-1]}" if TASK_FAILED in heads[0] and heads[1:] else heads[0]
 
 
 def full(place: str) -> StorageFullError:
@@ -65,6 +76,10 @@ def denied(place: str) -> StorageDeniedError:
 
 def native_text(error: BaseException) -> str:
     """The messages of a native error and of its causes in the JVM, one after the other."""
+    return "\n".join(_causes(error))
+
+
+def _causes(error: BaseException) -> list[str]:
     java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     parts: list[str] = []
     try:
@@ -73,4 +88,4 @@ def native_text(error: BaseException) -> str:
             java = java.getCause()
     except Py4JError:  # the JVM is gone; what was read so far must do
         parts.append(repr(error))
-    return "\n".join(parts) or str(error)
+    return parts or [str(error)]
