@@ -1,4 +1,4 @@
-"""The domain that the property tests run: `domain/` holds it as a person would write one."""
+"""The domain that the property tests run: `accounts/` holds it as a person would write one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from omegaconf import OmegaConf
 
 from tasks.spec import DomainSpec
 
-FOLDER = Path(__file__).parent / "domain"
+FOLDER = Path(__file__).parent / "accounts"
 
 
 def load_domain() -> DomainSpec:
     """Read the domain against its schema."""
-    given = OmegaConf.load(FOLDER / "accounts.yaml")
+    given = OmegaConf.load(FOLDER / "domain.yaml")
     roots = {"roots": {"sql": str(FOLDER / "sql"), "checks": str(FOLDER / "checks")}}
     merged = OmegaConf.merge(OmegaConf.structured(DomainSpec), given, roots)
     return cast("DomainSpec", OmegaConf.to_object(merged))

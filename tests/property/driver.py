@@ -10,6 +10,7 @@ from typing import TypeAlias
 from pyspark.sql import SparkSession
 
 from checks.soda_scanner import SodaScanner
+from storage.base import TableStore
 from storage.registry import Lake
 from storage.types import TableRef
 from tasks import bronze, derived, silver, tables
@@ -78,15 +79,14 @@ def _stage(bench: Bench, ref: TableRef) -> Staged | None:
     return derived.stage(bench, ref) if is_derived(bench, ref) else silver.stage(bench, ref)
 
 
-def rows_of(bench: Bench, ref: TableRef) -> list[Row]:
+def rows_of(store: TableStore, ref: TableRef) -> list[Row]:
     """The rows of a table, without Spark where the format allows it."""
-    store = bench.store
     table = store.read_arrow(ref) if store.obstacle(ref) is None else store.read(ref).toArrow()
     rows: list[Row] = table.to_pylist()
     return rows
 
 
-def quarantined_rows(bench: Bench, ref: TableRef) -> list[tuple[str, int, str]]:
+def quarantined_rows(store: TableStore, ref: TableRef) -> list[tuple[str, int, str]]:
     """File, record number and rule of each quarantined row."""
-    rows = rows_of(bench, quarantine_of(ref))
+    rows = rows_of(store, quarantine_of(ref))
     return sorted((row["_source_file"], row["_record_number"], row["_rule"]) for row in rows)
