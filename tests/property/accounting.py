@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 from tests.property.delivery import Delivered
 from tests.property.events import Record
 from tests.property.model import TABLES, Event, Key, broken_rule, histories
+
+Histories: TypeAlias = dict[Key, list[Event]]
 
 
 @dataclass(frozen=True)
@@ -28,28 +30,35 @@ def quarantined(name: str, delivered: Sequence[Delivered]) -> list[tuple[str, in
     return sorted((file, number, rule) for file, number, rule in broken if rule is not None)
 
 
-def last_event(events: Sequence[Event]) -> Any:
-    """State of a key in a table that keeps the last event, a remembered delete included."""
-    return events[-1]
+def last_events(found: Histories) -> dict[Key, Event]:
+    """What a table keeps whose rows are the last events of the keys, remembered deletes included."""
+    return {key: events[-1] for key, events in found.items()}
+
+
+def all_events(found: Histories) -> dict[Key, Event]:
+    """What a table of events keeps: each distinct event."""
+    return {event: event for events in found.values() for event in events}
 
 
 def counts(
     name: str,
     runs: Sequence[Sequence[Delivered]],
-    state: Callable[[Sequence[Event]], Any] = last_event,
+    kept: Callable[[Histories], dict[Key, Event]] = last_events,
 ) -> list[Counts]:
-    """What each run must report of a table: a key is published where its state is another than before.
+    """What each run must report of a table: published is what is kept and was not kept before.
 
     Args:
         name: The silver table.
         runs: What each run took in.
-        state: What the table keeps of the events of a key.
+        kept: What the table keeps of the events.
     """
-    found, before, records = [], dict[Key, Any](), list[Record]()
+    found: list[Counts] = []
+    records: list[Record] = []
+    before: dict[Key, Event] = {}
     for delivered in runs:
         records += [d.record for d in delivered]
-        after = {k: state(events) for k, events in histories(records, TABLES[name]).items()}
-        published = sum(1 for key, value in after.items() if before.get(key) != value)
+        after = kept(histories(records, TABLES[name]))
+        published = sum(1 for key, event in after.items() if before.get(key) != event)
         kept_out = len(quarantined(name, delivered))
         rest = len(delivered) - published - kept_out
         found.append(Counts(len(delivered), published, rest, kept_out))

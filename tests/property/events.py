@@ -73,7 +73,7 @@ def _new(random: Random, account: str | None) -> Record:
         account_id=account,
         changed_at=f"{at:%Y-%m-%d %H:%M:%S}",
         version=str(random.randrange(3)),
-        op="u",
+        op=random.choice("ui"),
         plan=_sometimes(random, random.choice(PLANS)),
         seats=_sometimes(random, str(random.randrange(4))),
         amount=_sometimes(random, random.choice(AMOUNTS)),
@@ -94,7 +94,12 @@ def _repeat(random: Random, earlier: Record) -> Record:
 def _tie(random: Random, earlier: Record) -> Record:
     """Other content at the same place in the sequence."""
     other = _new(random, earlier.account_id)
-    return earlier._replace(plan=other.plan, seats=other.seats, amount=other.amount)
+    return earlier._replace(
+        op=earlier.op if earlier.op == "d" else other.op,
+        plan=other.plan,
+        seats=other.seats,
+        amount=other.amount,
+    )
 
 
 def _delete(random: Random, earlier: Record) -> Record:
@@ -138,7 +143,7 @@ def _bad(random: Random, earlier: Record) -> Record:
 KINDS: tuple[Callable[[Random, Record], Record], ...] = (
     *[_update] * 6,
     *[_moved] * 2,
-    *[_delete] * 4,
+    *[_delete] * 6,
     *[_tie] * 2,
     _deleting_tie,
     _same_instant,

@@ -91,6 +91,10 @@ def test_counts_of_a_run_by_hand() -> None:
         accounting.Counts(ingested=2, published=0, deduplicated=1, quarantined=1)
     )
     assert accounting.counts("account_events", runs)[0].published == 2
+    assert accounting.counts("accounts_history", runs, accounting.all_events) == [
+        accounting.Counts(ingested=3, published=2, deduplicated=1, quarantined=0),
+        accounting.Counts(ingested=2, published=2, deduplicated=0, quarantined=0),
+    ]
     assert accounting.quarantined("accounts_hard", runs[1]) == [
         ("events_2.csv", 2, "required_missing")
     ]

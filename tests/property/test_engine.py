@@ -16,13 +16,13 @@ from tasks.bench import Staged
 from tasks.spec import DomainSpec
 from tests.conftest import MakeLake
 from tests.property import gold, model
-from tests.property.accounting import counts, quarantined
+from tests.property.accounting import all_events, counts, last_events, quarantined
 from tests.property.compare import assert_same, report
 from tests.property.delivery import Delivered, plan_delivery, taken_in, write
 from tests.property.domain import load_domain
 from tests.property.driver import benches, quarantined_rows, rows_of, run_batch
 from tests.property.events import Record, make_log
-from tests.property.model import Row
+from tests.property.model import TABLES, Row
 from tests.property.spans import bad_spans, deletes
 
 Expected: TypeAlias = Callable[[Sequence[Record]], list[Row]]
@@ -37,7 +37,14 @@ EXPECTED: dict[str, tuple[Expected, list[str]]] = {
     "gold.monthly_events": (gold.monthly_events, ["month"]),
     "gold.current_plans": (gold.current_plans, ["plan"]),
 }
-FED_ROW_BY_ROW = ("accounts_soft", "accounts_hard", "account_events")
+KEPT = {
+    "accounts_soft": ("accounts_soft", last_events),
+    "accounts_hard": ("accounts_hard", last_events),
+    "accounts_history": ("accounts_history__events", all_events),
+    "accounts_folded": ("accounts_folded__events", all_events),
+    "account_events": ("account_events", last_events),
+}
+"""The table that is fed row by row, and what it keeps."""
 
 
 @pytest.mark.slow
@@ -75,7 +82,7 @@ def _assert_tables(store: TableStore, domain: DomainSpec, delivered: Sequence[De
         assert_same(rows, expected(records), key, name=label)
     history = rows_of(store, domain.ref("silver.accounts_history"))
     report(bad_spans(history, deletes(records)), "silver.accounts_history: bad spans")
-    for name in FED_ROW_BY_ROW:
+    for name in TABLES:
         found = quarantined_rows(store, domain.ref(f"silver.{name}"))
         assert found == quarantined(name, delivered), name
 
@@ -89,8 +96,8 @@ def _assert_conserved(
             fates = ("published", "deduplicated", "quarantined", "rejected")
             assert rows["ingested"] == sum(rows[fate] for fate in fates), label
             assert rows["ingested"] == len(runs[-1]), label
-    for name in FED_ROW_BY_ROW:
-        expected, attempt = counts(name, runs)[-1], staged[f"silver.{name}"]
+    for name, (fed, kept) in KEPT.items():
+        expected, attempt = counts(name, runs, kept)[-1], staged[f"silver.{fed}"]
         found = attempt.rows if attempt else {}
         for field in ("published", "deduplicated", "quarantined"):
             assert found.get(field, 0) == getattr(expected, field), f"silver.{name}: {field}"
