@@ -20,6 +20,7 @@ from conf.explain import explain, refuse_missing, unset_variables
 from conf.overrides import refuse_additions
 from conf.schema import Config
 from storage.errors import ConfigurationError
+from tasks.spec import expanded
 from tasks.validation import problems
 
 CONF = Path(__file__).parent
@@ -83,6 +84,7 @@ def load_config(overrides: Sequence[str]) -> Config:
             f"domain {config.domain.name}: " + "; ".join(found),
             advice=f"Mend conf/domain/{config.domain.name}.yaml or the override that says so.",
         )
+    config.domain = expanded(config.domain)
     _absolute(config)
     return config
 

@@ -8,6 +8,7 @@ from flows.runtime import Runtime
 from flows.summary import Summary, summarise
 from storage.types import TableRef
 from tasks import ops
+from tasks.contracts import refuse_outdated
 from tasks.ops import TableOutcome
 from tasks.planning import has_news, selected
 
@@ -36,6 +37,7 @@ def report_unchanged(runtime: Runtime) -> Summary | None:
     config = runtime.config
     wanted = selected(config.domain, config.layers, config.tables)
     bench = runtime.bench(spark=False)
+    refuse_outdated(bench, wanted)
     if any(has_news(bench, ref) for ref in wanted):
         return None
     run = Run(runtime, Silent(), {ref: TableOutcome(ref, "unchanged") for ref in wanted})

@@ -27,6 +27,8 @@ from flows.runtime import Runtime, new_run, spark_session
 from flows.steps import check_table, publish_table, stage_table, with_retries
 from flows.summary import Summary
 from storage.types import TableRef
+from tasks import changes
+from tasks.contracts import refuse_outdated
 from tasks.ops import TableOutcome
 from tasks.planning import has_news, selected
 from tasks.spec import dependencies
@@ -154,11 +156,13 @@ def start_spark(run_id: str) -> State[Any]:
 def _execute(run: Run) -> State[Any]:
     config, run_id = run.runtime.config, run.runtime.run.run_id
     wanted = selected(config.domain, config.layers, config.tables)
+    refuse_outdated(run.runtime.bench(spark=False), wanted)
     run.progress.started(wanted)
     news = plan_run(run_id, wanted)
     if news:
         start_spark(run_id)
         _work(run, wanted)
+        changes.prune(run.runtime.bench(spark=False))
     else:
         run.outcomes.update({ref: TableOutcome(ref, "unchanged") for ref in wanted})
     summary = conclude(run, wanted)

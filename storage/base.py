@@ -205,7 +205,7 @@ class TableStore(ABC):
 
         def run() -> None:
             _refuse_duplicates(ref, rows, plan)
-            self._merge(ref, rows.select(*plan.columns), plan, record)
+            self._merge(ref, rows.select(*map(quote, plan.source_columns)), plan, record)
 
         return self._write(ref, "merge", record, run)
 

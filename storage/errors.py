@@ -44,6 +44,10 @@ class ConfigurationError(TerminalError):
     """A key, type or value of the configuration or the command line is wrong."""
 
 
+class OutdatedError(ConfigurationError):
+    """Tables were written with another meaning than the one declared now."""
+
+
 class TableNotFoundError(TerminalError):
     """The table does not exist in this lake."""
 

@@ -12,6 +12,10 @@ from pyspark.sql import functions as F
 from storage.sql import quote
 
 NEVER = "false"
+GONE = "_gone"
+"""Flag of a difference: the row leaves the table."""
+BEFORE = "_before"
+"""Struct of the target's row that a source row meets; null where it meets none."""
 
 
 @dataclass(frozen=True)
@@ -20,24 +24,29 @@ class MergePlan:
 
     Attributes:
         keys: Merge key; a pair matches where every key column is equal.
-        columns: Columns that are written; the source has exactly these.
+        columns: Columns that are written.
         update_when: Condition over `t` and `s` under which a match is updated.
         delete_when: Condition under which a match is deleted instead; None never deletes.
-        delete_missing: Delete target rows that no source row matches.
-        insert: Insert source rows that match nothing.
+        insert_when: Condition over `s` under which a row that matches nothing is inserted.
+        flags: Columns of the source that conditions ask for and that are not written.
     """
 
     keys: tuple[str, ...]
     columns: tuple[str, ...]
     update_when: str
     delete_when: str | None = None
-    delete_missing: bool = False
-    insert: bool = True
+    insert_when: str = "true"
+    flags: tuple[str, ...] = ()
 
     @property
     def condition(self) -> str:
         """The join condition of the MERGE."""
         return " AND ".join(f"t.{quote(k)} = s.{quote(k)}" for k in self.keys)
+
+    @property
+    def source_columns(self) -> list[str]:
+        """Columns that the source must have."""
+        return [*self.columns, *self.flags]
 
     def sql(self, target: str, source: str) -> str:
         """The MERGE statement; both formats run the same text.
@@ -54,11 +63,14 @@ class MergePlan:
             clauses.append(f"WHEN MATCHED AND ({self.delete_when}) THEN DELETE")
         if self.update_when != NEVER:
             clauses.append(f"WHEN MATCHED AND ({self.update_when}) THEN UPDATE SET {assignments}")
-        if self.insert:
-            clauses.append(f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})")
-        if self.delete_missing:
-            clauses.append("WHEN NOT MATCHED BY SOURCE THEN DELETE")
+        if self.insert_when != NEVER:
+            wanted = "" if self.insert_when == "true" else f" AND ({self.insert_when})"
+            clauses.append(f"WHEN NOT MATCHED{wanted} THEN INSERT ({names}) VALUES ({values})")
         return "\n".join(clauses)
+
+    def initial(self, source: DataFrame) -> DataFrame:
+        """The rows that the MERGE would leave in an empty table."""
+        return source.alias("s").where(self.insert_when).select(*map(quote, self.columns))
 
     def preview(self, target: DataFrame, source: DataFrame) -> DataFrame:
         """The table as the MERGE would leave it, without writing (rule 2).
@@ -67,68 +79,135 @@ class MergePlan:
         """
         t, s = target.alias("t"), source.alias("s")
         matched = t.join(s, F.expr(self.condition), "left")
-        updated = F.expr(f"{_present(self.keys)} AND ({self.update_when})")
-        kept = matched.where(F.expr(_present(self.keys))) if self.delete_missing else matched
+        found = " AND ".join(f"s.{quote(k)} IS NOT NULL" for k in self.keys)
         if self.delete_when is not None:
-            deleted = f"{_present(self.keys)} AND ({self.delete_when})"
-            kept = kept.where(F.expr(f"NOT coalesce({deleted}, false)"))
-        current = kept.select(
+            deleted = f"{found} AND ({self.delete_when})"
+            matched = matched.where(F.expr(f"NOT coalesce({deleted}, false)"))
+        updated = F.expr(f"{found} AND ({self.update_when})")
+        current = matched.select(
             *[
                 F.when(updated, F.col(f"s.{quote(c)}")).otherwise(F.col(f"t.{quote(c)}")).alias(c)
                 for c in self.columns
             ]
         )
-        inserted = s.join(t, F.expr(self.condition), "left_anti").select(*self.columns)
-        return current.unionByName(inserted) if self.insert else current
+        inserted = s.join(t, F.expr(self.condition), "left_anti").where(self.insert_when)
+        return current.unionByName(inserted.select(*map(quote, self.columns)))
 
     def marked(self, target: DataFrame, source: DataFrame) -> DataFrame:
-        """The source rows with `_written`: whether the row would be inserted or would update a row."""
+        """The source rows with what they would do.
+
+        Returns:
+            The source's columns; `_written`: whether the row would be inserted, or would update or delete
+            a row; `_before`: the target's row that it meets, null where it meets none.
+        """
         t, s = target.alias("t"), source.alias("s")
         written = F.coalesce(F.expr(f"({self.update_when})"), F.lit(False))
         if self.delete_when is not None:
-            written = written & ~F.coalesce(F.expr(self.delete_when), F.lit(False))
-        if self.insert:
-            absent = reduce(Column.__and__, [F.col(f"t.{quote(k)}").isNull() for k in self.keys])
-            written = written | absent
+            written = written | F.coalesce(F.expr(f"({self.delete_when})"), F.lit(False))
+        met = reduce(Column.__and__, [F.col(f"t.{quote(k)}").isNotNull() for k in self.keys])
+        inserted = ~met & F.coalesce(F.expr(f"({self.insert_when})"), F.lit(False))
+        before = F.when(met, F.struct(*[F.col(f"t.{quote(c)}") for c in target.columns]))
         pairs = s.join(t, F.expr(self.condition), "left")
-        return pairs.select("s.*", written.alias("_written"))
-
-    def effective(self, target: DataFrame, source: DataFrame) -> DataFrame:
-        """The source rows that would be inserted or would update a row."""
-        return self.marked(target, source).where("_written").drop("_written")
+        return pairs.select(
+            "s.*", ((written & met) | inserted).alias("_written"), before.alias(BEFORE)
+        )
 
 
-def _present(keys: Sequence[str]) -> str:
-    return " AND ".join(f"s.{quote(k)} IS NOT NULL" for k in keys)
+def newer(order: Sequence[str], one: str = "s", other: str = "t") -> str:
+    """Whether `one` comes after `other` by columns of which the first counts most; nulls come first."""
+    if not order:
+        return NEVER
+    if len(order) == 1:
+        return f"{one}.{quote(order[0])} > {other}.{quote(order[0])}"
+    return f"{_tuple(one, order)} > {_tuple(other, order)}"
 
 
-def upsert_plan(keys: Sequence[str], columns: Sequence[str], sequence: str) -> MergePlan:
-    """Later sequence wins; a repeat or an older row changes nothing (rule 3)."""
-    return MergePlan(
-        tuple(keys),
-        tuple(columns),
-        update_when=f"s.{quote(sequence)} > t.{quote(sequence)}",
-    )
+def _tuple(side: str, order: Sequence[str]) -> str:
+    return f"struct({', '.join(f'{side}.{quote(c)}' for c in order)})"
+
+
+def upsert_plan(keys: Sequence[str], columns: Sequence[str], order: Sequence[str]) -> MergePlan:
+    """The row that is later in order wins; a repeat or an older row changes nothing (rule 3)."""
+    return MergePlan(tuple(keys), tuple(columns), update_when=newer(order))
 
 
 def refresh_plan(
-    keys: Sequence[str], columns: Sequence[str], sequence: str, compared: Sequence[str]
+    keys: Sequence[str], columns: Sequence[str], order: Sequence[str], compared: Sequence[str]
 ) -> MergePlan:
-    """As an upsert, and an equal sequence updates where a compared column differs.
+    """As an upsert, and a row of the same place in order updates where a compared column differs.
 
     Used when a row's looked-up columns can be completed later without a new event of its own.
     """
-    newer = f"s.{quote(sequence)} > t.{quote(sequence)}"
-    same = f"s.{quote(sequence)} = t.{quote(sequence)}"
+    same = " AND ".join(f"s.{quote(c)} <=> t.{quote(c)}" for c in order) or "true"
     return MergePlan(
-        tuple(keys), tuple(columns), update_when=f"{newer} OR ({same} AND ({differs(compared)}))"
+        tuple(keys),
+        tuple(columns),
+        update_when=f"{newer(order)} OR ({same} AND ({differs(compared)}))",
     )
 
 
-def sync_plan(keys: Sequence[str], columns: Sequence[str], compared: Sequence[str]) -> MergePlan:
-    """Make the table equal to the source, writing only rows that differ."""
-    condition = differs(compared) if compared else NEVER
-    return MergePlan(tuple(keys), tuple(columns), update_when=condition, delete_missing=True)
+def removing(plan: MergePlan, flag: str, sequence: Sequence[str]) -> MergePlan:
+    """The plan with delete events: a flagged row removes its match unless the match is later.
+
+    At an equal sequence the delete wins.
+
+    Args:
+        plan: An upsert or refresh plan.
+        flag: Column of the source that is true for a delete event.
+        sequence: Columns of the order before any tie is broken.
+    """
+    later = newer(sequence, "t", "s")
+    return MergePlan(
+        plan.keys,
+        plan.columns,
+        update_when=f"NOT s.{quote(flag)} AND ({plan.update_when})",
+        delete_when=f"s.{quote(flag)} AND NOT ({later})",
+        insert_when=f"NOT s.{quote(flag)}",
+        flags=(flag,),
+    )
+
+
+def difference_plan(keys: Sequence[str], columns: Sequence[str]) -> MergePlan:
+    """Apply a difference (see `difference`): flagged rows leave, the others are written."""
+    return MergePlan(
+        tuple(keys),
+        tuple(columns),
+        update_when="true",
+        delete_when=f"s.{GONE}",
+        insert_when=f"NOT s.{GONE}",
+        flags=(GONE,),
+    )
+
+
+def difference(
+    target: DataFrame, result: DataFrame, keys: Sequence[str], compared: Sequence[str]
+) -> DataFrame:
+    """What makes `target` equal to `result`, row by key.
+
+    Args:
+        target: Rows as they are.
+        result: Rows as they should be, with the target's columns.
+        keys: Columns that identify a row on both sides.
+        compared: Columns whose difference is a change.
+
+    Returns:
+        The target's columns, `_gone`, and `_before`; one row a key that is new, changed or gone.
+    """
+    t, s = target.alias("t"), result.alias("s")
+    on = " AND ".join(f"t.{quote(k)} <=> s.{quote(k)}" for k in keys)
+    in_target = t.withColumn("_in_t", F.lit(True)).alias("t")
+    in_result = s.withColumn("_in_s", F.lit(True)).alias("s")
+    pairs = in_target.join(in_result, F.expr(on), "full")
+    old, new = F.col("t._in_t").isNotNull(), F.col("s._in_s").isNotNull()
+    changed = F.expr(differs(compared)) if compared else F.lit(False)
+    return pairs.where(~old | ~new | changed).select(
+        *[
+            F.when(new, F.col(f"s.{quote(c)}")).otherwise(F.col(f"t.{quote(c)}")).alias(c)
+            for c in target.columns
+        ],
+        (~new).alias(GONE),
+        F.when(old, F.struct(*[F.col(f"t.{quote(c)}") for c in target.columns])).alias(BEFORE),
+    )
 
 
 def differs(columns: Sequence[str]) -> str:

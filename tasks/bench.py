@@ -187,11 +187,15 @@ def moved(bench: Bench, ref: TableRef, since: str | None) -> bool:
     return any(entry.record is None or not entry.record.notes.get("mark") for entry in newer)
 
 
-def views(bench: Bench, versions: Mapping[str, str]) -> dict[str, DataFrame]:
-    """Register each table at a version as the view `layer_table`."""
-    frames: dict[str, DataFrame] = {}
+def views(bench: Bench, versions: Mapping[str, str]) -> None:
+    """Register each table at a version as the view `layer_table`, without its deleted rows."""
     for label, version in versions.items():
         ref = bench.domain.ref(label)
-        frames[label] = bench.store.read(ref, Version(version))
-        frames[label].createOrReplaceTempView(ref.view)
-    return frames
+        rows = bench.store.read(ref, Version(version))
+        live(bench.domain, ref, rows).createOrReplaceTempView(ref.view)
+
+
+def live(domain: DomainSpec, ref: TableRef, rows: DataFrame) -> DataFrame:
+    """The rows of a table that queries of the domain see."""
+    hides = ref.layer == "silver" and domain.silver[ref.name].hides_deleted
+    return rows.where("not _is_deleted") if hides else rows

@@ -1,38 +1,60 @@
-"""Tables that are the result of a query: gold tables, and silver histories (SCD2)."""
+"""Tables that are the result of a query: gold tables, and silver tables made of the events of their keys."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from pyspark.sql import DataFrame
+import pyarrow.dataset as ds
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from storage.errors import ConfigurationError
-from storage.plans import MergePlan, sync_plan
+from storage.plans import GONE, MergePlan, difference, difference_plan
 from storage.schemas import describe_difference, same_columns, schema
 from storage.sql import quote
 from storage.types import TableRef
+from tasks import changes
 from tasks.bench import Bench, Staged, attempt_id, fingerprint, moved, position, views
+from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
-from tasks.scd2 import spans
-from tasks.spec import ColumnSpec, dependencies
+from tasks.groups import restricted, touched
+from tasks.histories import folded, spans
+from tasks.ordering import DELETED, content
+from tasks.spec import EVENTS, ColumnSpec, Deletes, Strategy, dependencies
 from tasks.sql_text import to_views
 
 METADATA = (("_batch_id", "string"), ("_merge_id", "string"), ("_updated_at", "timestamp"))
 SPAN = (("valid_from", "timestamp"), ("valid_to", "timestamp"), ("is_current", "boolean"))
+MARK = ((DELETED, "boolean"), ("_deleted_at", "timestamp"))
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a run computes of a derived table.
+
+    Attributes:
+        rows: The query's result with the table's columns, whole or for the touched keys.
+        keys: The touched keys, or None where all are computed.
+    """
+
+    rows: DataFrame
+    keys: DataFrame | None
 
 
 def business_columns(bench: Bench, ref: TableRef) -> list[tuple[str, str]]:
     """Names and types of the table's own columns, in order."""
-    columns: Mapping[str, ColumnSpec] = (
-        bench.domain.gold[ref.name].columns
-        if ref.layer == "gold"
-        else bench.domain.silver[ref.name].columns
-    )
-    span = SPAN if ref.layer == "silver" else ()
-    return [*((name, column.type) for name, column in columns.items()), *span]
+    if ref.layer == "gold":
+        return _types(bench.domain.gold[ref.name].columns)
+    spec = bench.domain.silver[ref.name]
+    if spec.strategy is Strategy.scd2:
+        return [*_types(spec.columns), *SPAN]
+    return [*_types(spec.columns), *(MARK if spec.marks_deleted else ())]
+
+
+def _types(columns: Mapping[str, ColumnSpec]) -> list[tuple[str, str]]:
+    return [(name, column.type) for name, column in columns.items()]
 
 
 def derived_schema(bench: Bench, ref: TableRef) -> StructType:
@@ -44,23 +66,23 @@ def key_of(bench: Bench, ref: TableRef) -> list[str]:
     """The merge key: the grain of a gold table, natural key and span start of a history."""
     if ref.layer == "gold":
         return bench.domain.gold[ref.name].key
-    return [*bench.domain.silver[ref.name].key, "valid_from"]
+    spec = bench.domain.silver[ref.name]
+    return [*spec.key, "valid_from"] if spec.strategy is Strategy.scd2 else list(spec.key)
+
+
+def group_of(bench: Bench, ref: TableRef) -> list[str]:
+    """Columns that identify what is computed at once: a group of gold, a key with all its spans."""
+    return (bench.domain.gold if ref.layer == "gold" else bench.domain.silver)[ref.name].key
 
 
 def plan(bench: Bench, ref: TableRef) -> MergePlan:
-    """Make the table equal to the query's result, writing only what differs."""
-    compared = [name for name, _ in business_columns(bench, ref)]
-    columns = [*compared, *(name for name, _ in METADATA)]
-    return sync_plan(key_of(bench, ref), columns, compared)
-
-
-def contract_of(bench: Bench, ref: TableRef) -> str:
-    """Fingerprint of the declarations and the SQL."""
-    return fingerprint(business_columns(bench, ref), key_of(bench, ref), _text(bench, ref))
+    """Apply the staged difference."""
+    columns = [name for name, _ in (*business_columns(bench, ref), *METADATA)]
+    return difference_plan(key_of(bench, ref), columns)
 
 
 def stage(bench: Bench, ref: TableRef) -> Staged | None:
-    """Write the query's result to the staging folder; None when its inputs did not move."""
+    """Write what differs from the query's result to the staging folder; None when no input moved."""
     labels = dependencies(bench.domain)[ref.label]
     before = position(bench, ref)
     contract = contract_of(bench, ref)
@@ -73,45 +95,85 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
     decided = settlements(bench.store, bench.domain.name).get(batch_id)
     if decided is not None and decided.decision is Decision.rejected:
         return None
-    folder = bench.folder(ref, token)
-    result = _complete(bench, ref, _query(bench, ref, after), token, batch_id)
-    result.write.mode("overwrite").parquet(str(folder / "rows"))
+    first = bench.run.rebuild or bench.store.head(ref).record is None
     staged = Staged(
         table=ref,
         token=token,
-        folder=str(folder),
+        folder=str(bench.folder(ref, token)),
         inputs=after,
         contract=contract,
         replace=bench.run.rebuild,
         notes={
             "batch_id": batch_id,
             "accepted": decided is not None and decided.decision is Decision.accepted,
+            "changes": not first,
         },
     )
-    staged = replace(staged, rows=_count(bench, staged))
+    query = _query(bench, ref, {} if first else before, after, staged)
+    rows = _complete(bench, ref, query.rows, token, batch_id)
+    staged = replace(staged, rows=_write(bench, staged, rows, query.keys, first=first))
     staged.save()
     return staged
 
 
 def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
-    """The staged result of the query, whole."""
-    rows = bench.store.session.read.parquet(staged.part("rows"))
-    return rows.select(*map(quote, plan(bench, staged.table).columns))
+    """The staged difference: rows to write, and rows that leave."""
+    rows = changes.rows_of(bench, staged)
+    return rows.select(*map(quote, plan(bench, staged.table).source_columns))
 
 
 def _text(bench: Bench, ref: TableRef) -> str:
     if ref.layer == "gold":
         return bench.sql(bench.domain.gold[ref.name].sql)
-    return bench.sql(bench.domain.silver[ref.name].events or "")
-
-
-def _query(bench: Bench, ref: TableRef, versions: Mapping[str, str]) -> DataFrame:
-    views(bench, versions)
-    rows = bench.store.session.sql(to_views(_text(bench, ref)))
-    if ref.layer == "gold":
-        return rows
     spec = bench.domain.silver[ref.name]
-    return spans(rows, keys=spec.key, track=spec.track, sequence_by=spec.sequence_by)
+    return bench.sql(spec.events) if spec.events else f"select * from {spec.inputs[0]}"
+
+
+def _query(
+    bench: Bench,
+    ref: TableRef,
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+    staged: Staged,
+) -> Query:
+    views(bench, after)
+    rows = bench.store.session.sql(to_views(_text(bench, ref)))
+    declared = (bench.domain.gold if ref.layer == "gold" else bench.domain.silver)[ref.name].groups
+    group = group_of(bench, ref)
+    keys = touched(bench, declared, group, before, after) if before else None
+    if keys is not None:
+        keys.write.mode("overwrite").parquet(staged.part("touched"))
+        keys = bench.store.session.read.parquet(staged.part("touched"))
+    if keys is not None and ref.layer == "silver":
+        rows = restricted(rows, keys, group)  # the events of a key, before its history is made
+    if ref.layer == "silver":
+        rows = _history(bench, ref, rows)
+    elif keys is not None:
+        rows = restricted(rows, keys, group)
+    return Query(rows, keys)
+
+
+def _history(bench: Bench, ref: TableRef, events: DataFrame) -> DataFrame:
+    spec = bench.domain.silver[ref.name]
+    log = bench.domain.silver.get(f"{ref.name}{EVENTS}", spec)
+    ties = [c for c in (DELETED, *content(log)) if c in events.columns]
+    if spec.strategy is Strategy.scd2:
+        return spans(
+            events, keys=spec.key, track=spec.track, sequence_by=spec.sequence_by, ties=ties
+        )
+    if DELETED not in events.columns:
+        events = events.withColumn(DELETED, F.lit(False))
+    columns = [c for c in spec.columns if c not in spec.key]
+    order = [*spec.sequence_by, DELETED, *content(log)]
+    rows = folded(events, keys=spec.key, columns=columns, order=order)
+    if spec.deletes is Deletes.hard:
+        rows = rows.where(~F.col(DELETED))
+    instant = F.col(quote(spec.sequence_by[0]))
+    dated = spec.columns[spec.sequence_by[0]].type in ("timestamp", "date")
+    at = F.when(F.col(DELETED) & F.lit(dated), instant.try_cast("timestamp"))
+    rows = rows.withColumn("_deleted_at", at)
+    added = [name for name, _ in MARK] if spec.marks_deleted else []
+    return rows.select(*map(quote, spec.columns), *added)
 
 
 def _complete(bench: Bench, ref: TableRef, rows: DataFrame, token: str, batch_id: str) -> DataFrame:
@@ -130,13 +192,25 @@ def _complete(bench: Bench, ref: TableRef, rows: DataFrame, token: str, batch_id
     )
 
 
-def _count(bench: Bench, staged: Staged) -> dict[str, int]:
-    """Rows of the result, and how many of them differ from the table's."""
-    ref, total = staged.table, staged.count("rows")
-    if bench.run.rebuild or bench.store.head(ref).record is None:
-        return {"computed": total, "published": total, "removed": 0}
-    result = bench.store.session.read.parquet(staged.part("rows"))
-    target = bench.store.read(ref)
-    changed = plan(bench, ref).effective(target, result).count()
-    removed = target.join(result.select(*key_of(bench, ref)), key_of(bench, ref), "left_anti")
-    return {"computed": total, "published": changed, "removed": removed.count()}
+def _write(
+    bench: Bench, staged: Staged, result: DataFrame, keys: DataFrame | None, *, first: bool
+) -> dict[str, int]:
+    """Stage the difference; rows computed, written, removed, and the groups that were touched."""
+    ref = staged.table
+    computed = Observation(f"computed {staged.token}")
+    result = result.observe(computed, F.count(F.lit(1)).alias("rows"))
+    if first:
+        rows = result.withColumn(GONE, F.lit(False))
+    else:
+        target = bench.store.read(ref)
+        if keys is not None:
+            target = restricted(target, keys, group_of(bench, ref))
+        compared = [name for name, _ in business_columns(bench, ref)]
+        rows = difference(target, result, key_of(bench, ref), compared)
+    rows.write.mode("overwrite").parquet(staged.part("rows"))
+    counted = {
+        "computed": int(computed.get["rows"]),
+        "published": staged.count("rows", ~ds.field(GONE)),
+        "removed": staged.count("rows", ds.field(GONE)),
+    }
+    return counted | ({"groups": staged.count("touched")} if keys is not None else {})

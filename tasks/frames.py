@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from storage.sql import quote
+from tasks.ordering import DELETED
 from tasks.spec import ColumnSpec, SilverSpec
 
 RAW = "_raw"
@@ -26,6 +27,7 @@ FORMS = {
 KEY_MISSING = "key_missing"
 NOT_PARSEABLE = "not_parseable"
 REQUIRED_MISSING = "required_missing"
+SEQUENCE_MISSING = "sequence_missing"
 MALFORMED_RECORD = "malformed_record"
 REFERENCE_MISSING = "reference_missing"
 
@@ -79,11 +81,15 @@ def typed(rows: DataFrame, columns: Mapping[str, ColumnSpec], source: Iterable[s
 
 
 def judged(rows: DataFrame, spec: SilverSpec) -> DataFrame:
-    """Add `_rule` and `_reason`: the first row rule that a row breaks, null for a good row.
+    """Add `_is_deleted`, `_rule` and `_reason`: the first row rule that a row breaks, null for a good row.
 
-    The order is: malformed record, key missing, value not parseable, required value missing, then the
-    table's own rules as declared.
+    The order is: malformed record, key missing, value not parseable, sequence missing, required value
+    missing, then the table's own rules as declared. A delete event needs no more than key and sequence.
     """
+    deleted = (
+        F.coalesce(F.expr(spec.delete_when), F.lit(False)) if spec.delete_when else F.lit(False)
+    )
+    rows = rows.withColumn(DELETED, deleted)
     verdicts = [*_shape(spec), *_rules(spec)]
     where = F.concat(
         F.lit(" (record "),
@@ -109,16 +115,23 @@ def _shape(spec: SilverSpec) -> list[tuple[str, Column, Column]]:
         )
     ]
     for key in spec.key:
-        raw = _raw(key, columns[key])
-        verdicts.append(
-            (KEY_MISSING, F.coalesce(F.trim(raw), F.lit("")) == "", F.lit(f"{key}: key is empty"))
-        )
+        value = _raw(key, columns[key]) if key in columns else F.col(quote(key)).cast("string")
+        empty = F.coalesce(F.trim(value), F.lit("")) == ""
+        verdicts.append((KEY_MISSING, empty, F.lit(f"{key}: key is empty")))
     for name, column in columns.items():
         raw = _raw(name, column)
         text = F.concat(F.lit(f"{name}: '"), raw, F.lit(f"' is not a {column.type}"))
         verdicts.append((NOT_PARSEABLE, unparseable(raw, column.type), text))
     verdicts += [
-        (REQUIRED_MISSING, F.col(quote(name)).isNull(), F.lit(f"{name}: required, but empty"))
+        (SEQUENCE_MISSING, F.col(quote(c)).isNull(), F.lit(f"{c}: orders the events, but is empty"))
+        for c in spec.sequence_by
+    ]
+    verdicts += [
+        (
+            REQUIRED_MISSING,
+            F.col(quote(name)).isNull() & ~F.col(DELETED),
+            F.lit(f"{name}: required, but empty"),
+        )
         for name, column in columns.items()
         if column.required
     ]
@@ -133,7 +146,7 @@ def _rules(spec: SilverSpec) -> list[tuple[str, Column, Column]]:
     return [
         (
             rule.name or name,
-            F.coalesce(F.expr(rule.when), F.lit(False)),
+            F.coalesce(F.expr(rule.when), F.lit(False)) & ~F.col(DELETED),
             F.concat(
                 F.lit(f"{rule.column}: "), F.col(quote(rule.column)).cast("string"),
                 F.lit(f" {rule.says}"),

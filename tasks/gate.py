@@ -18,10 +18,11 @@ from checks.model import (
     Outcome,
     Severity,
 )
+from storage.plans import MergePlan
 from storage.types import TableRef, Version
 from tasks import bronze, derived, silver
-from tasks.bench import Bench, Staged
-from tasks.spec import QuarantineLimit, Strategy, dependencies
+from tasks.bench import Bench, Staged, live
+from tasks.spec import EVENTS, QuarantineLimit, dependencies
 from tasks.sql_text import tables_in, to_views
 
 BLOCKING = (Outcome.FAIL, Outcome.NOT_EVALUATED)
@@ -50,8 +51,15 @@ class GateReport:
 def is_derived(bench: Bench, ref: TableRef) -> bool:
     """Whether the table is the result of a query."""
     return ref.layer == "gold" or (
-        ref.layer == "silver" and bench.domain.silver[ref.name].strategy is Strategy.scd2
+        ref.layer == "silver" and bench.domain.silver[ref.name].is_derived
     )
+
+
+def planned(bench: Bench, staged: Staged) -> tuple[MergePlan, DataFrame]:
+    """The merge plan of an attempt and the rows for it: what is checked is what is published."""
+    if is_derived(bench, staged.table):
+        return derived.plan(bench, staged.table), derived.staged_rows(bench, staged)
+    return silver.plan(bench.domain.silver[staged.table.name]), silver.staged_rows(bench, staged)
 
 
 def check(bench: Bench, staged: Staged) -> GateReport:
@@ -97,8 +105,11 @@ def _ids(staged: Staged, failed: Sequence[CheckResult]) -> tuple[str, ...]:
 
 def _declared_checks(bench: Bench, staged: Staged) -> Sequence[CheckResult]:
     ref = staged.table
+    folder = Path(bench.domain.roots.checks)
+    if ref.name.endswith(EVENTS) and not (folder / ref.layer / f"{ref.name}.yml").is_file():
+        return []  # the history made of the events has the checks
     try:
-        suite = CheckSuite.load(Path(bench.domain.roots.checks), ref.layer, ref.name)
+        suite = CheckSuite.load(folder, ref.layer, ref.name)
     except CheckDefinitionError as error:
         return [_engine("checks are readable", Outcome.NOT_EVALUATED, str(error))]
     result = _register(bench, staged).cache()
@@ -128,26 +139,22 @@ def _register(bench: Bench, staged: Staged) -> DataFrame:
     """Register `staged`, `result` and the inputs; the result follows the plan that will publish."""
     ref, store = staged.table, bench.store
     for label in dependencies(bench.domain)[ref.label]:
-        version = Version(staged.inputs[label])
-        store.read(bench.domain.ref(label), version).createOrReplaceTempView(
-            label.replace(".", "_")
-        )
+        other = bench.domain.ref(label)
+        rows = store.read(other, Version(staged.inputs[label]))
+        live(bench.domain, other, rows).createOrReplaceTempView(other.view)
     if ref.layer == "bronze":
         rows = bronze.staged_rows(bench, staged)
         rows.createOrReplaceTempView("staged")
         return rows
-    if is_derived(bench, ref):
-        plan, rows = derived.plan(bench, ref), derived.staged_rows(bench, staged)
-    else:
-        plan = silver.plan(bench.domain.silver[ref.name])
-        rows = silver.staged_rows(bench, staged)
+    plan, rows = planned(bench, staged)
+    written = plan.initial(rows)
     accepted = [b.batch_id for b in staged.batches if b.accepted]
     if accepted and len(accepted) < len(staged.batches):
-        rows.where(~F.col("_batch_id").isin(accepted)).createOrReplaceTempView("staged")
+        written.where(~F.col("_batch_id").isin(accepted)).createOrReplaceTempView("staged")
     else:
-        rows.createOrReplaceTempView("staged")
+        written.createOrReplaceTempView("staged")
     first = staged.replace or store.head(ref).record is None
-    return rows if first else plan.preview(store.read(ref), rows)
+    return written if first else plan.preview(store.read(ref), rows)
 
 
 def _as_of(bench: Bench, staged: Staged) -> str:
@@ -201,6 +208,7 @@ def _engine_checks(bench: Bench, staged: Staged) -> list[CheckResult]:
     spec = bench.domain.silver[ref.name]
     found = [_conserved(staged, folded=spec.reduce is not None)]
     found += [_keys_conserved(staged)] if spec.reduce else []
+    found += [_missing_keys(bench, staged, spec.missing_share)] if spec.delete_missing else []
     found += _limits(staged, spec.quarantine)
     return found
 
@@ -236,6 +244,18 @@ def _keys_conserved(staged: Staged) -> CheckResult:
         f"{made:,} rows were made of {keys:,} merge keys",
         value=float(made),
         threshold=f"= {keys}",
+    )
+
+
+def _missing_keys(bench: Bench, staged: Staged, share: float) -> CheckResult:
+    """A snapshot that lacks many keys is rather incomplete than right."""
+    missing, rows = staged.rows["removed"], bench.store.stats(staged.table).rows
+    return _engine(
+        "keys missing from the snapshot within limit",
+        Outcome.FAIL if missing > share * rows else Outcome.PASS,
+        f"{missing:,} of {rows:,} rows are not in the newest snapshot",
+        value=float(missing),
+        threshold=f"<= {share:.0%} of the table's rows",
     )
 
 

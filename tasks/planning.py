@@ -8,7 +8,7 @@ from storage.errors import InputError
 from storage.types import TableRef
 from tasks import bronze, ledger, quarantine
 from tasks.bench import Bench, moved, position
-from tasks.spec import DomainSpec, Strategy, dependencies
+from tasks.spec import EVENTS, DomainSpec, dependencies
 
 
 def selected(domain: DomainSpec, layers: Sequence[str], tables: Sequence[str]) -> list[TableRef]:
@@ -16,7 +16,8 @@ def selected(domain: DomainSpec, layers: Sequence[str], tables: Sequence[str]) -
     return [
         ref
         for ref in domain.tables()
-        if (not layers or ref.layer in layers) and (not tables or ref.label in tables)
+        if (not layers or ref.layer in layers)
+        and (not tables or ref.label.removesuffix(EVENTS) in tables or ref.label in tables)
     ]
 
 
@@ -48,6 +49,6 @@ def _bronze_news(bench: Bench, ref: TableRef) -> bool:
 
 
 def _interrupted(bench: Bench, ref: TableRef) -> bool:
-    if ref.layer != "silver" or bench.domain.silver[ref.name].strategy is Strategy.scd2:
+    if ref.layer != "silver" or bench.domain.silver[ref.name].is_derived:
         return False
     return not bench.store.exists(quarantine.table(ref)) or quarantine.unsettled(bench, ref)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from storage.types import Commit
-from tasks import bronze, derived, quarantine, silver
+from storage.types import Commit, CommitRecord
+from tasks import bronze, changes, quarantine, tombstones
 from tasks.bench import Bench, Staged
-from tasks.gate import GateReport, is_derived
+from tasks.gate import GateReport, is_derived, planned
+
+CHANGING = ("published", "refreshed", "removed")
+"""Row counts of a commit that changes a row."""
 
 
 def publish(bench: Bench, staged: Staged, gate: GateReport) -> Commit:
@@ -30,24 +33,26 @@ def _publish(bench: Bench, staged: Staged, gate: GateReport) -> Commit:
     if ref.layer == "bronze":
         rows = bronze.staged_rows(bench, staged)
         return store.append(ref, rows, bench.record(staged, **notes))
-    if is_derived(bench, ref):
-        plan, rows = derived.plan(bench, ref), derived.staged_rows(bench, staged)
-        unchanged = not (staged.rows["published"] or staged.rows["removed"])
-    else:
-        plan = silver.plan(bench.domain.silver[ref.name])
-        rows = silver.staged_rows(bench, staged)
+    row_by_row = not is_derived(bench, ref)
+    if row_by_row:
         quarantine.enter(bench, staged)
-        unchanged = not (staged.rows["published"] or staged.rows["refreshed"])
-    if unchanged and not staged.replace:
-        commit = store.mark(ref, bench.record(staged, **notes, mark=True))
+        tombstones.enter(bench, staged, bench.domain.silver[ref.name])
+    changed = any(staged.rows.get(name) for name in CHANGING)
+    if changed or staged.replace:
+        changes.keep(bench, staged)
+        commit = _write(bench, staged, bench.record(staged, **notes))
     else:
-        record = bench.record(staged, **notes)
-        if not store.stats(ref).rows:
-            commit = store.append(ref, rows, record)  # cheaper than replacing or matching nothing
-        elif staged.replace or store.head(ref).record is None:
-            commit = store.overwrite(ref, rows, record)
-        else:
-            commit = store.merge(ref, rows, plan, record)
-    if not is_derived(bench, ref):
+        commit = store.mark(ref, bench.record(staged, **notes, mark=True))
+    if row_by_row:
         quarantine.leave(bench, staged)
     return commit
+
+
+def _write(bench: Bench, staged: Staged, record: CommitRecord) -> Commit:
+    ref, store = staged.table, bench.store
+    plan, rows = planned(bench, staged)
+    if not store.stats(ref).rows:
+        return store.append(ref, plan.initial(rows), record)  # cheaper than matching nothing
+    if staged.replace or store.head(ref).record is None:
+        return store.overwrite(ref, plan.initial(rows), record)
+    return store.merge(ref, rows, plan, record)

@@ -19,14 +19,14 @@ from storage.types import CommitRecord, TableRef, Version
 from tasks.bench import Bench, Staged
 from tasks.bronze import bronze_schema
 from tasks.frames import RAW, REFERENCE_MISSING, typed
-from tasks.spec import SourceSpec
+from tasks.spec import EVENTS, SourceSpec
 
 ADDED = (("_rule", "string"), ("_reason", "string"), ("_quarantined_at", "timestamp"))
 
 
 def table(ref: TableRef) -> TableRef:
-    """The quarantine of a silver table: `<table>__quarantine` beside it."""
-    return TableRef(ref.domain, ref.layer, f"{ref.name}__quarantine")
+    """The quarantine of a silver table: `<table>__quarantine` beside it, also of rows kept as its events."""
+    return TableRef(ref.domain, ref.layer, f"{ref.name.removesuffix(EVENTS)}__quarantine")
 
 
 def quarantine_schema(source: SourceSpec) -> StructType:
@@ -131,7 +131,7 @@ def finish_release(bench: Bench, ref: TableRef) -> None:
 
 def _remove(bench: Bench, ref: TableRef, sequences: DataFrame, record: CommitRecord) -> None:
     plan = MergePlan(
-        ("_sequence",), ("_sequence",), update_when=NEVER, delete_when="true", insert=False
+        ("_sequence",), ("_sequence",), update_when=NEVER, delete_when="true", insert_when=NEVER
     )
     bench.store.merge(table(ref), sequences, plan, record)
 

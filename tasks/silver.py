@@ -11,42 +11,33 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow.dataset as ds
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from storage.plans import MergePlan, refresh_plan, upsert_plan
+from storage.plans import BEFORE, MergePlan
 from storage.schemas import schema
 from storage.sql import quote
 from storage.types import TableRef, Version
-from tasks import quarantine
+from tasks import changes, ordering, quarantine, snapshots, tombstones
 from tasks.bench import Batch, Bench, Staged, attempt_id, fingerprint, moved, position
+from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
 from tasks.frames import REFERENCE_MISSING, judged, typed
-from tasks.spec import SilverSpec, dependencies
-
-METADATA = (
-    ("_sequence", "bigint"),
-    ("_batch_id", "string"),
-    ("_merge_id", "string"),
-    ("_updated_at", "timestamp"),
-)
-"""`_merge_id` is the token of the merge that last wrote the row: rows changed since a version are those
-with the token of a later commit, on both formats, without a change feed."""
+from tasks.lookups import looked_up, stale
+from tasks.ordering import DELETED, EVENT_ID, WINDOW, merge_key
+from tasks.spec import SilverSpec, Strategy, dependencies
 
 
 def silver_schema(spec: SilverSpec) -> StructType:
     """Declared columns, then the metadata."""
-    return schema([*((n, c.type) for n, c in spec.columns.items()), *METADATA])
+    return schema([*((n, c.type) for n, c in spec.columns.items()), *ordering.metadata(spec)])
 
 
 def plan(spec: SilverSpec) -> MergePlan:
     """How staged rows are merged."""
-    columns = [*spec.columns, *(name for name, _ in METADATA)]
-    looked_up = [n for n, c in spec.columns.items() if c.lookup is not None]
-    if looked_up:
-        return refresh_plan(spec.key, columns, "_sequence", looked_up)
-    return upsert_plan(spec.key, columns, "_sequence")
+    made = ordering.plan(spec)
+    return snapshots.only_differences(spec, made) if snapshots.applies(spec) else made
 
 
 class Fate(StrEnum):
@@ -55,6 +46,7 @@ class Fate(StrEnum):
     published = "published"
     refreshed = "refreshed"
     unchanged = "unchanged"
+    removed = "removed"
 
 
 class Group(NamedTuple):
@@ -99,7 +91,7 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
         contract=contract,
         replace=bench.run.rebuild,
     )
-    rows = _ranked(_judged_rows(bench, ref, spec, intake), spec.key).cache()
+    rows = _ranked(_judged_rows(bench, ref, spec, intake), spec).cache()
     try:
         counts = _count(rows)
         good = rows.where("_rule is null")
@@ -107,17 +99,21 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
             _write(rows.where("_rule is not null and not _retried"), folder / "quarantine")
         if quarantine.holds(bench, ref):
             _write(quarantine.to_release(bench, ref, good), folder / "released")
-        _write(_effective(bench, ref, spec, good, intake, token), folder / "rows")
+        place = _write_effective(bench, ref, spec, rows, intake, staged)
     finally:
         rows.unpersist()
     fates = {fate: staged.count("rows", ds.field("_fate") == fate.value) for fate in Fate}
+    graves = ds.field(DELETED) & (ds.field("_fate") == Fate.published.value)
     staged = replace(
         staged,
         batches=_batches(intake, counts),
-        rows=_accounting(spec, intake, counts, fates),
+        rows=_accounting(spec, intake, counts, fates)
+        | ({"tombstones": staged.count("rows", graves)} if tombstones.kept_for(spec) else {}),
         notes={
             "rejected": intake.rejected_ids,
             "releases": staged.count("released"),
+            "changes": _target(bench, ref) is not None,
+            **place,
             **_attempt(bench, ref, intake, contract),
         },
     )
@@ -136,17 +132,10 @@ def _attempt(bench: Bench, ref: TableRef, intake: Intake, contract: str) -> dict
 
 
 def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
-    """The staged rows that the merge inserts or updates."""
-    columns = plan(bench.domain.silver[staged.table.name]).columns
-    rows = bench.store.session.read.parquet(staged.part("rows"))
+    """The staged rows that the merge writes, with the flags that its conditions ask for."""
+    columns = plan(bench.domain.silver[staged.table.name]).source_columns
+    rows = changes.rows_of(bench, staged)
     return rows.where(F.col("_fate") != Fate.unchanged.value).select(*map(quote, columns))
-
-
-def contract_of(bench: Bench, ref: TableRef) -> str:
-    """Fingerprint of what gives the table its meaning: declarations and SQL."""
-    spec = bench.domain.silver[ref.name]
-    texts = [bench.sql(path) for path in (spec.reduce, spec.events) if path]
-    return fingerprint(spec.key, spec.columns, spec.samples, spec.rules, spec.track, texts)
 
 
 def _intake(bench: Bench, ref: TableRef) -> Intake | None:
@@ -191,8 +180,8 @@ def _judged_rows(bench: Bench, ref: TableRef, spec: SilverSpec, intake: Intake) 
     if after is None:
         fresh = bench.store.read(source, until)
     else:
-        changes = bench.store.changes(source, Version(after), until)
-        fresh = changes.where("_change_type = 'insert'").drop("_change_type")
+        changed = bench.store.changes(source, Version(after), until)
+        fresh = changed.where("_change_type = 'insert'").drop("_change_type")
     if intake.rejected:
         fresh = fresh.where(~F.col("_batch_id").isin(intake.rejected_ids))
     fresh = fresh.withColumn("_retried", F.lit(False))
@@ -202,7 +191,13 @@ def _judged_rows(bench: Bench, ref: TableRef, spec: SilverSpec, intake: Intake) 
     rows = judged(typed(fresh, spec.row_columns, columns), spec)
     for name, reference in spec.references.items():
         rows = _missing_reference(bench, rows, name, spec, intake, reference.table)
-    return rows
+    if spec.window is not None:
+        rows = rows.withColumn(WINDOW, ordering.window_start(spec))
+    return rows.withColumn(EVENT_ID, ordering.event_id(spec)) if _is_log(spec) else rows
+
+
+def _is_log(spec: SilverSpec) -> bool:
+    return spec.strategy is Strategy.events
 
 
 def _missing_reference(
@@ -216,7 +211,7 @@ def _missing_reference(
     ).distinct()
     pairs = [F.col(quote(own)).eqNullSafe(F.col(f"_parent_{own}")) for own in by]
     joined = rows.join(keys, reduce(lambda a, b: a & b, pairs), "left")
-    absent = F.col("_rule").isNull() & F.col("_found").isNull()
+    absent = F.col("_rule").isNull() & F.col("_found").isNull() & ~F.col(DELETED)
     own = next(iter(by))
     reason = F.concat(
         F.lit(f"{own}: '"), F.col(quote(own)), F.lit(f"' is not in {table} yet (record "),
@@ -229,98 +224,123 @@ def _missing_reference(
     )
 
 
-def _effective(
-    bench: Bench, ref: TableRef, spec: SilverSpec, good: DataFrame, intake: Intake, token: str
-) -> DataFrame:
-    """One row a merge key with its `_fate`: what the merge will do with it."""
+def _target(bench: Bench, ref: TableRef) -> DataFrame | None:
+    """The table's rows, or None where the attempt makes all of them."""
+    first = bench.run.rebuild or bench.store.head(ref).record is None
+    return None if first else bench.store.read(ref)
+
+
+def _write_effective(
+    bench: Bench, ref: TableRef, spec: SilverSpec, rows: DataFrame, intake: Intake, staged: Staged
+) -> dict[str, str]:
+    """Stage one row a merge key with its `_fate`: what the merge will do with it.
+
+    Returns:
+        For snapshots the place of the newest one, for the commit record.
+    """
+    target = _target(bench, ref)
+    candidates = _candidates(bench, spec, rows.where("_rule is null"))
+    place: dict[str, str] = {}
+    if snapshots.applies(spec):
+        known = "" if target is None else snapshots.known(bench.store, ref)
+        delivered = snapshots.open_snapshots(spec, rows, known)
+        place = {snapshots.NOTE: max(known, delivered.place if delivered else "")}
+        if delivered is not None:
+            candidates = snapshots.applied(spec, candidates, target, delivered)
+    _write(
+        _fated(bench, ref, spec, candidates, target, intake, staged.token),
+        Path(staged.part("rows")),
+    )
+    return place
+
+
+def _candidates(bench: Bench, spec: SilverSpec, good: DataFrame) -> DataFrame:
+    """The row of each merge key that is last in order."""
     if spec.reduce:
         good.drop("_rank").createOrReplaceTempView("rows")
-        candidates = bench.store.session.sql(bench.sql(spec.reduce))
+        folded = bench.store.session.sql(bench.sql(spec.reduce))
+        winners = folded.withColumn(DELETED, F.lit(False))
     else:
-        candidates = good.where("_rank = 1")
+        winners = good.where("_rank = 1")
     columns = [n for n, c in spec.columns.items() if c.lookup is None]
-    rows = candidates.select(
-        *map(quote, columns), "_sequence", "_batch_id", F.lit(False).alias("_refreshed")
-    )
-    first = bench.run.rebuild or bench.store.head(ref).record is None
-    target = None if first else bench.store.read(ref)
+    added = [n for n in (EVENT_ID, WINDOW) if n in winners.columns]
+    return winners.select(
+        *map(quote, columns), *added, DELETED, "_sequence", "_batch_id",
+        F.lit(False).alias(snapshots.MISSING), F.lit(False).alias(snapshots.DROPPED),
+    )  # fmt: skip
+
+
+def _fated(
+    bench: Bench,
+    ref: TableRef,
+    spec: SilverSpec,
+    rows: DataFrame,
+    target: DataFrame | None,
+    intake: Intake,
+    token: str,
+) -> DataFrame:
+    rows = rows.withColumn("_refreshed", F.lit(False))
     if target is not None:
-        stale = _stale(bench, target, spec, intake)
-        if stale is not None:
-            fresh_keys = rows.select(*map(quote, spec.key))
-            stale = stale.join(fresh_keys, spec.key, "left_anti")
-            rows = rows.unionByName(
-                stale.select(
-                    *map(quote, columns), "_sequence", "_batch_id", F.lit(True).alias("_refreshed")
-                )
-            )
-    rows = _looked_up(bench, rows, spec, intake)
+        outdated = stale(bench, target, spec, intake.before, intake.after)
+        if outdated is not None:
+            outdated = outdated.join(rows.select(*map(quote, spec.key)), spec.key, "left_anti")
+            rows = rows.unionByName(_refreshable(spec, outdated, rows))
+    rows = looked_up(bench, rows, spec, intake.after)
     rows = rows.withColumn("_merge_id", F.lit(token)).withColumn(
         "_updated_at", F.lit(bench.run.started_at).cast("timestamp")
     )
-    complete = rows.select(*[quote(n) for n in plan(spec).columns], "_refreshed")
-    if target is None:
-        return complete.select("*", F.lit(Fate.published.value).alias("_fate"))
-    written = (
-        F.when(~F.col("_written"), Fate.unchanged.value)
+    if spec.marks_deleted:
+        rows = rows.withColumn("_deleted_at", F.when(F.col(DELETED), _deleted_at(bench, spec)))
+    late = F.col(snapshots.DROPPED)
+    if tombstones.kept_for(spec):
+        rows = tombstones.with_tombstones(bench, ref, spec, rows, intake.rejected_ids)
+        late = late | F.expr(tombstones.outdated(spec))
+    marked = _marked(spec, rows, target)
+    written = F.col("_written")
+    if tombstones.kept_for(spec):
+        unseen = F.col(DELETED) & F.col(BEFORE).isNull() & ~F.expr(tombstones.repeated(spec))
+        written = written | unseen
+    fate = (
+        F.when(late | ~written, Fate.unchanged.value)
         .when(F.col("_refreshed"), Fate.refreshed.value)
+        .when(F.col(snapshots.MISSING), Fate.removed.value)
         .otherwise(Fate.published.value)
     )
-    marked = plan(spec).marked(target, complete).where("_written or not _refreshed")
-    return marked.select("*", written.alias("_fate"))
+    kept = [quote(c) for c in dict.fromkeys([*plan(spec).columns, DELETED])]
+    fated = marked.select(*kept, BEFORE, "_refreshed", fate.alias("_fate"))
+    return fated.where("_fate <> 'unchanged' or not _refreshed").drop("_refreshed")
 
 
-def _stale(bench: Bench, target: DataFrame, spec: SilverSpec, intake: Intake) -> DataFrame | None:
-    """Target rows whose looked-up row changed since the table last looked."""
-    parts: list[DataFrame] = []
-    for join in spec.lookups.values():
-        seen = intake.before.get(join.table)
-        table = bench.domain.ref(join.table)
-        if seen is None or not moved(bench, table, seen):
-            continue
-        until = Version(intake.after[join.table])
-        tokens = [
-            entry.record.token
-            for entry in bench.store.since(table, Version(seen))
-            if entry.record is not None
-        ]
-        changed = bench.store.read(table, until)
-        if all(entry.record is not None for entry in bench.store.since(table, Version(seen))):
-            changed = changed.where(F.col("_merge_id").isin(tokens))
-        keys = changed.select(
-            *[F.col(quote(theirs)).alias(own) for own, theirs in join.by.items()]
-        ).distinct()
-        parts.append(target.join(keys, list(join.by), "left_semi"))
-    if not parts:
-        return None
-    return reduce(DataFrame.unionByName, parts).dropDuplicates(spec.key)
+def _marked(spec: SilverSpec, rows: DataFrame, target: DataFrame | None) -> DataFrame:
+    if target is not None:
+        return plan(spec).marked(target, rows)
+    inserted = F.coalesce(F.expr(plan(spec).insert_when), F.lit(False))
+    nothing = F.lit(None).cast(silver_schema(spec))
+    return rows.alias("s").withColumn("_written", inserted).withColumn(BEFORE, nothing)
 
 
-def _looked_up(bench: Bench, rows: DataFrame, spec: SilverSpec, intake: Intake) -> DataFrame:
-    for name, join in spec.lookups.items():
-        wanted = {
-            column: c.lookup.split(".", 1)[1]
-            for column, c in spec.columns.items()
-            if c.lookup is not None and c.lookup.split(".", 1)[0] == name
-        }
-        version = Version(intake.after[join.table])
-        other = bench.store.read(bench.domain.ref(join.table), version).select(
-            *[F.col(quote(theirs)).alias(f"_by_{own}") for own, theirs in join.by.items()],
-            *[F.col(quote(theirs)).alias(column) for column, theirs in wanted.items()],
-        )
-        pairs = [F.col(quote(own)) == F.col(f"_by_{own}") for own in join.by]
-        rows = rows.join(other, reduce(lambda a, b: a & b, pairs), "left")
-        rows = rows.drop(*[f"_by_{own}" for own in join.by])
-    for name, column in spec.columns.items():
-        if column.lookup is not None and column.default is not None:
-            rows = rows.withColumn(name, F.coalesce(F.col(quote(name)), F.expr(column.default)))
-    return rows
+def _refreshable(spec: SilverSpec, rows: DataFrame, like: DataFrame) -> DataFrame:
+    """Rows of the table as candidates that only look up anew."""
+    for name in (DELETED, snapshots.MISSING, snapshots.DROPPED):
+        if name not in rows.columns:
+            rows = rows.withColumn(name, F.lit(False))
+    rows = rows.withColumn("_refreshed", F.lit(True))
+    return rows.select(*map(quote, like.columns))
 
 
-def _ranked(rows: DataFrame, key: list[str]) -> DataFrame:
-    """Add `_rank`: 1 for the good row of each merge key that is last in sequence."""
-    latest = Window.partitionBy(*[quote(k) for k in key]).orderBy(
-        F.col("_rule").isNull().desc(), F.col("_sequence").desc()
+def _deleted_at(bench: Bench, spec: SilverSpec) -> Column:
+    """The instant of the delete event where its sequence is one, else that of the run."""
+    instant = spec.sequence_by[0] if spec.sequence_by else ""
+    if instant and spec.columns[instant].type in ("timestamp", "date"):
+        return F.col(quote(instant)).cast("timestamp")
+    return F.lit(bench.run.started_at).cast("timestamp")
+
+
+def _ranked(rows: DataFrame, spec: SilverSpec) -> DataFrame:
+    """Add `_rank`: 1 for the good row of each merge key that is last in order."""
+    order = ["_sequence"] if spec.reduce else ordering.event_order(spec)
+    latest = Window.partitionBy(*[quote(k) for k in merge_key(spec)]).orderBy(
+        F.col("_rule").isNull().desc(), ordering.last(order).desc(), F.col("_sequence").desc()
     )
     return rows.withColumn("_rank", F.row_number().over(latest))
 
@@ -370,6 +390,7 @@ def _accounting(
         "released": count(lambda g: g.retried and g.rule is None),
         "published": fates[Fate.published],
         "refreshed": fates[Fate.refreshed],
+        "removed": fates[Fate.removed],
         "quarantined": count(lambda g: g.rule is not None and not g.retried),
         "waiting": count(lambda g: g.rule == REFERENCE_MISSING and not g.retried),
         "rejected": rejected,

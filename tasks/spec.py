@@ -6,20 +6,39 @@ the domain must give. Expressions are Spark SQL.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from graphlib import TopologicalSorter
 
 from storage.types import TableRef
 
 MUST_GIVE = "???"
+EVENTS = "__events"
+"""Ending of the name of the table that holds the events of a history."""
 
 
 class Strategy(StrEnum):
     """How a silver table follows its input."""
 
     upsert = "upsert"
+    """Merged by key, row by row (SCD1)."""
+    append = "append"
+    """Rows that are kept as they are; a key counts once."""
+    events = "events"
+    """Every distinct change event of a key, the input of histories."""
+    snapshot = "snapshot"
+    """Every delivery is the full state."""
     scd2 = "scd2"
+    """A history of spans."""
+
+
+class Deletes(StrEnum):
+    """What a delete event leaves."""
+
+    soft = "soft"
+    """A row with `_is_deleted` and `_deleted_at`, which no query of the domain sees."""
+    hard = "hard"
+    """No row; a tombstone beside the table keeps late events from bringing it back."""
 
 
 @dataclass
@@ -97,6 +116,16 @@ class QuarantineLimit:
 
 
 @dataclass
+class WindowSpec:
+    """A key counts once in each window of time; windows are counted from 1970-01-01."""
+
+    column: str = MUST_GIVE
+    """Date or timestamp of the event."""
+    days: int = 1
+    """Length of a window."""
+
+
+@dataclass
 class VolumeSpec:
     """Rows that must arrive from one layer in the next."""
 
@@ -115,9 +144,9 @@ class SilverSpec:
     description: str = ""
     """What a row is."""
     strategy: Strategy = Strategy.upsert
-    """Merged by key row by row, or a history of spans."""
+    """How the table follows its input."""
     source: str | None = None
-    """The bronze table it is fed from row by row (`upsert`)."""
+    """The bronze table it is fed from row by row; none for a history of `events` of other tables."""
     key: list[str] = field(default_factory=list)
     """Columns that identify a row; for `scd2` the natural key."""
     columns: dict[str, ColumnSpec] = field(default_factory=dict)
@@ -135,11 +164,26 @@ class SilverSpec:
     quarantine: QuarantineLimit = field(default_factory=QuarantineLimit)
     """How many rows of a batch may be kept out."""
     events: str | None = None
-    """SQL file that gives the change events (`scd2`)."""
+    """SQL file that gives the change events (`scd2` without a source)."""
     inputs: list[str] = field(default_factory=list)
-    """Tables that the events are read from (`scd2`)."""
+    """Tables that the events are read from."""
+    groups: dict[str, str] = field(default_factory=dict)
+    """Which keys a changed row of an input touches, as in gold (`scd2` of `events`)."""
     sequence_by: list[str] = field(default_factory=list)
-    """Order of the events of a key; the first column starts a span (`scd2`)."""
+    """Order of the events of a key, most significant first; the order of delivery where empty. Of equal
+    sequences a delete wins, then the greater values. For `scd2` the first is the instant of a change."""
+    delete_when: str | None = None
+    """Spark SQL over the typed columns that holds for a delete event."""
+    deletes: Deletes = Deletes.soft
+    """What a delete event leaves (`upsert`, `snapshot`)."""
+    delete_missing: bool = False
+    """A key that the newest snapshot lacks is deleted (`snapshot`)."""
+    missing_share: float = 0.2
+    """The gate blocks a snapshot that deletes a larger share of the table's rows, 0 to 1."""
+    ignore_null_updates: bool = False
+    """A null is no value: each column keeps the last value that was given (`upsert`)."""
+    window: WindowSpec | None = None
+    """A key counts once in each such window, for ever where none is given (`append`)."""
     track: list[str] = field(default_factory=list)
     """Columns whose change starts a new span (`scd2`)."""
 
@@ -147,6 +191,24 @@ class SilverSpec:
     def row_columns(self) -> dict[str, ColumnSpec]:
         """Columns of a typed input row, before any folding."""
         return self.samples if self.reduce else self.columns
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether the table is computed from the events of its keys instead of merged row by row."""
+        return self.strategy is Strategy.scd2 or self.ignore_null_updates
+
+    @property
+    def marks_deleted(self) -> bool:
+        """Whether rows carry `_is_deleted`."""
+        if self.strategy is Strategy.events:
+            return self.delete_when is not None
+        deletes = self.delete_when is not None or self.delete_missing
+        return deletes and self.deletes is Deletes.soft and self.strategy is not Strategy.scd2
+
+    @property
+    def hides_deleted(self) -> bool:
+        """Whether queries of the domain see the table without its deleted rows."""
+        return self.marks_deleted and self.strategy is not Strategy.events
 
 
 @dataclass
@@ -163,6 +225,11 @@ class GoldSpec:
     """SQL file of the query."""
     columns: dict[str, ColumnSpec] = field(default_factory=dict)
     """Columns of the query's result in their order."""
+    groups: dict[str, str] = field(default_factory=dict)
+    """Which keys a changed row touches, by input: Spark SQL that gives the key columns, a select list over
+    the view `changes` (the row before and after its change), or a whole `select` that reads it."""
+    full: str = ""
+    """Why the table has no such groups and is computed whole, for example a rank over all rows."""
     volume: VolumeSpec | None = None
     """What must arrive from the inputs."""
 
@@ -207,6 +274,44 @@ class DomainSpec:
     def tables(self) -> list[TableRef]:
         """Every table, each after those it reads."""
         return [self.ref(label) for label in ordered(dependencies(self))]
+
+
+def expanded(domain: DomainSpec) -> DomainSpec:
+    """The domain with a table of events before each history that is fed row by row.
+
+    `silver.accounts` from `bronze.accounts` becomes `silver.accounts__events`, which holds every distinct
+    event and has the rules and the quarantine, and `silver.accounts`, computed from the events of its keys.
+    """
+    silver: dict[str, SilverSpec] = {}
+    for name, table in domain.silver.items():
+        if not (table.is_derived and table.source):
+            silver[name] = table
+            continue
+        events = f"silver.{name}{EVENTS}"
+        silver[f"{name}{EVENTS}"] = replace(
+            table,
+            strategy=Strategy.events,
+            description=f"Every distinct change event of silver.{name}",
+            ignore_null_updates=False,
+            track=[],
+        )
+        kept = [*table.key, *table.track]
+        history = table.strategy is Strategy.scd2
+        silver[name] = replace(
+            table,
+            source=None,
+            inputs=[events],
+            groups={events: ", ".join(f"`{k}`" for k in table.key)},
+            columns={n: c for n, c in table.columns.items() if n in kept or not history},
+            rules={},
+            references={},
+        )
+    return replace(domain, silver=silver)
+
+
+def is_query(groups: str) -> bool:
+    """Whether the text of `groups` is a whole query instead of a select list."""
+    return groups.lstrip().lower().startswith(("select", "with"))
 
 
 def dependencies(domain: DomainSpec) -> dict[str, tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storage.types import TableRef
-from tasks import bronze, derived, quarantine, silver
+from tasks import bronze, derived, quarantine, silver, tombstones
 from tasks.bench import Bench
 from tasks.gate import is_derived
 
@@ -25,3 +25,5 @@ def create(bench: Bench, ref: TableRef) -> None:
         source = bench.domain.bronze[bench.domain.ref(spec.source or "").name]
         store.create(ref, silver.silver_schema(spec))
         store.create(quarantine.table(ref), quarantine.quarantine_schema(source))
+        if tombstones.kept_for(spec):
+            store.create(tombstones.table(ref), tombstones.tombstone_schema(spec))

@@ -11,6 +11,7 @@ from storage.schemas import type_of
 from storage.types import LAYERS
 from tasks.spec import (
     ColumnSpec,
+    Deletes,
     DomainSpec,
     SilverSpec,
     SourceSpec,
@@ -52,6 +53,12 @@ def problems(
         if not gold.key:
             found.append(f"domain.gold.{name}.key: no key")
         found += [f"domain.gold.{name}.{text}" for text in _types(gold.columns)]
+        found += [f"domain.gold.{name}.{text}" for text in _groups(gold.groups, gold.inputs)]
+        if bool(gold.groups) == bool(gold.full):
+            found.append(
+                f"domain.gold.{name}: give either groups (which keys a changed row of each input touches) "
+                "or full (why the table is computed whole)"
+            )
         found += _file(domain, f"domain.gold.{name}.sql", gold.sql)
     return found
 
@@ -73,25 +80,82 @@ def _silver(domain: DomainSpec, table: SilverSpec) -> list[str]:
     found = [f"key: {k} is not a column" for k in table.key if k not in table.columns]
     if not table.key:
         found.append("key: no key")
-    return found + (_scd2 if table.strategy is Strategy.scd2 else _upsert)(domain, table)
+    found += [
+        f"sequence_by: {c} is not a column"
+        for c in table.sequence_by
+        if table.source and c not in table.columns
+    ]
+    found += _changes(table)
+    if table.strategy is Strategy.scd2:
+        found += _scd2(domain, table)
+        return found + (_row_by_row(domain, table) if table.source else [])
+    if not table.source:
+        return [*found, f"source: a table of strategy {table.strategy} names its bronze table"]
+    return found + _row_by_row(domain, table)
+
+
+def _changes(table: SilverSpec) -> list[str]:
+    """Whether the rows can be made independent of the order of their arrival, as declared."""
+    log = table.strategy in (Strategy.events, Strategy.append)
+    folds = table.ignore_null_updates
+    refused = {
+        f"ignore_null_updates: is for upsert, not {table.strategy}": folds
+        and table.strategy is not Strategy.upsert,
+        "sequence_by: without it the rows would depend on the order of arrival": not table.sequence_by
+        and (folds or table.strategy is Strategy.events),
+        "lookups and reduce: a history has none; look up in a query on it": table.is_derived
+        and bool(table.lookups or table.reduce),
+        f"delete_missing: is for snapshot, not {table.strategy}": table.delete_missing
+        and table.strategy is not Strategy.snapshot,
+        "sequence_by: snapshots are ordered by one date or timestamp, or by delivery": len(
+            table.sequence_by
+        )
+        > 1
+        and table.strategy is Strategy.snapshot,
+        f"window: is for append, not {table.strategy}": table.window is not None
+        and table.strategy is not Strategy.append,
+        "window.days: is not at least 1": table.window is not None and table.window.days < 1,
+        "delete_when: such rows are never deleted; use upsert, scd2 or events": bool(
+            table.delete_when
+        )
+        and (table.strategy is Strategy.append or bool(table.reduce)),
+        f"deletes: a table of strategy {table.strategy} keeps its rows": log
+        and table.deletes is not Deletes.soft,
+        f"missing_share: {table.missing_share} is outside 0 to 1": not 0
+        <= table.missing_share
+        <= 1,
+    }
+    return [text for text, holds in refused.items() if holds]
 
 
 def _scd2(domain: DomainSpec, table: SilverSpec) -> list[str]:
     found = [f"track: {c} is not a column" for c in table.track if c not in table.columns]
-    found += _types(table.columns)
     if not table.sequence_by:
         found.append("sequence_by: SCD2 needs the columns that order its events")
+    elif table.source and table.columns.get(table.sequence_by[0], ColumnSpec()).type != "timestamp":
+        found.append(
+            f"sequence_by: {table.sequence_by[0]} is no timestamp, so no span can start at it"
+        )
     if not table.track:
         found.append("track: SCD2 needs the columns whose change starts a span")
-    if not table.events:
-        return [*found, "events: SCD2 needs the SQL file that gives its events"]
-    return found + _file(domain, "events", table.events)
+    if bool(table.events) == bool(table.source):
+        found.append("events: SCD2 needs either a source or the SQL file that gives its events")
+    if table.source:
+        return found
+    found += [*_types(table.columns), *_groups(table.groups, table.inputs)]
+    return found + (_file(domain, "events", table.events) if table.events else [])
 
 
-def _upsert(domain: DomainSpec, table: SilverSpec) -> list[str]:
-    if not table.source:
-        return ["source: an upsert table names the bronze table it is fed from"]
-    if not table.source.startswith("bronze."):
+def _groups(groups: Mapping[str, str], inputs: Sequence[str]) -> list[str]:
+    if not groups:
+        return []
+    found = [f"groups: {label} is not among the inputs" for label in groups if label not in inputs]
+    missing = [label for label in inputs if label not in groups]
+    return found + [f"groups: nothing said of {label}" for label in missing]
+
+
+def _row_by_row(domain: DomainSpec, table: SilverSpec) -> list[str]:
+    if not (table.source or "").startswith("bronze."):
         return [f"source: {table.source} is not a bronze table"]
     columns = table.row_columns
     found = _columns(domain, table)
@@ -103,12 +167,25 @@ def _upsert(domain: DomainSpec, table: SilverSpec) -> list[str]:
                 for c in join.by.values()
                 if not _has(domain, join.table, c)
             ]
+            if _vanishes(domain, join.table):
+                found.append(
+                    f"{kind}.{name}: rows of {join.table} vanish (deletes: hard), so what is found there "
+                    "would depend on the order of arrival; use deletes: soft"
+                )
     found += [
         f"rules.{n}.column: {r.column} is not a column"
         for n, r in table.rules.items()
         if r.column not in columns
     ]
     return found + (_file(domain, "reduce", table.reduce) if table.reduce else [])
+
+
+def _vanishes(domain: DomainSpec, label: str) -> bool:
+    layer, _, name = label.partition(".")
+    table = domain.silver.get(name) if layer == "silver" else None
+    if table is None:
+        return False
+    return table.deletes is Deletes.hard and bool(table.delete_when or table.delete_missing)
 
 
 def _columns(domain: DomainSpec, table: SilverSpec) -> list[str]:

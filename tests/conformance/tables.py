@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from storage.base import TableStore
-from storage.plans import MergePlan
+from storage.plans import MergePlan, difference, difference_plan
 from storage.schemas import schema
 from storage.sql import literal, quote
 from storage.types import Commit, CommitRecord, TableRef, Version
@@ -68,6 +68,13 @@ class Table:
 
     def merge(self, plan: MergePlan, *rows: Row, token: str | None = None) -> Commit:
         return self.store.merge(self.ref, self.frame(*rows), plan, record(token))
+
+    def make_equal(self, *rows: Row, compared: Sequence[str], token: str | None = None) -> Commit:
+        """Merge the difference from these rows; `id` is the key."""
+        names = [f.name for f in self.schema.fields]
+        changed = difference(self.store.read(self.ref), self.frame(*rows), ["id"], compared)
+        plan = difference_plan(["id"], names)
+        return self.store.merge(self.ref, changed, plan, record(token))
 
     def rows(self, at: Version | None = None) -> list[Row]:
         return in_order(self.store.read(self.ref, at).collect())

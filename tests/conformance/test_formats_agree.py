@@ -10,7 +10,7 @@ import pytest
 
 from storage.base import TableStore
 from storage.errors import LakehouseError
-from storage.plans import MergePlan, refresh_plan, sync_plan, upsert_plan
+from storage.plans import MergePlan, refresh_plan, upsert_plan
 from storage.types import Commit, TableRef, Version
 from tests.conformance.tables import NAMES, Row, Table, in_order, record
 
@@ -21,13 +21,13 @@ STEPS: dict[str, Step] = {
     "append again": lambda t, v: t.append((9, "x", 9), token="s1"),
     "append nothing": lambda t, v: t.append(token="s2"),
     "upsert": lambda t, v: t.merge(
-        upsert_plan(["id"], NAMES, "seq"), (1, "A", 2), (2, "old", 0), (3, "c", 1), token="s3"
+        upsert_plan(["id"], NAMES, ["seq"]), (1, "A", 2), (2, "old", 0), (3, "c", 1), token="s3"
     ),
     "duplicates": lambda t, v: t.merge(
-        upsert_plan(["id"], NAMES, "seq"), (7, "p", 2), (7, "q", 2), token="s4"
+        upsert_plan(["id"], NAMES, ["seq"]), (7, "p", 2), (7, "q", 2), token="s4"
     ),
     "refresh": lambda t, v: t.merge(
-        refresh_plan(["id"], NAMES, "seq", ["name"]), (3, "C", 1), (2, "b", 1), token="s5"
+        refresh_plan(["id"], NAMES, ["seq"], ["name"]), (3, "C", 1), (2, "b", 1), token="s5"
     ),
     "delete matches": lambda t, v: t.merge(
         MergePlan(("id",), NAMES, "true", delete_when="s.name IS NULL"),
@@ -42,8 +42,8 @@ STEPS: dict[str, Step] = {
     "delete nothing": lambda t, v: t.store.delete(t.ref, "id = 99", record("s9")),
     "delete": lambda t, v: t.store.delete(t.ref, "id IS NULL OR name = 'D2'", record("s10")),
     "mark": lambda t, v: t.store.mark(t.ref, record("s11")),
-    "sync": lambda t, v: t.merge(
-        sync_plan(["id"], NAMES, ["name", "seq"]), (1, "A", 2), (6, None, 6), token="s12"
+    "difference": lambda t, v: t.make_equal(
+        (1, "A", 2), (6, None, 6), compared=["name", "seq"], token="s12"
     ),
     "roll back": lambda t, v: t.store.rollback(t.ref, v[4], record("s13")),
     "unknown version": lambda t, v: t.store.rollback(t.ref, Version("999999"), record("s14")),

@@ -6,15 +6,15 @@ import random
 from collections.abc import Callable
 
 import pytest
+from pyspark.sql import functions as F
 
 from storage.base import TableStore
 from storage.errors import DuplicateKeyError
-from storage.plans import NEVER, MergePlan, refresh_plan, sync_plan, upsert_plan
+from storage.plans import NEVER, MergePlan, refresh_plan, removing, upsert_plan
 from tests.conformance.tables import NAMES, Row, Table, in_order, record
 
-UPSERT = upsert_plan(["id"], NAMES, "seq")
-REFRESH = refresh_plan(["id"], NAMES, "seq", ["name"])
-SYNC = sync_plan(["id"], NAMES, ["name", "seq"])
+UPSERT = upsert_plan(["id"], NAMES, ["seq"])
+REFRESH = refresh_plan(["id"], NAMES, ["seq"], ["name"])
 
 
 def test_upsert_inserts_new_keys_and_takes_newer_rows(table: Table) -> None:
@@ -71,10 +71,10 @@ def test_refresh_takes_an_equal_sequence_that_differs(table: Table) -> None:
     assert table.rows() == [(1, "filled", 5), (2, None, 5), (3, "c", 5), (4, "newer", 6)]
 
 
-def test_sync_makes_the_table_equal_to_the_source(table: Table) -> None:
+def test_a_difference_makes_the_table_equal_to_a_result(table: Table) -> None:
     table.append((1, "a", 1), (2, "b", 1), (3, None, 1))
     before = table.head()
-    table.merge(SYNC, (2, "b", 1), (3, "c", 1), (4, None, None))
+    table.make_equal((2, "b", 1), (3, "c", 1), (4, None, None), compared=["name", "seq"])
     assert table.rows() == [(2, "b", 1), (3, "c", 1), (4, None, None)]
     assert table.changes(before) == [
         ("delete", 1, "a", 1),
@@ -84,10 +84,35 @@ def test_sync_makes_the_table_equal_to_the_source(table: Table) -> None:
     ]
 
 
-def test_sync_with_nothing_compared_adds_and_removes_only(table: Table) -> None:
+def test_a_difference_with_nothing_compared_adds_and_removes_only(table: Table) -> None:
     table.append((1, "a", 1), (2, "b", 1))
-    table.merge(sync_plan(["id"], NAMES, []), (2, "other", 9), (3, "c", 1))
+    table.make_equal((2, "other", 9), (3, "c", 1), compared=[])
     assert table.rows() == [(2, "b", 1), (3, "c", 1)]
+
+
+def test_delete_events_remove_what_is_not_later(table: Table) -> None:
+    table.append((1, "a", 5), (2, "b", 5), (3, "c", 5))
+    events = table.frame(
+        (1, "gone", 4), (2, "gone", 5), (3, "gone", 6), (4, "gone", 9), (5, "e", 1)
+    )
+    plan = removing(UPSERT, "_is_deleted", ["seq"])
+    rows = events.withColumn("_is_deleted", F.col("name") == "gone")
+    previewed = in_order(plan.preview(table.store.read(table.ref), rows).collect())
+    table.store.merge(table.ref, rows, plan, record())
+    assert table.rows() == previewed == [(1, "a", 5), (5, "e", 1)]
+
+
+def test_equal_first_columns_are_ordered_by_the_next_and_nulls_come_first(
+    store: TableStore,
+) -> None:
+    columns = (("id", "bigint"), ("at", "bigint"), ("name", "string"))
+    table = Table.fresh(store, columns)
+    table.create()
+    plan = upsert_plan(["id"], ["id", "at", "name"], ["at", "name"])
+    table.merge(plan, (1, 5, None), (2, 5, "b"), (3, 5, "c"), (4, 5, "d"))
+    table.merge(plan, (1, 5, "a"), (2, 5, None), (3, 5, "d"), (4, 4, "z"))
+    assert table.rows() == [(1, 5, "a"), (2, 5, "b"), (3, 5, "d"), (4, 5, "d")]
+    store.drop(table.ref)
 
 
 def test_matches_can_be_deleted(table: Table) -> None:
@@ -99,7 +124,7 @@ def test_matches_can_be_deleted(table: Table) -> None:
 
 def test_keys_alone_can_delete(table: Table) -> None:
     table.append((1, "a", 1), (2, "b", 1))
-    plan = MergePlan(("id",), ("id",), NEVER, delete_when="true", insert=False)
+    plan = MergePlan(("id",), ("id",), NEVER, delete_when="true", insert_when=NEVER)
     table.store.merge(table.ref, table.frame((1, None, None), (9, None, None)), plan, record())
     assert table.rows() == [(2, "b", 1)]
 
@@ -108,7 +133,7 @@ def test_names_that_need_quoting(store: TableStore) -> None:
     names = ("order-id", "select", "número")
     table = Table.fresh(store, list(zip(names, ("bigint", "string", "bigint"), strict=True)))
     table.create()
-    plan = refresh_plan(names[:1], names, names[2], names[1:2])
+    plan = refresh_plan(names[:1], names, names[2:], names[1:2])
     table.merge(plan, (1, "a", 1))
     table.merge(plan, (1, "b", 1), (2, "c", 1))
     assert table.rows() == [(1, "b", 1), (2, "c", 1)]
@@ -135,21 +160,16 @@ def filled(old: Row, new: Row) -> bool:
     return newer(old, new) or (same and old[2] != new[2])
 
 
-def other(old: Row, new: Row) -> bool:
-    return old[2:] != new[2:]
-
-
 def never(old: Row, new: Row) -> bool:
     return False
 
 
 # Each plan beside what it means, said again in Python: update, delete.
 PLANS: dict[str, tuple[MergePlan, Decide, Decide]] = {
-    "upsert": (upsert_plan(KEYS, WIDE, "seq"), newer, never),
-    "refresh": (refresh_plan(KEYS, WIDE, "seq", ["name"]), filled, never),
-    "sync": (sync_plan(KEYS, WIDE, ["name", "seq"]), other, never),
+    "upsert": (upsert_plan(KEYS, WIDE, ["seq"]), newer, never),
+    "refresh": (refresh_plan(KEYS, WIDE, ["seq"], ["name"]), filled, never),
     "insert only": (MergePlan(KEYS, WIDE, NEVER), never, never),
-    "update only": (MergePlan(KEYS, WIDE, "s.seq > t.seq", insert=False), newer, never),
+    "update only": (MergePlan(KEYS, WIDE, "s.seq > t.seq", insert_when=NEVER), newer, never),
     "delete": (
         MergePlan(KEYS, WIDE, "s.seq > t.seq", delete_when="s.name = 'a'"),
         newer,
@@ -175,10 +195,10 @@ def modelled(plan: MergePlan, old: list[Row], new: list[Row], update: Decide, de
     for row in old:
         match = source.get(row[:2])
         if match is None:
-            result += [] if plan.delete_missing else [row]
+            result.append(row)
         elif not delete(row, match):
             result.append(match if update(row, match) else row)
-    if plan.insert:
+    if plan.insert_when != NEVER:
         result += [row for row in new if row[:2] not in known]
     return in_order(result)
 
@@ -193,7 +213,8 @@ def test_preview_merge_and_model_agree(store: TableStore, name: str) -> None:
     table.append(*old)
     source = table.frame(*new)
     previewed = in_order(plan.preview(store.read(table.ref), source).collect())
-    effective = in_order(plan.effective(store.read(table.ref), source).collect())
+    marked = plan.marked(store.read(table.ref), source).where("_written")
+    effective = in_order(marked.select(*WIDE).collect())
     before = table.head()
     table.merge(plan, *new)
     expected = modelled(plan, old, new, update, delete)
@@ -202,5 +223,6 @@ def test_preview_merge_and_model_agree(store: TableStore, name: str) -> None:
     assert previewed == expected
     assert table.replayed(before) == expected
     written = {row[1:] for row in table.changes(before) if row[0] == "insert"}
-    assert written <= set(effective) <= set(expected)
+    assert written <= set(effective)
+    assert set(expected) <= set(effective) | set(in_order(old))
     store.drop(table.ref)

@@ -7,7 +7,7 @@ from typing import cast
 
 from omegaconf import OmegaConf
 
-from tasks.spec import DomainSpec
+from tasks.spec import DomainSpec, expanded
 
 FOLDER = Path(__file__).parent / "accounts"
 
@@ -17,4 +17,4 @@ def load_domain() -> DomainSpec:
     given = OmegaConf.load(FOLDER / "domain.yaml")
     roots = {"roots": {"sql": str(FOLDER / "sql"), "checks": str(FOLDER / "checks")}}
     merged = OmegaConf.merge(OmegaConf.structured(DomainSpec), given, roots)
-    return cast("DomainSpec", OmegaConf.to_object(merged))
+    return expanded(cast("DomainSpec", OmegaConf.to_object(merged)))

@@ -72,7 +72,7 @@ WRONG = {
     "layers=gold": "layers: 'gold' is not a list, which is written [a,b]",
     "layers=silver,gold": "layers=silver,gold: one value, not several",
     "domain.silver.orders.strategy=scd3": "domain.silver.orders.strategy: 'scd3' is not one of "
-    "upsert, scd2",
+    "upsert, append, events, snapshot, scd2",
     "workers=[1": "workers=[1: not readable as key=value",
     "tables=[gold.nothing]": "domain olist: tables: 'gold.nothing' is none of",
     "paths.lake=${oc.env:NOT_SET}": "paths.lake: the environment variable NOT_SET is not set",

@@ -17,7 +17,7 @@ import pytest
 from checks.model import CheckSuite
 from conf import load
 from flows.cli import cli
-from tasks import bronze, derived, ops, quarantine, silver
+from tasks import bronze, derived, ops, ordering, quarantine
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -89,7 +89,10 @@ def test_every_column_of_the_platform_is_described() -> None:
     said = set(re.findall(r"`(\w+)`", text))
     metadata = (
         *bronze.METADATA,
-        *silver.METADATA,
+        *ordering.METADATA,
+        *derived.MARK,
+        (ordering.EVENT_ID, ""),
+        (ordering.WINDOW, ""),
         *derived.METADATA,
         *derived.SPAN,
         *quarantine.ADDED,

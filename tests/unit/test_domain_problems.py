@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from graphlib import CycleError
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from storage.types import TableRef
 from tasks.spec import (
     ColumnSpec,
+    Deletes,
     DomainSpec,
     GoldSpec,
     JoinSpec,
@@ -17,7 +19,9 @@ from tasks.spec import (
     SilverSpec,
     SourceSpec,
     Strategy,
+    WindowSpec,
     dependencies,
+    expanded,
     ordered,
 )
 from tasks.validation import problems
@@ -38,6 +42,7 @@ def shop(tmp_path: Path) -> DomainSpec:
         bronze={
             "sale": SourceSpec("sale*.csv", ["id", "shop", "amount"]),
             "shop": SourceSpec("shop*.csv", ["id", "lat"]),
+            "account": SourceSpec("account*.csv", ["id", "at", "op", "plan"]),
         },
         silver={
             "sale": SilverSpec(
@@ -60,6 +65,20 @@ def shop(tmp_path: Path) -> DomainSpec:
                 samples={"id": ColumnSpec(), "lat": ColumnSpec("double")},
                 columns={"id": ColumnSpec(), "lat": ColumnSpec("double"), "n": ColumnSpec("int")},
             ),
+            "account": SilverSpec(
+                strategy=Strategy.scd2,
+                source="bronze.account",
+                key=["id"],
+                sequence_by=["at"],
+                delete_when="op = 'd'",
+                track=["plan"],
+                columns={
+                    "id": ColumnSpec(),
+                    "at": ColumnSpec("timestamp"),
+                    "op": ColumnSpec(),
+                    "plan": ColumnSpec(),
+                },
+            ),
             "price": SilverSpec(
                 strategy=Strategy.scd2,
                 key=["id"],
@@ -71,12 +90,20 @@ def shop(tmp_path: Path) -> DomainSpec:
             ),
         },
         gold={
+            "plans": GoldSpec(
+                key=["plan"],
+                inputs=["silver.account"],
+                sql="sales.sql",
+                columns={"plan": ColumnSpec()},
+                groups={"silver.account": "plan"},
+            ),
             "sales": GoldSpec(
                 key=["shop"],
                 inputs=["silver.sale", "silver.shop"],
                 sql="sales.sql",
                 columns={"shop": ColumnSpec(), "sum": ColumnSpec("double")},
-            )
+                full="ranked over all shops",
+            ),
         },
     )
 
@@ -101,6 +128,13 @@ def _set(path: str, value: object) -> Change:
     return change
 
 
+def _partial_without_sequence(domain: DomainSpec) -> None:
+    domain.silver["account"] = replace(
+        domain.silver["account"],
+        strategy=Strategy.upsert, track=[], sequence_by=[], ignore_null_updates=True,
+    )  # fmt: skip
+
+
 CASES: dict[str, tuple[Change, str]] = {
     "score above 1": (_set("score_threshold", 80.0),
         "domain.score_threshold: 80.0 is outside 0 to 1"),
@@ -115,7 +149,7 @@ CASES: dict[str, tuple[Change, str]] = {
     "unknown source": (_set("silver.sale.source", "bronze.sales"),
         "domain.silver.sale: unknown table bronze.sales"),
     "no source": (_set("silver.sale.source", None),
-        "domain.silver.sale.source: an upsert table names the bronze table it is fed from"),
+        "domain.silver.sale.source: a table of strategy upsert names its bronze table"),
     "source that is no file": (_set("silver.sale.source", "silver.shop"),
         "domain.silver.sale.source: silver.shop is not a bronze table"),
     "unknown input": (_set("gold.sales.inputs", ["silver.sold"]),
@@ -165,13 +199,35 @@ CASES: dict[str, tuple[Change, str]] = {
     "no file for events": (_set("silver.price.events", "gone.sql"),
         "domain.silver.price.events: no file {root}/gone.sql"),
     "SCD2 without events": (_set("silver.price.events", None),
-        "domain.silver.price.events: SCD2 needs the SQL file that gives its events"),
+        "domain.silver.price.events: SCD2 needs either a source or the SQL file that gives its events"),
     "SCD2 without order": (_set("silver.price.sequence_by", []),
         "domain.silver.price.sequence_by: SCD2 needs the columns that order its events"),
     "SCD2 without track": (_set("silver.price.track", []),
         "domain.silver.price.track: SCD2 needs the columns whose change starts a span"),
     "SCD2 tracks no column": (_set("silver.price.track", ["cost"]),
         "domain.silver.price.track: cost is not a column"),
+    "SCD2 that starts at no instant": (_set("silver.account.columns.at.type", "string"),
+        "domain.silver.account.sequence_by: at is no timestamp, so no span can start at it"),
+    "ordered by no column": (_set("silver.account.sequence_by", ["at", "version"]),
+        "domain.silver.account.sequence_by: version is not a column"),
+    "partial updates without a sequence": (_partial_without_sequence,
+        "domain.silver.account.sequence_by: without it the rows would depend on the order of arrival"),
+    "partial updates of a history": (_set("silver.account.ignore_null_updates", True),
+        "domain.silver.account.ignore_null_updates: is for upsert, not scd2"),
+    "missing keys without snapshots": (_set("silver.sale.delete_missing", True),
+        "domain.silver.sale.delete_missing: is for snapshot, not upsert"),
+    "window without append": (_set("silver.sale.window", WindowSpec("price")),
+        "domain.silver.sale.window: is for append, not upsert"),
+    "share above 1": (_set("silver.sale.missing_share", 20.0),
+        "domain.silver.sale.missing_share: 20.0 is outside 0 to 1"),
+    "neither groups nor full": (_set("gold.sales.full", ""),
+        "domain.gold.sales: give either groups (which keys"),
+    "groups and full": (_set("gold.plans.full", "because"),
+        "domain.gold.plans: give either groups (which keys"),
+    "groups of no input": (_set("gold.plans.groups", {"silver.account": "plan", "silver.sale": "1"}),
+        "domain.gold.plans.groups: silver.sale is not among the inputs"),
+    "groups not of every input": (_set("gold.plans.inputs", ["silver.account", "silver.sale"]),
+        "domain.gold.plans.groups: nothing said of silver.sale"),
     "SCD2 of an unknown type": (_set("silver.price.columns.price.type", "money"),
         "domain.silver.price.columns.price.type: type 'money' is none of"),
 }  # fmt: skip
@@ -185,6 +241,29 @@ def test_a_problem_is_named_with_its_key(shop: DomainSpec, change: Change, expec
     assert found[0].startswith(expected.format(root=shop.roots.sql))
 
 
+def test_rows_that_vanish_cannot_be_referred_to(shop: DomainSpec) -> None:
+    shop.silver["shop"] = replace(
+        shop.silver["shop"], reduce=None, samples={}, columns={"id": ColumnSpec(), "lat": ColumnSpec()},
+        delete_when="lat is null", deletes=Deletes.hard,
+    )  # fmt: skip
+    references, lookups = problems(shop)
+    assert references.startswith(
+        "domain.silver.sale.references.shops: rows of silver.shop vanish (deletes: hard)"
+    )
+    assert lookups.startswith("domain.silver.sale.lookups.shops: rows of silver.shop vanish")
+
+
+def test_a_history_from_a_source_comes_after_its_events(shop: DomainSpec) -> None:
+    whole = expanded(shop)
+    events, history = whole.silver["account__events"], whole.silver["account"]
+    assert events.strategy is Strategy.events
+    assert (events.source, events.rules) == ("bronze.account", shop.silver["account"].rules)
+    assert (history.source, history.inputs) == (None, ["silver.account__events"])
+    assert list(history.columns) == ["id", "plan"]
+    assert dependencies(whole)["silver.account"] == ("silver.account__events",)
+    assert whole.silver["sale"] == shop.silver["sale"]
+
+
 def test_every_problem_is_named_at_once(shop: DomainSpec) -> None:
     shop.bronze["sale"].columns = []
     shop.gold["sales"].key = []
@@ -195,7 +274,9 @@ def test_every_problem_is_named_at_once(shop: DomainSpec) -> None:
 def test_unknown_layers_and_tables_of_a_run_are_named(shop: DomainSpec) -> None:
     layers, tables = problems(shop, layers=["golden", "gold"], tables=["gold.sale", "gold.sales"])
     assert layers == "layers: 'golden' is none of bronze, silver, gold"
-    assert tables.startswith("tables: 'gold.sale' is none of bronze.sale, bronze.shop, silver.sale")
+    assert tables.startswith(
+        "tables: 'gold.sale' is none of bronze.sale, bronze.shop, bronze.account"
+    )
 
 
 def test_tables_that_read_each_other_are_named(shop: DomainSpec) -> None:

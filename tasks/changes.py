@@ -1,0 +1,111 @@
+"""The rows that each merge changed, kept beside the lake until every reader has consumed them.
+
+A merge knows which rows it changes, before and after. They are kept under the token of the commit, before
+that commit is made, and read only where the commit is in the table's history: a kill between the two leaves
+rows that nobody reads. Losing them does no harm, since a reader that misses them computes everything anew.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from functools import reduce
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from storage.plans import BEFORE, GONE
+from storage.sql import quote
+from storage.types import Snapshot, TableRef, Version
+from tasks.bench import Bench, Staged
+from tasks.ordering import DELETED
+from tasks.spec import dependencies
+
+ROOT = "_changes"
+
+
+def folder(bench: Bench, ref: TableRef, token: str) -> Path:
+    """Where the changed rows of a commit are kept."""
+    return bench.staging / ROOT / bench.store.format / ref.path / token
+
+
+def keep(bench: Bench, staged: Staged) -> None:
+    """Move the staged rows to where readers find them; call it before the commit."""
+    target = folder(bench, staged.table, staged.token)
+    if target.is_dir() or not staged.notes.get("changes"):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    Path(staged.part("rows")).rename(target)
+
+
+def rows_of(bench: Bench, staged: Staged) -> DataFrame:
+    """The staged rows, also where a killed publication has moved them."""
+    kept = folder(bench, staged.table, staged.token)
+    path = str(kept) if kept.is_dir() else staged.part("rows")
+    return bench.store.session.read.parquet(path)
+
+
+def since(bench: Bench, ref: TableRef, after: str | None, until: str) -> DataFrame | None:
+    """The rows before and after their change, of the commits between two versions.
+
+    Returns:
+        The table's columns, several rows a key; None where not every change is known.
+    """
+    if after is None:
+        return None
+    parts: list[DataFrame] = []
+    for entry in _between(bench, ref, after, until):
+        if entry.record is not None and entry.record.notes.get("mark"):
+            continue
+        path = folder(bench, ref, entry.record.token) if entry.record else None
+        if path is None or not path.is_dir():
+            return None
+        parts.append(_images(bench.store.session.read.parquet(str(path))))
+    if not parts:
+        return bench.store.read(ref).limit(0)
+    return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
+
+
+def prune(bench: Bench) -> None:
+    """Remove what every reader has consumed; call it while no other run of the domain is under way."""
+    graph = dependencies(bench.domain)
+    for label in graph:
+        root = folder(bench, bench.domain.ref(label), "-").parent
+        if root.is_dir():
+            readers = [bench.domain.ref(reader) for reader in graph if label in graph[reader]]
+            _prune(bench, bench.domain.ref(label), root, readers)
+
+
+def _prune(bench: Bench, ref: TableRef, root: Path, readers: Iterable[TableRef]) -> None:
+    heads = [bench.store.head(r).record for r in readers if bench.store.exists(r)]
+    consumed = {head.inputs.get(ref.label) for head in heads if head} - {None}
+    wanted: set[str] = set()
+    for entry in bench.store.history(ref):
+        consumed.discard(entry.version)
+        if not consumed:
+            break
+        wanted.add(entry.record.token if entry.record else "")
+    for kept in root.iterdir():
+        if kept.name not in wanted:
+            shutil.rmtree(kept, ignore_errors=True)
+
+
+def _between(bench: Bench, ref: TableRef, after: str, until: str) -> list[Snapshot]:
+    found: list[Snapshot] = []
+    for entry in bench.store.since(ref, Version(after)):
+        found.append(entry)
+        if entry.version == until:
+            break
+    return found
+
+
+def _images(rows: DataFrame) -> DataFrame:
+    columns = rows.select(f"{BEFORE}.*").columns
+    gone = F.coalesce(F.col(GONE), F.lit(False)) if GONE in rows.columns else F.lit(False)
+    if "_fate" in rows.columns:
+        rows = rows.where("_fate <> 'unchanged'")
+    if DELETED in rows.columns and DELETED not in columns:
+        gone = gone | F.col(DELETED)
+    after = rows.where(~gone).select(*map(quote, columns))
+    return after.unionByName(rows.where(f"{BEFORE} is not null").select(f"{BEFORE}.*"))
