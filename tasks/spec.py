@@ -22,6 +22,26 @@ class Strategy(StrEnum):
     scd2 = "scd2"
 
 
+class OnAnomaly(StrEnum):
+    """What becomes of an attempt whose row counts are out of control."""
+
+    ignore = "ignore"  # not `off`, which YAML reads as false
+    warn = "warn"
+    fail = "fail"
+
+
+@dataclass
+class VolumeLimits:
+    """Row counts against statistical control limits of the table's earlier runs."""
+
+    mode: OnAnomaly = OnAnomaly.warn
+    """What a signal does; `ignore` does not look."""
+    history: int = 20
+    """Newest earlier runs (or days) that the limits are taken from."""
+    minimum: int = 8
+    """Fewer of them are not judged."""
+
+
 @dataclass
 class SourceSpec:
     """A file pattern in the landing folder that feeds one bronze table."""
@@ -38,6 +58,8 @@ class SourceSpec:
     """A run fails when no file was ever delivered."""
     description: str = ""
     """What the file holds."""
+    anomalies: VolumeLimits | None = None
+    """Own control limits of row counts, in place of the domain's."""
 
 
 @dataclass
@@ -142,6 +164,8 @@ class SilverSpec:
     """Order of the events of a key; the first column starts a span (`scd2`)."""
     track: list[str] = field(default_factory=list)
     """Columns whose change starts a new span (`scd2`)."""
+    anomalies: VolumeLimits | None = None
+    """Own control limits of row counts, in place of the domain's."""
 
     @property
     def row_columns(self) -> dict[str, ColumnSpec]:
@@ -165,6 +189,8 @@ class GoldSpec:
     """Columns of the query's result in their order."""
     volume: VolumeSpec | None = None
     """What must arrive from the inputs."""
+    anomalies: VolumeLimits | None = None
+    """Own control limits of row counts, in place of the domain's."""
 
 
 @dataclass
@@ -193,6 +219,8 @@ class DomainSpec:
     """SQL for the newest business date; freshness is measured against it, never the clock."""
     score_threshold: float = 0.0
     """Data-quality score, 0 to 1, below which a gate blocks."""
+    anomalies: VolumeLimits = field(default_factory=VolumeLimits)
+    """Control limits of row counts, for tables without their own."""
     bronze: dict[str, SourceSpec] = field(default_factory=dict)
     """Sources, by bronze table."""
     silver: dict[str, SilverSpec] = field(default_factory=dict)
@@ -203,6 +231,11 @@ class DomainSpec:
     def ref(self, label: str) -> TableRef:
         """The table reference of `layer.table`."""
         return TableRef.parse(self.name, label)
+
+    def volume_limits(self, table: TableRef) -> VolumeLimits:
+        """Control limits of a table's row counts: its own, else the domain's."""
+        own: VolumeLimits | None = getattr(self, table.layer)[table.name].anomalies
+        return own or self.anomalies
 
     def tables(self) -> list[TableRef]:
         """Every table, each after those it reads."""
