@@ -34,6 +34,7 @@ from tasks.spec import (
     RuleSpec,
     SilverSpec,
     SourceSpec,
+    VolumeLimits,
     VolumeSpec,
 )
 
@@ -52,7 +53,7 @@ SECTIONS: Mapping[str, type] = {
 }
 DOMAIN_PARTS = (
     DomainSpec, Roots, SourceSpec, SilverSpec, ColumnSpec, RuleSpec, JoinSpec, QuarantineLimit,
-    GoldSpec, VolumeSpec,
+    GoldSpec, VolumeSpec, VolumeLimits,
 )  # fmt: skip
 _PART = re.compile(r"<!-- generated: ([\w.-]+) -->\n.*?<!-- end -->", re.DOTALL)
 

@@ -79,7 +79,12 @@ class Bench:
             contract=staged.contract,
             rows=staged.rows,
             as_of=self.run.as_of or "",
-            notes={"batches": [b.batch_id for b in staged.batches], **staged.notes, **notes},
+            notes={
+                "batches": [b.batch_id for b in staged.batches],
+                **({"replace": True} if staged.replace else {}),
+                **staged.notes,
+                **notes,
+            },
         )
 
 

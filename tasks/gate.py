@@ -20,7 +20,7 @@ from checks.model import (
 )
 from storage.plans import MergePlan
 from storage.types import TableRef, Version
-from tasks import bronze, derived, silver
+from tasks import anomalies, bronze, derived, silver
 from tasks.bench import Bench, Staged, live
 from tasks.spec import EVENTS, QuarantineLimit, dependencies
 from tasks.sql_text import tables_in, to_views
@@ -64,7 +64,11 @@ def planned(bench: Bench, staged: Staged) -> tuple[MergePlan, DataFrame]:
 
 def check(bench: Bench, staged: Staged) -> GateReport:
     """Evaluate every check of the table on the staged rows and on the table as it will be."""
-    results = [*_engine_checks(bench, staged), *_declared_checks(bench, staged)]
+    results = [
+        *_engine_checks(bench, staged),
+        *anomalies.checks(bench, staged),
+        *_declared_checks(bench, staged),
+    ]
     waivable = [r for r in results if r.outcome in BLOCKING and _is_waived(r, staged)]
     counted = [r for r in results if r not in waivable]
     verdict = judge(counted or results, threshold=bench.domain.score_threshold)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -15,7 +16,9 @@ from checks.model import Outcome
 from storage.base import TableStore
 from storage.types import CommitRecord, TableRef
 from tasks.bench import RunInfo
-from tasks.gate import GateReport
+
+if TYPE_CHECKING:  # the gate itself looks at the report
+    from tasks.gate import GateReport
 
 RUNS = pa.schema(
     [
@@ -69,6 +72,8 @@ TABLE_METRICS = pa.schema(
         ("recorded_at", pa.timestamp("us", tz="UTC")),
     ]
 )
+REPLACED = "replaced"
+"""Status in `table_metrics` of a table that a rebuild wrote anew."""
 TABLES = {"runs": RUNS, "check_results": CHECK_RESULTS, "table_metrics": TABLE_METRICS}
 
 
@@ -125,7 +130,7 @@ def report(
         }
     ]
     common = {"run_id": run.run_id, "domain": domain}
-    metrics = [common | _metrics(store, o, now) for o in outcomes if o.status != "skipped"]
+    metrics = [common | _metrics(store, run, o, now) for o in outcomes if o.status != "skipped"]
     checks = [
         common | row | {"checked_at": now} for o in outcomes if o.gate for row in _checks(o.gate)
     ]
@@ -135,11 +140,14 @@ def report(
             store.append_arrow(ref(name), table, CommitRecord(run.run_id, f"ops:{run.run_id}"))
 
 
-def _metrics(store: TableStore, outcome: TableOutcome, now: datetime) -> dict[str, object]:
+def _metrics(
+    store: TableStore, run: RunInfo, outcome: TableOutcome, now: datetime
+) -> dict[str, object]:
+    replaced = run.rebuild and outcome.status == "published" and outcome.table.layer != "bronze"
     stats = store.stats(outcome.table) if store.exists(outcome.table) else None
     return {
         "table_name": outcome.table.label,
-        "status": outcome.status,
+        "status": REPLACED if replaced else outcome.status,
         **{f"rows_{name}": outcome.rows.get(name) for name in ROW_COUNTS},
         "table_rows": stats.rows if stats else None,
         "table_bytes": stats.bytes if stats else None,
@@ -196,7 +204,7 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
             metrics.append(
                 {
                     "run_id": record.run_id, "domain": domain, "table_name": table.label,
-                    "status": "unchanged" if record.notes.get("mark") else "published",
+                    "status": _status(record),
                     **{f"rows_{name}": record.rows.get(name) for name in ROW_COUNTS},
                     "version": entry.version, "recorded_at": entry.committed_at,
                 }
@@ -217,6 +225,12 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
     _replace(store, domain, "table_metrics", metrics)
     _replace(store, domain, "runs", list(runs.values()))
     return len(metrics)
+
+
+def _status(record: CommitRecord) -> str:
+    if record.notes.get("mark"):
+        return "unchanged"
+    return REPLACED if record.notes.get("replace") else "published"
 
 
 def _replace(store: TableStore, domain: str, name: str, rows: list[dict[str, object]]) -> None:

@@ -41,6 +41,26 @@ class Deletes(StrEnum):
     """No row; a tombstone beside the table keeps late events from bringing it back."""
 
 
+class OnAnomaly(StrEnum):
+    """What becomes of an attempt whose row counts are out of control."""
+
+    ignore = "ignore"  # not `off`, which YAML reads as false
+    warn = "warn"
+    fail = "fail"
+
+
+@dataclass
+class VolumeLimits:
+    """Row counts against statistical control limits of the table's earlier runs."""
+
+    mode: OnAnomaly = OnAnomaly.warn
+    """What a signal does; `ignore` does not look."""
+    history: int = 20
+    """Newest earlier runs (or days) that the limits are taken from."""
+    minimum: int = 8
+    """Fewer of them are not judged."""
+
+
 @dataclass
 class SourceSpec:
     """A file pattern in the landing folder that feeds one bronze table."""
@@ -57,6 +77,8 @@ class SourceSpec:
     """A run fails when no file was ever delivered."""
     description: str = ""
     """What the file holds."""
+    anomalies: VolumeLimits | None = None
+    """Own control limits of row counts, in place of the domain's."""
 
 
 @dataclass
@@ -186,6 +208,8 @@ class SilverSpec:
     """A key counts once in each such window, for ever where none is given (`append`)."""
     track: list[str] = field(default_factory=list)
     """Columns whose change starts a new span (`scd2`)."""
+    anomalies: VolumeLimits | None = None
+    """Own control limits of row counts, in place of the domain's."""
 
     @property
     def row_columns(self) -> dict[str, ColumnSpec]:
@@ -232,6 +256,8 @@ class GoldSpec:
     """Why the table has no such groups and is computed whole, for example a rank over all rows."""
     volume: VolumeSpec | None = None
     """What must arrive from the inputs."""
+    anomalies: VolumeLimits | None = None
+    """Own control limits of row counts, in place of the domain's."""
 
 
 @dataclass
@@ -260,6 +286,8 @@ class DomainSpec:
     """SQL for the newest business date; freshness is measured against it, never the clock."""
     score_threshold: float = 0.0
     """Data-quality score, 0 to 1, below which a gate blocks."""
+    anomalies: VolumeLimits = field(default_factory=VolumeLimits)
+    """Control limits of row counts, for tables without their own."""
     bronze: dict[str, SourceSpec] = field(default_factory=dict)
     """Sources, by bronze table."""
     silver: dict[str, SilverSpec] = field(default_factory=dict)
@@ -270,6 +298,11 @@ class DomainSpec:
     def ref(self, label: str) -> TableRef:
         """The table reference of `layer.table`."""
         return TableRef.parse(self.name, label)
+
+    def volume_limits(self, table: TableRef) -> VolumeLimits:
+        """Control limits of a table's row counts: its own, else the domain's."""
+        own: VolumeLimits | None = getattr(self, table.layer)[table.name].anomalies
+        return own or self.anomalies
 
     def tables(self) -> list[TableRef]:
         """Every table, each after those it reads."""

@@ -34,6 +34,7 @@ def problems(
     found += [f"tables: {t!r} is none of {', '.join(graph)}" for t in tables if t not in graph]
     if not 0 <= domain.score_threshold <= 1:
         found.append(f"domain.score_threshold: {domain.score_threshold} is outside 0 to 1")
+    found += _anomalies(domain)
     for label, inputs in graph.items():
         found += [f"domain.{label}: unknown table {i}" for i in inputs if i not in graph]
     try:
@@ -60,6 +61,21 @@ def problems(
                 "or full (why the table is computed whole)"
             )
         found += _file(domain, f"domain.gold.{name}.sql", gold.sql)
+    return found
+
+
+def _anomalies(domain: DomainSpec) -> list[str]:
+    limits = {"domain.anomalies": domain.anomalies}
+    for layer in LAYERS:
+        for name, table in getattr(domain, layer).items():
+            if table.anomalies is not None:
+                limits[f"domain.{layer}.{name}.anomalies"] = table.anomalies
+    found = []
+    for key, limit in limits.items():
+        if limit.minimum < 2:
+            found.append(f"{key}.minimum: {limit.minimum} is below 2, the least that limits need")
+        if limit.history < limit.minimum:
+            found.append(f"{key}.history: {limit.history} is below minimum ({limit.minimum})")
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from pyspark.sql import DataFrame
 
 from storage.plans import MergePlan
 from storage.types import TableRef
-from tasks import silver
-from tasks.bench import Bench
+from tasks import ops, silver
+from tasks.anomalies import RUNS
+from tasks.bench import Bench, RunInfo
+from tasks.ops import TableOutcome
 from tasks.silver import Intake
 from tasks.spec import SilverSpec
 from tests.e2e.lakehouse import Lakehouse
@@ -121,6 +124,29 @@ def test_a_key_made_not_unique_by_the_merge(
     monkeypatch.undo()
     assert loaded.run(SOME).status == 0
     assert sorted(loaded.table("silver.sellers")["seller_id"].to_pylist()) == ["s1", "s2", "s3"]
+
+
+def test_a_day_with_far_fewer_rows(loaded: Lakehouse) -> None:
+    """Ten runs of about 1,000 rows are reported; then a delivery holds a single one."""
+    store = loaded.reader.store
+    for day in range(1, 11):
+        run = RunInfo(f"day-{day}", datetime(2024, 1, day, tzinfo=UTC), "1.0")
+        rows = {"ingested": 1000, "published": 990 + day % 2 * 10}
+        outcome = TableOutcome(TableRef("olist", "silver", "sellers"), "published", rows)
+        ops.report(store, "olist", run, [outcome], status="done", score=1.0, message="")
+    loaded.deliver("olist_sellers_dataset_2.csv", SELLERS, *good("s3"))
+    loaded.extra.append("domain.anomalies.mode=fail")
+    batch = assert_blocks(loaded, "silver.sellers", "below the lower control limit")
+
+    assert loaded.command("batch", "accept", batch, "--reason", "a holiday")[0] == 0
+    assert loaded.run(SOME).status == 0
+    loaded.extra.remove("domain.anomalies.mode=fail")
+    loaded.deliver("olist_sellers_dataset_3.csv", SELLERS, *good("s4"))
+    assert loaded.run(SOME).status == 0
+    found = loaded.reader.table(ops.ref("check_results")).to_pylist()
+    warned = [r for r in found if r["outcome"] == "warn" and r["table_name"] == "silver.sellers"]
+    assert [r["check_name"] for r in warned] == [RUNS]
+    assert warned[0]["message"].startswith("1 rows published, expected ")
 
 
 def test_a_check_that_cannot_be_evaluated(

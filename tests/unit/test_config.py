@@ -65,7 +65,7 @@ WRONG = {
     "domain.silver.order_item.key=[x]": "unknown key domain.silver.order_item; did you mean "
     "order_items",
     "domain.bronze.orders.patern=x": "unknown key domain.bronze.orders.patern; did you mean "
-    "pattern? choices are columns, delimiter,",
+    "pattern? choices are anomalies, columns,",
     "workers=many": "workers: 'many' is not an integer",
     "as_of=[1]": "as_of: [1] is not text",
     "domain.score_threshold=null": "domain.score_threshold: null is not a number",

@@ -19,6 +19,7 @@ from tasks.spec import (
     SilverSpec,
     SourceSpec,
     Strategy,
+    VolumeLimits,
     WindowSpec,
     dependencies,
     expanded,
@@ -138,6 +139,10 @@ def _partial_without_sequence(domain: DomainSpec) -> None:
 CASES: dict[str, tuple[Change, str]] = {
     "score above 1": (_set("score_threshold", 80.0),
         "domain.score_threshold: 80.0 is outside 0 to 1"),
+    "too few points for limits": (_set("anomalies", VolumeLimits(minimum=1)),
+        "domain.anomalies.minimum: 1 is below 2, the least that limits need"),
+    "less history than limits need": (_set("gold.sales.anomalies", VolumeLimits(history=5)),
+        "domain.gold.sales.anomalies.history: 5 is below minimum (8)"),
     "source without columns": (_set("bronze.other", SourceSpec("x")),
         "domain.bronze.other.columns: no columns"),
     "source column twice": (_set("bronze.sale.columns", ["id", "shop", "amount", "id"]),
