@@ -5,8 +5,8 @@ This is the only place that knows both the ledger and the staging folder; reader
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pyspark.sql import DataFrame
@@ -23,7 +23,7 @@ from tasks.decisions import Decision, Settlement, settlements
 from tasks.frames import is_sourced, suspect
 from tasks.ledger import delivered
 from tasks.sources.hashing import record_hash
-from tasks.sources.reader import Offer, Request, StagedFile
+from tasks.sources.reader import Offer, Reader, Request, StagedFile
 from tasks.sources.registry import reader_of
 from tasks.spec import DomainSpec, SourceSpec
 
@@ -107,46 +107,60 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
             raise InputError(missing(bench, ref), advice="Deliver it, then run again.")
         return None
     source = bench.domain.bronze[ref.name]
-    reader = reader_of(source)
     position = _position(bench, ref)
     token = fingerprint(ref.label, [o.batch_id for o in found], *position.values())
     folder = bench.folder(ref, token)
     decided = settlements(bench.store, bench.domain.name)
     first = len(delivered(bench.store, ref)) + 1
-    taken: list[SourceFile] = []
-    problems: list[Problem] = []
-    skipped = 0
-    for one in found:
-        offer, delivery = one.offer, first + len(taken)
-        size = offer.path.stat().st_size
-        try:
-            parsed = reader.stage(offer, _file(folder, delivery))
-        except InputError as error:
-            problems.append(Problem(one.batch_id, offer.name, str(error), acceptable=False))
-            continue
-        if parsed.missing and decided.get(one.batch_id) is None:
-            problems.append(_lacking(one, parsed, reader.shape))
-        skipped += parsed.skipped
-        taken.append(
-            SourceFile(offer.name, offer.sha256, size, parsed.rows, one.batch_id, delivery)
-        )
-    rows = sum(f.rows for f in taken)
+    taken = _take(reader_of(source), found, folder, first, set(decided))
+    rows = sum(f.rows for f in taken.files)
     staged = Staged(
         table=ref,
         token=token,
         folder=str(folder),
-        files=tuple(taken),
+        files=tuple(taken.files),
         batches=tuple(
-            Batch(f.batch_id, f.rows, accepted=decided.get(f.batch_id) is not None) for f in taken
+            Batch(f.batch_id, f.rows, accepted=f.batch_id in decided) for f in taken.files
         ),
-        problems=tuple(problems),
-        rows={"ingested": rows + skipped, "published": rows}
-        | ({"deduplicated": skipped} if skipped else {}),
+        problems=tuple(taken.problems),
+        rows={"ingested": rows + taken.skipped, "published": rows}
+        | ({"deduplicated": taken.skipped} if taken.skipped else {}),
         contract=_contract(source),
         notes=position | _reached(source, found[-1].offer),
     )
     staged.save()
     return staged
+
+
+@dataclass
+class _Taken:
+    """Deliveries that were read, reasons against those that were not, and records left out."""
+
+    files: list[SourceFile] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    skipped: int = 0
+
+
+def _take(
+    reader: Reader, found: Sequence[Offered], folder: Path, first: int, decided: Set[str]
+) -> _Taken:
+    """Read each delivery into the folder, numbered from `first`."""
+    taken = _Taken()
+    for one in found:
+        offer, delivery = one.offer, first + len(taken.files)
+        size = offer.path.stat().st_size
+        try:
+            parsed = reader.stage(offer, _file(folder, delivery))
+        except InputError as error:
+            taken.problems.append(Problem(one.batch_id, offer.name, str(error), acceptable=False))
+            continue
+        if parsed.missing and one.batch_id not in decided:
+            taken.problems.append(_lacking(one, parsed, reader.shape))
+        taken.skipped += parsed.skipped
+        taken.files.append(
+            SourceFile(offer.name, offer.sha256, size, parsed.rows, one.batch_id, delivery)
+        )
+    return taken
 
 
 def _request(bench: Bench, ref: TableRef, known: Sequence[SourceFile]) -> Request:

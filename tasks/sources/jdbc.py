@@ -85,15 +85,23 @@ class JdbcReader:
         if request.session is None:
             return None
         shutil.rmtree(request.scratch, ignore_errors=True)
-        raw, rows = request.scratch / "raw", request.scratch / "rows"
         with self._explained(request):
             extraction = self.extraction(request.session, request.watermark)
-            extraction.rows.write.parquet(str(raw))
-        frozen = request.session.read.parquet(str(raw))
+            extraction.rows.write.parquet(str(request.scratch / "raw"))
+        try:
+            return self._offers(request, request.session, extraction)
+        finally:
+            shutil.rmtree(request.scratch / "raw", ignore_errors=True)
+
+    def _offers(
+        self, request: Request, session: SparkSession, extraction: Extraction
+    ) -> list[Offer]:
+        """What of the frozen extraction is new, as one file."""
+        frozen = session.read.parquet(str(request.scratch / "raw"))
         fresh = frozen.withColumn(HASH, record_hash(self._source.columns))
         if self._source.watermark is not None:
             fresh = self._unseen(fresh, request, extraction)
-        file = _numbered(fresh, rows)
+        file = _numbered(fresh, request.scratch / "rows")
         sha256 = rows_sha256(file, HASH)
         if self._source.watermark is None:
             known = bool(request.taken) and request.taken[-1].sha256 == sha256
