@@ -36,6 +36,8 @@ from tasks.spec import (
     SourceSpec,
     VolumeLimits,
     VolumeSpec,
+    WatermarkSpec,
+    WindowSpec,
 )
 
 DOCS = Path(__file__).parent
@@ -52,8 +54,8 @@ SECTIONS: Mapping[str, type] = {
     "retry": Retry,
 }
 DOMAIN_PARTS = (
-    DomainSpec, Roots, SourceSpec, SilverSpec, ColumnSpec, RuleSpec, JoinSpec, QuarantineLimit,
-    GoldSpec, VolumeSpec, VolumeLimits,
+    DomainSpec, Roots, SourceSpec, WatermarkSpec, SilverSpec, ColumnSpec, RuleSpec, JoinSpec, WindowSpec,
+    QuarantineLimit, GoldSpec, VolumeSpec, VolumeLimits,
 )  # fmt: skip
 _PART = re.compile(r"<!-- generated: ([\w.-]+) -->\n.*?<!-- end -->", re.DOTALL)
 
