@@ -18,6 +18,7 @@ from storage.errors import (
     TerminalError,
     VersionNotFoundError,
 )
+from storage.evolution import Change, carried, remaining
 from storage.locks import Locks
 from storage.plans import MergePlan
 from storage.schemas import arrow_schema, describe_difference, same_columns
@@ -106,6 +107,33 @@ class TableStore(ABC):
         partition_by: Sequence[str],
         *,
         track_changes: bool,
+    ) -> None: ...
+
+    def evolve(self, ref: TableRef, changes: Sequence[Change]) -> tuple[Change, ...]:
+        """Add columns, widen types or allow nulls; rows and positions stay.
+
+        The newest commit record is carried on as a mark, so that readers of the table see nothing new.
+        A repeat, also after a kill half-way, makes what is left. `storage.evolution.compare` gives
+        the changes that lead to wanted columns.
+
+        Returns:
+            The changes that were made; those that the table had already are left out.
+
+        Raises:
+            IncompatibleSchemaError: A change does not fit the table's columns; none is made.
+            CommitLostError: The change was acknowledged, but the table does not have it.
+        """
+        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+            made = remaining(ref.label, self.columns(ref), changes)
+            if made:
+                self._evolve(ref, made, carried(self.head(ref).record, made))
+                if remaining(ref.label, self.columns(ref), made):
+                    raise CommitLostError(f"{ref.label}: the columns were not changed")
+            return made
+
+    @abstractmethod
+    def _evolve(
+        self, ref: TableRef, changes: Sequence[Change], record: CommitRecord | None
     ) -> None: ...
 
     @abstractmethod

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.exceptions import TableNotFoundError as NoDeltaTable
 from pyspark.sql import DataFrame, SparkSession
@@ -25,10 +25,11 @@ from storage.errors import (
     UnsafeReadError,
     VersionNotFoundError,
 )
+from storage.evolution import FIRST, AddColumn, AllowNulls, Change, WidenColumn, evolved
 from storage.failures import NATIVE, native_text, translate
 from storage.locks import Locks
 from storage.plans import MergePlan
-from storage.schemas import arrow_schema, fit, storable
+from storage.schemas import arrow_schema, fit, named_types, storable
 from storage.sql import literal, quote
 from storage.types import CommitRecord, Snapshot, TableRef, TableStats, Version
 
@@ -77,6 +78,43 @@ class DeltaStore(TableStore):
             partition_by=list(partition_by) or None,
             configuration=dict(properties),
         )
+
+    def _evolve(
+        self, ref: TableRef, changes: Sequence[Change], record: CommitRecord | None
+    ) -> None:
+        table = self._open(ref)
+        commit = _properties(record)
+        found = pa.schema(table.schema().to_arrow())
+        if any(isinstance(change, WidenColumn) for change in changes):
+            self._rewrite(ref, evolved(found, changes), record)
+            return
+        for change in changes:
+            if isinstance(change, AllowNulls):
+                table.alter.drop_column_not_null(change.name, commit_properties=commit)
+        added = [change for change in changes if isinstance(change, AddColumn)]
+        last = [found.names[-1], *(change.name for change in added)]
+        if [change.after for change in added] == last[: len(added)]:
+            new = pa.schema(list(evolved(found, added))[len(found) :])
+            if added:
+                table.alter.add_columns(Schema.from_arrow(new).fields, commit_properties=commit)
+        else:  # only Spark gives a new column another place than the last
+            columns = ", ".join(_definition(change) for change in added)
+            with self._metadata(record):
+                self.session.sql(f"ALTER TABLE {self._name(ref)} ADD COLUMNS ({columns})").collect()
+
+    def _rewrite(self, ref: TableRef, wanted: pa.Schema, record: CommitRecord | None) -> None:
+        # Delta's type widening would spare this, but marks the table as one that only Spark reads.
+        kinds, rows = named_types(wanted), self.read(ref)
+        values = [
+            (F.col(quote(name)) if name in rows.columns else F.lit(None)).cast(kind).alias(name)
+            for name, kind in kinds.items()
+        ]
+        writer = rows.select(*values).write.format("delta").mode("overwrite")
+        parts = self._open(ref).metadata().partition_columns
+        writer = writer.partitionBy(*parts) if parts else writer
+        if record is not None:
+            writer = writer.option("userMetadata", record.to_json())
+        writer.option("overwriteSchema", "true").save(str(self.location(ref)))
 
     def drop(self, ref: TableRef) -> None:
         with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
@@ -176,12 +214,11 @@ class DeltaStore(TableStore):
 
     def _append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None:
         table = self._open(ref)
-        metadata = {"userMetadata": record.to_json()}
         write_deltalake(
             table,
             fit(rows, pa.schema(table.schema().to_arrow())),
             mode="append",
-            commit_properties=CommitProperties(custom_metadata=metadata),
+            commit_properties=_properties(record),
         )
 
     def _merge(self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord) -> None:
@@ -234,7 +271,10 @@ class DeltaStore(TableStore):
             raise translate(ref, error) from error
 
     @contextmanager
-    def _metadata(self, record: CommitRecord) -> Iterator[None]:
+    def _metadata(self, record: CommitRecord | None) -> Iterator[None]:
+        if record is None:
+            yield
+            return
         # Spark replaces ${name} in the values of its settings; JSON has another way to write the sign.
         self.session.conf.set(USER_METADATA, record.to_json().replace("$", r"\u0024"))
         try:
@@ -253,6 +293,16 @@ class DeltaStore(TableStore):
             if "DELTA_VERSION_NOT_FOUND" in text or "Cannot time travel" in text:
                 raise VersionNotFoundError(f"{ref.label}: {text.splitlines()[0]}") from error
             raise translate(ref, error) from error
+
+
+def _properties(record: CommitRecord | None) -> CommitProperties:
+    metadata = {"userMetadata": record.to_json()} if record is not None else {}
+    return CommitProperties(custom_metadata=metadata)
+
+
+def _definition(change: AddColumn) -> str:
+    place = "FIRST" if change.after == FIRST else f"AFTER {quote(change.after)}"
+    return f"{quote(change.name)} {change.type} {place}"
 
 
 def _number(ref: TableRef, table: DeltaTable, version: Version) -> int:

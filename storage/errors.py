@@ -56,6 +56,10 @@ class TableExistsError(TerminalError):
     """A table of that name exists with another schema or partitioning."""
 
 
+class IncompatibleSchemaError(TerminalError):
+    """A table cannot take a change of its columns and keep every row as it is."""
+
+
 class VersionNotFoundError(TerminalError):
     """The asked version is not in the table's retained history."""
 

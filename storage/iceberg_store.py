@@ -32,11 +32,12 @@ from storage.errors import (
     UnsafeReadError,
     VersionNotFoundError,
 )
+from storage.evolution import FIRST, AllowNulls, Change, WidenColumn
 from storage.failures import NATIVE, native_text, translate
 from storage.iceberg_catalog import CATALOG, SqliteCatalog
 from storage.locks import Locks
 from storage.plans import MergePlan
-from storage.schemas import arrow_schema, fit, storable
+from storage.schemas import arrow_schema, fit, storable, type_of
 from storage.sql import quote
 from storage.types import EMPTY, CommitRecord, Snapshot, TableRef, TableStats, Version
 
@@ -120,6 +121,25 @@ class IcebergStore(TableStore):
         # The catalog asks and then inserts: of two first tables of a database one would fail.
         with self._locks.hold(f"{self.format}.catalog"):
             self._catalog.pyiceberg.create_namespace_if_not_exists(ref.database)
+
+    def _evolve(
+        self, ref: TableRef, changes: Sequence[Change], record: CommitRecord | None
+    ) -> None:
+        # A schema is metadata beside the snapshots: no snapshot is made, and the head keeps its record.
+        with self._catalog.load(ref).update_schema() as update:
+            for change in changes:
+                if isinstance(change, AllowNulls):
+                    update.make_column_optional(change.name)
+                    continue
+                kind = _iceberg_type(type_of(change.type))
+                if isinstance(change, WidenColumn):
+                    update.update_column(change.name, field_type=kind)
+                    continue
+                update.add_column(change.name, kind)
+                if change.after == FIRST:
+                    update.move_first(change.name)
+                else:
+                    update.move_after(change.name, change.after)
 
     def drop(self, ref: TableRef) -> None:
         with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):

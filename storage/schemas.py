@@ -23,7 +23,8 @@ from pyspark.sql.types import (
 from storage.errors import TerminalError
 
 
-def _columns(schema: StructType | pa.Schema) -> dict[str, str]:
+def named_types(schema: StructType | pa.Schema) -> dict[str, str]:
+    """The type string of each column, by name, in order."""
     if isinstance(schema, pa.Schema):
         return {f.name: _name(f.type) for f in schema}
     return {f.name: f.dataType.simpleString() for f in schema.fields}
@@ -31,12 +32,12 @@ def _columns(schema: StructType | pa.Schema) -> dict[str, str]:
 
 def same_columns(found: StructType | pa.Schema, wanted: StructType | pa.Schema) -> bool:
     """Equal names, types and order; nullability and comments are left out."""
-    return list(_columns(found).items()) == list(_columns(wanted).items())
+    return list(named_types(found).items()) == list(named_types(wanted).items())
 
 
 def describe_difference(found: StructType | pa.Schema, wanted: StructType | pa.Schema) -> str:
     """The columns that differ, in words."""
-    have, want = _columns(found), _columns(wanted)
+    have, want = named_types(found), named_types(wanted)
     parts = [f"{n} {t} is missing" for n, t in want.items() if n not in have]
     parts += [f"{n} {t} is not wanted" for n, t in have.items() if n not in want]
     parts += [
