@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import time
-from collections import Counter
 from pathlib import Path
 
-import pytest
-
-from storage.registry import FORMATS
-from storage.schemas import schema
 from storage.types import TableRef
-from tests.conftest import MakeLake
 
 REPOSITORY = Path(__file__).parents[2]
 REF = TableRef("shop", "silver", "orders")
