@@ -35,6 +35,13 @@ def last_events(found: Histories) -> dict[Key, Event]:
     return {key: events[-1] for key, events in found.items()}
 
 
+def last_or_buried(found: Histories) -> dict[Key, Event]:
+    """As `last_events`, where a delete leaves no more than its place in the sequence."""
+    kept = last_events(found)
+    bare = {"plan": None, "seats": None, "amount": None, "note": None}
+    return {k: e._replace(**bare) if e.op == "d" else e for k, e in kept.items()}
+
+
 def all_events(found: Histories) -> dict[Key, Event]:
     """What a table of events keeps: each distinct event."""
     return {event: event for events in found.values() for event in events}

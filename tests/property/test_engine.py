@@ -16,7 +16,7 @@ from tasks.bench import Staged
 from tasks.spec import DomainSpec
 from tests.conftest import MakeLake
 from tests.property import gold, model
-from tests.property.accounting import all_events, counts, last_events, quarantined
+from tests.property.accounting import all_events, counts, last_events, last_or_buried, quarantined
 from tests.property.compare import assert_same, report
 from tests.property.delivery import Delivered, plan_delivery, taken_in, write
 from tests.property.domain import load_domain
@@ -39,7 +39,7 @@ EXPECTED: dict[str, tuple[Expected, list[str]]] = {
 }
 KEPT = {
     "accounts_soft": ("accounts_soft", last_events),
-    "accounts_hard": ("accounts_hard", last_events),
+    "accounts_hard": ("accounts_hard", last_or_buried),
     "accounts_history": ("accounts_history__events", all_events),
     "accounts_folded": ("accounts_folded__events", all_events),
     "account_events": ("account_events", last_events),
