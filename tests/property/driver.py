@@ -64,19 +64,30 @@ def run_batch(make_bench: BenchFactory, domain: DomainSpec) -> dict[str, Staged 
 
 
 def _bring_up_to_date(bench: Bench, ref: TableRef) -> Staged | None:
-    tables.create(bench, ref)
-    staged = _stage(bench, ref)
+    staged = stage(bench, ref)
     if staged is not None:
-        gate = check(bench, staged)
-        assert not gate.verdict.blocked, f"{ref.label}: {'; '.join(gate.verdict.reasons)}"
-        publish(bench, staged, gate)
+        check_and_publish(bench, staged)
     return staged
 
 
-def _stage(bench: Bench, ref: TableRef) -> Staged | None:
+def stage(bench: Bench, ref: TableRef) -> Staged | None:
+    """Create the table where it is not there, and stage what is new."""
+    tables.create(bench, ref)
     if ref.layer == "bronze":
         return bronze.stage(bench, ref)
     return derived.stage(bench, ref) if is_derived(bench, ref) else silver.stage(bench, ref)
+
+
+def check_and_publish(bench: Bench, staged: Staged) -> None:
+    """Publish what was staged.
+
+    Raises:
+        AssertionError: Its gate blocked.
+    """
+    gate = check(bench, staged)
+    reasons = "; ".join(gate.verdict.reasons)
+    assert not gate.verdict.blocked, f"{staged.table.label}: {reasons}"
+    publish(bench, staged, gate)
 
 
 def rows_of(store: TableStore, ref: TableRef) -> list[Row]:
