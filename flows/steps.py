@@ -157,8 +157,11 @@ def _stage(bench: Bench, ref: TableRef) -> Staged | None:
 
 
 def _counts(staged: Staged) -> str:
-    counts = ", ".join(f"{n:,} {name}" for name, n in staged.rows.items() if n)
-    return f"{counts or 'no rows'} in {staged.seconds:.1f} s"
+    rows = dict(staged.rows)
+    scanned, available = rows.pop("scanned", 0), rows.pop("available", 0)
+    counts = ", ".join(f"{n:,} {name}" for name, n in rows.items() if n)
+    read = f", {scanned:,} of {available:,} input rows read" if available else ""
+    return f"{counts or 'no rows'}{read} in {staged.seconds:.1f} s"
 
 
 def _guarded(run: Run, ref: TableRef, work: Callable[[], R]) -> R:

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from storage.errors import ConfigurationError
+from storage.metrics import rows_read, scans
 from storage.plans import GONE, MergePlan, difference, difference_plan
 from storage.schemas import describe_difference, same_columns, schema
 from storage.sql import quote
@@ -195,7 +196,12 @@ def _complete(bench: Bench, ref: TableRef, rows: DataFrame, token: str, batch_id
 def _write(
     bench: Bench, staged: Staged, result: DataFrame, keys: DataFrame | None, *, first: bool
 ) -> dict[str, int]:
-    """Stage the difference; rows computed, written, removed, and the groups that were touched."""
+    """Stage the difference.
+
+    Returns:
+        Rows computed, to be written and to be removed; rows read of the inputs and rows that they have;
+        the groups that were touched, where not all are computed.
+    """
     ref = staged.table
     computed = Observation(f"computed {staged.token}")
     result = result.observe(computed, F.count(F.lit(1)).alias("rows"))
@@ -207,10 +213,14 @@ def _write(
             target = restricted(target, keys, group_of(bench, ref))
         compared = [name for name, _ in business_columns(bench, ref)]
         rows = difference(target, result, key_of(bench, ref), compared)
-    rows.write.mode("overwrite").parquet(staged.part("rows"))
+    with scans(bench.store.session) as found:
+        rows.write.mode("overwrite").parquet(staged.part("rows"))
+    inputs = [bench.domain.ref(label) for label in staged.inputs]
     counted = {
         "computed": int(computed.get["rows"]),
         "published": staged.count("rows", ~ds.field(GONE)),
         "removed": staged.count("rows", ds.field(GONE)),
+        "scanned": rows_read(found, [ref.path for ref in inputs]),
+        "available": sum(bench.store.stats(ref).rows for ref in inputs),
     }
     return counted | ({"groups": staged.count("touched")} if keys is not None else {})

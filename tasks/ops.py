@@ -54,7 +54,7 @@ CHECK_RESULTS = pa.schema(
 )
 ROW_COUNTS = (
     "ingested", "published", "quarantined", "deduplicated", "rejected", "released", "refreshed",
-    "removed", "waiting",
+    "removed", "waiting", "computed", "scanned", "available",
 )  # fmt: skip
 TABLE_METRICS = pa.schema(
     [
@@ -63,6 +63,7 @@ TABLE_METRICS = pa.schema(
         ("table_name", pa.string()),
         ("status", pa.string()),
         *((f"rows_{name}", pa.int64()) for name in ROW_COUNTS),
+        ("groups", pa.int64()),
         ("table_rows", pa.int64()),
         ("table_bytes", pa.int64()),
         ("seconds", pa.float64()),
@@ -149,6 +150,7 @@ def _metrics(
         "table_name": outcome.table.label,
         "status": REPLACED if replaced else outcome.status,
         **{f"rows_{name}": outcome.rows.get(name) for name in ROW_COUNTS},
+        "groups": outcome.rows.get("groups"),
         "table_rows": stats.rows if stats else None,
         "table_bytes": stats.bytes if stats else None,
         "seconds": outcome.seconds,
@@ -206,6 +208,7 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
                     "run_id": record.run_id, "domain": domain, "table_name": table.label,
                     "status": _status(record),
                     **{f"rows_{name}": record.rows.get(name) for name in ROW_COUNTS},
+                    "groups": record.rows.get("groups"),
                     "version": entry.version, "recorded_at": entry.committed_at,
                 }
             )  # fmt: skip

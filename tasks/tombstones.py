@@ -79,6 +79,8 @@ def repeated(spec: SilverSpec) -> str:
 
 def enter(bench: Bench, staged: Staged, spec: SilverSpec) -> None:
     """Commit the deletes of an attempt; a repeat adds none."""
+    if not kept_for(spec):
+        return
     ref, record = table(staged.table), _record(bench, staged)
     if not staged.rows.get("tombstones"):
         if staged.replace and bench.store.stats(ref).rows:

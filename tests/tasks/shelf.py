@@ -1,0 +1,91 @@
+"""A small domain made in a test: one source, one silver table fed from it, checks that always hold."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from storage.base import TableStore
+from storage.registry import Lake
+from tasks.bench import Bench, Staged
+from tasks.gate import GateReport, check
+from tasks.publish import publish
+from tasks.spec import DomainSpec, GoldSpec, Roots, SilverSpec, SourceSpec, expanded
+from tests.property.driver import benches, rows_of, stage
+
+CHECK = "checks for staged:\n  - row_count >= 0:\n      name: rows are counted\n"
+SOURCE = "item"
+
+
+@dataclass
+class Shelf:
+    """A lake with the table `silver.item`, fed from files `item*.csv`."""
+
+    spark: SparkSession
+    lake: Lake
+    root: Path
+    columns: list[str]
+    spec: SilverSpec
+    gold: dict[str, GoldSpec] = field(default_factory=dict)
+    runs: int = 0
+
+    def __post_init__(self) -> None:
+        self.spec.source = f"bronze.{SOURCE}"
+        self.domain = expanded(
+            DomainSpec(
+                name="shelf",
+                roots=Roots(str(self.root / "sql"), str(self.root / "checks")),
+                as_of="select max(day) from silver.none",
+                bronze={SOURCE: SourceSpec("item*.csv", self.columns)},
+                silver={SOURCE: self.spec},
+                gold=self.gold,
+            )
+        )
+        for ref in self.domain.tables():
+            path = self.root / "checks" / ref.layer / f"{ref.name}.yml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(CHECK)
+
+    @property
+    def store(self) -> TableStore:
+        return self.lake.store(self.spark)
+
+    def deliver(self, name: str, *rows: Sequence[Any]) -> None:
+        """Put a file into the landing folder."""
+        path = self.root / "landing" / f"item_{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([self.columns, *rows])
+
+    def bench(self, *, rebuild: bool = False) -> Callable[[], Bench]:
+        """Benches of the next run."""
+        self.runs += 1
+        return benches(
+            self.spark, self.lake, self.domain, self.root / "landing",
+            number=self.runs, rebuild=rebuild,
+        )  # fmt: skip
+
+    def run(self, *, rebuild: bool = False) -> dict[str, tuple[Staged, GateReport]]:
+        """Bring the tables up to date; what was staged and judged of each, by label."""
+        make, found = self.bench(rebuild=rebuild), {}
+        for ref in self.domain.tables():
+            bench = make()
+            staged = stage(bench, ref)
+            if staged is None or (rebuild and ref.layer == "bronze"):
+                continue
+            gate = check(bench, staged)
+            found[ref.label] = (staged, gate)
+            if gate.verdict.blocked:
+                break
+            publish(bench, staged, gate)
+        return found
+
+    def rows(self, *columns: str, label: str = f"silver.{SOURCE}") -> list[tuple[Any, ...]]:
+        """Some columns of a table, sorted."""
+        found = rows_of(self.store, self.domain.ref(label))
+        return sorted((tuple(row[c] for c in columns) for row in found), key=repr)

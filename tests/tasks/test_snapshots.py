@@ -1,0 +1,133 @@
+"""Full snapshots: the newest says which keys are there, whatever the order and grouping of arrival."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from storage.registry import FORMATS
+from tasks.spec import ColumnSpec, Deletes, SilverSpec, Strategy
+from tests.conftest import MakeLake
+from tests.tasks.shelf import Shelf
+
+DAYS = ("2024-01-01", "2024-01-02", "2024-01-03")
+SNAPSHOTS: dict[str, list[tuple[str, str]]] = {
+    DAYS[0]: [("a", "1"), ("b", "1"), ("c", "1"), ("e", "1")],
+    DAYS[1]: [("a", "2"), ("c", "1"), ("d", "2")],
+    DAYS[2]: [("a", "2"), ("d", "3"), ("f", "3")],
+}
+NEWEST = [("a", 2), ("d", 3), ("f", 3)]
+
+
+@pytest.fixture(params=FORMATS)
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def shelf(
+    spark: SparkSession, make_lake: MakeLake, root: Path, name: str, deletes: Deletes
+) -> Shelf:
+    spec = SilverSpec(
+        strategy=Strategy.snapshot,
+        key=["id"],
+        sequence_by=["day"],
+        delete_missing=True,
+        missing_share=1.0,
+        deletes=deletes,
+        columns={"id": ColumnSpec(), "day": ColumnSpec("date"), "n": ColumnSpec("int")},
+    )
+    return Shelf(spark, make_lake(name, root / "lake"), root, ["id", "day", "n"], spec)
+
+
+def deliver(made: Shelf, day: str) -> None:
+    made.deliver(day, *[(key, day, n) for key, n in SNAPSHOTS[day]])
+
+
+@pytest.mark.parametrize("deletes", Deletes)
+@pytest.mark.parametrize(
+    "order",
+    [DAYS, (DAYS[2], DAYS[0], DAYS[1]), (DAYS[0], DAYS[2], DAYS[1])],
+    ids=["in order", "newest first", "last late"],
+)
+def test_the_newest_snapshot_decides_in_any_order(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str,
+    order: tuple[str, ...], deletes: Deletes,
+) -> None:  # fmt: skip
+    made = shelf(spark, make_lake, tmp_path, name, deletes)
+    for number, day in enumerate(order):
+        deliver(made, day)
+        made.run()
+        seen = max(order[: number + 1])
+        expected = sorted((key, int(n)) for key, n in SNAPSHOTS[seen])
+        assert live(made, deletes) == expected, day
+    assert live(made, deletes) == NEWEST
+    made.run(rebuild=True)
+    assert live(made, deletes) == NEWEST
+
+
+def live(made: Shelf, deletes: Deletes) -> list[tuple[object, ...]]:
+    if deletes is Deletes.hard:
+        return made.rows("id", "n")
+    return [row[:2] for row in made.rows("id", "n", "_is_deleted") if not row[2]]
+
+
+def test_several_snapshots_at_once_give_the_same(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str
+) -> None:
+    for number, (first, *rest) in enumerate(itertools.permutations(DAYS)):
+        made = shelf(spark, make_lake, tmp_path / str(number), name, Deletes.soft)
+        deliver(made, first)
+        made.run()
+        for day in rest:
+            deliver(made, day)
+        made.run()
+        assert live(made, Deletes.soft) == NEWEST
+        if number == 1:
+            break
+
+
+def test_what_did_not_change_is_not_written(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str
+) -> None:
+    made = shelf(spark, make_lake, tmp_path, name, Deletes.soft)
+    deliver(made, DAYS[0])
+    made.run()
+    before = dict(made.rows("id", "_merge_id"))
+    deliver(made, DAYS[1])
+    staged, _ = made.run()["silver.item"]
+    assert staged.rows["published"] == 2
+    assert staged.rows["removed"] == 2
+    assert staged.rows["deduplicated"] == 1
+    after = dict(made.rows("id", "_merge_id"))
+    assert {key for key, token in after.items() if before.get(key) == token} == {"c"}
+    gone = {row[0]: row[1:] for row in made.rows("id", "_is_deleted", "day")}
+    assert gone["b"] == (True, date(2024, 1, 2))
+
+
+def test_a_row_that_is_bad_in_the_newest_snapshot_is_not_missing(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str
+) -> None:
+    made = shelf(spark, make_lake, tmp_path, name, Deletes.hard)
+    deliver(made, DAYS[0])
+    made.run()
+    made.deliver(DAYS[1], ("a", DAYS[1], "two"), ("b", DAYS[1], "2"))
+    made.run()
+    assert made.rows("id", "n") == [("a", 1), ("b", 2)]
+
+
+def test_a_snapshot_that_lacks_too_much_is_blocked(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str
+) -> None:
+    made = shelf(spark, make_lake, tmp_path, name, Deletes.hard)
+    made.domain.silver["item"].missing_share = 0.2
+    deliver(made, DAYS[0])
+    made.run()
+    made.deliver(DAYS[1], ("a", DAYS[1], "2"))
+    _, gate = made.run()["silver.item"]
+    assert gate.verdict.blocked
+    assert "3 of 4 rows are not in the newest snapshot" in "; ".join(gate.verdict.reasons)
+    assert made.rows("id", "n") == [("a", 1), ("b", 1), ("c", 1), ("e", 1)]
