@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from storage.registry import FORMATS
 from tasks.spec import ColumnSpec, SilverSpec, Strategy, WindowSpec
 from tests.conftest import MakeLake
-from tests.tasks.shelf import Shelf
+from tests.tasks.shelf import BOTH, Shelf
 
 ROWS = [
     ("x", "2024-01-01 10:00:00", "1"),
@@ -33,7 +32,7 @@ def shelf(
     return Shelf(spark, make_lake(name, root / "lake"), root, ["id", "at", "n"], spec)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", BOTH)
 @pytest.mark.parametrize(
     ("window", "expected"),
     [(None, [("x", 3), ("y", 1)]), (WindowSpec("at", 1), [("x", 2), ("x", 3), ("y", 1)])],

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from storage.registry import FORMATS
 from tasks.spec import ColumnSpec, Deletes, SilverSpec, Strategy
 from tests.conftest import MakeLake
-from tests.tasks.shelf import Shelf
+from tests.tasks.shelf import BOTH, Shelf
 
 DAYS = ("2024-01-01", "2024-01-02", "2024-01-03")
 SNAPSHOTS: dict[str, list[tuple[str, str]]] = {
@@ -23,7 +22,7 @@ SNAPSHOTS: dict[str, list[tuple[str, str]]] = {
 NEWEST = [("a", 2), ("d", 3), ("f", 3)]
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(params=BOTH)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
