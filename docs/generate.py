@@ -35,6 +35,7 @@ from tasks.spec import (
     SilverSpec,
     SourceSpec,
     VolumeSpec,
+    WatermarkSpec,
 )
 
 DOCS = Path(__file__).parent
@@ -51,7 +52,7 @@ SECTIONS: Mapping[str, type] = {
     "retry": Retry,
 }
 DOMAIN_PARTS = (
-    DomainSpec, Roots, SourceSpec, SilverSpec, ColumnSpec, RuleSpec, JoinSpec, QuarantineLimit,
+    DomainSpec, Roots, SourceSpec, WatermarkSpec, SilverSpec, ColumnSpec, RuleSpec, JoinSpec, QuarantineLimit,
     GoldSpec, VolumeSpec,
 )  # fmt: skip
 _PART = re.compile(r"<!-- generated: ([\w.-]+) -->\n.*?<!-- end -->", re.DOTALL)

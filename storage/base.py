@@ -53,6 +53,11 @@ class TableStore(ABC):
             raise TerminalError("this needs Spark, but the store was made without a session")
         return self._session
 
+    @property
+    def has_session(self) -> bool:
+        """Whether the store was made with a Spark session."""
+        return self._session is not None
+
     # -- tables ---------------------------------------------------------------------------------
 
     @abstractmethod

@@ -158,6 +158,24 @@ class Staged:
         text = json.dumps(asdict(self), indent=2, default=str)
         (folder / "attempt.json").write_text(text, encoding="utf-8")
 
+    @classmethod
+    def load(cls, folder: Path) -> Staged | None:
+        """Read back the handle of an attempt; None where it was not written whole, or by another version."""
+        try:
+            raw = json.loads((folder / "attempt.json").read_text(encoding="utf-8"))
+            return cls(
+                **raw
+                | {
+                    "table": TableRef(**raw["table"]),
+                    "folder": str(folder),
+                    "batches": tuple(Batch(**b) for b in raw["batches"]),
+                    "files": tuple(SourceFile(**f) for f in raw["files"]),
+                    "problems": tuple(Problem(**p) for p in raw["problems"]),
+                }
+            )
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
 
 def fingerprint(*parts: object) -> str:
     """A short stable hash of JSON-serialisable parts."""

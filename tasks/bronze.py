@@ -1,12 +1,15 @@
-"""Ingestion: files new in the landing folder become rows of an append-only bronze table."""
+"""Ingestion: what a source newly delivers becomes rows of an append-only bronze table.
+
+This is the only place that knows both the ledger and the staging folder; readers know neither.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -14,11 +17,14 @@ from storage.errors import InputError
 from storage.schemas import schema
 from storage.sql import quote
 from storage.types import SourceFile, TableRef
+from tasks import ledger
 from tasks.bench import Batch, Bench, Problem, Staged, fingerprint
 from tasks.decisions import Decision, Settlement, settlements
 from tasks.frames import is_sourced, suspect
 from tasks.ledger import delivered
-from tasks.sources.csv_files import StagedFile, file_sha256, stage_csv
+from tasks.sources.hashing import record_hash
+from tasks.sources.reader import Offer, Reader, Request, StagedFile
+from tasks.sources.registry import reader_of
 from tasks.spec import DomainSpec, SourceSpec
 
 METADATA = (
@@ -41,11 +47,9 @@ RECORDS_PER_DELIVERY = 10_000_000_000
 
 @dataclass(frozen=True)
 class Offered:
-    """A file of the landing folder that the ledger does not hold."""
+    """A delivery that the ledger does not hold, with the id that a person settles it by."""
 
-    path: Path
-    name: str
-    sha256: str
+    offer: Offer
     batch_id: str
 
 
@@ -54,38 +58,149 @@ def bronze_schema(source: SourceSpec) -> StructType:
     return schema([*((c, "string") for c in source.columns), *METADATA])
 
 
-def offered(bench: Bench, ref: TableRef) -> list[Offered]:
-    """Files to take in, in the order of their names; identical content counts once."""
+def offered(bench: Bench, ref: TableRef) -> list[Offered] | None:
+    """Deliveries to take in, in their order; None where only a session with Spark can tell."""
     source = bench.domain.bronze[ref.name]
     known = delivered(bench.store, ref)
-    hashes = {f.sha256 for f in known}
+    offers = reader_of(source).offers(_request(bench, ref, known))
+    if offers is None:
+        return None
     decided = settlements(bench.store, bench.domain.name)
-    found: list[Offered] = []
-    for path in sorted(bench.landing.rglob(source.pattern), key=lambda p: (p.name, str(p))):
-        if not path.is_file():
-            continue
-        sha256 = file_sha256(path)
-        again = str(path) in bench.run.again
-        if sha256 in hashes and not again:
-            continue
-        hashes.add(sha256)
-        batch_id = _batch_id(ref, sha256, known if again else [])
-        settled = decided.get(batch_id)
-        if settled is None or settled.decision is not Decision.rejected:
-            name = str(path.relative_to(bench.landing))
-            found.append(Offered(path, name, sha256, batch_id))
-    return found
+    found = [Offered(offer, _batch_id(ref, offer.sha256, known)) for offer in offers]
+    return [o for o in found if not _kept_out(source, decided.get(o.batch_id))]
+
+
+def news(bench: Bench, ref: TableRef) -> bool:
+    """Whether anything is offered, from metadata; True where only Spark can tell."""
+    found = offered(bench, ref)
+    return found is None or bool(found)
+
+
+def batch_ids(bench: Bench, ref: TableRef) -> set[str]:
+    """Every delivery that a person may settle: taken in, offered, or staged and blocked."""
+    store = bench.store
+    history = store.history(ref) if store.exists(ref) else []
+    ids = {f.batch_id for entry in history if entry.record for f in entry.record.files}
+    ids |= {found.batch_id for found in offered(bench, ref) or ()}
+    return ids | {batch.batch_id for staged in _attempts(bench, ref) for batch in staged.batches}
 
 
 def never_delivered(bench: Bench, ref: TableRef) -> bool:
-    """Whether no file was ever taken in."""
+    """Whether nothing was ever taken in."""
     return not bench.store.exists(ref) or bench.store.stats(ref).rows == 0
 
 
 def missing(bench: Bench, ref: TableRef) -> str:
-    """What a source without any file waits for."""
-    pattern = bench.domain.bronze[ref.name].pattern
-    return f"nothing delivered yet: no file {pattern} in {bench.landing}"
+    """What a source without any delivery waits for."""
+    reader = reader_of(bench.domain.bronze[ref.name])
+    return f"nothing delivered yet: {reader.waits_for(bench.landing)}"
+
+
+def stage(bench: Bench, ref: TableRef) -> Staged | None:
+    """Read what is new record by record into the staging folder; None when there is nothing."""
+    settled = _settled_attempt(bench, ref)
+    if settled is not None:
+        return settled
+    found = offered(bench, ref)
+    if not found:
+        if never_delivered(bench, ref) and bench.domain.bronze[ref.name].required:
+            raise InputError(missing(bench, ref), advice="Deliver it, then run again.")
+        return None
+    source = bench.domain.bronze[ref.name]
+    position = _position(bench, ref)
+    token = fingerprint(ref.label, [o.batch_id for o in found], *position.values())
+    folder = bench.folder(ref, token)
+    decided = settlements(bench.store, bench.domain.name)
+    first = len(delivered(bench.store, ref)) + 1
+    taken = _take(reader_of(source), found, folder, first, set(decided))
+    rows = sum(f.rows for f in taken.files)
+    staged = Staged(
+        table=ref,
+        token=token,
+        folder=str(folder),
+        files=tuple(taken.files),
+        batches=tuple(
+            Batch(f.batch_id, f.rows, accepted=f.batch_id in decided) for f in taken.files
+        ),
+        problems=tuple(taken.problems),
+        rows={"ingested": rows + taken.skipped, "published": rows}
+        | ({"deduplicated": taken.skipped} if taken.skipped else {}),
+        contract=_contract(source),
+        notes=position | _reached(source, found[-1].offer),
+    )
+    staged.save()
+    return staged
+
+
+@dataclass
+class _Taken:
+    """Deliveries that were read, reasons against those that were not, and records left out."""
+
+    files: list[SourceFile] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    skipped: int = 0
+
+
+def _take(
+    reader: Reader, found: Sequence[Offered], folder: Path, first: int, decided: Set[str]
+) -> _Taken:
+    """Read each delivery into the folder, numbered from `first`."""
+    taken = _Taken()
+    for one in found:
+        offer, delivery = one.offer, first + len(taken.files)
+        size = offer.path.stat().st_size
+        try:
+            parsed = reader.stage(offer, _file(folder, delivery))
+        except InputError as error:
+            taken.problems.append(Problem(one.batch_id, offer.name, str(error), acceptable=False))
+            continue
+        if parsed.missing and one.batch_id not in decided:
+            taken.problems.append(_lacking(one, parsed, reader.shape))
+        taken.skipped += parsed.skipped
+        taken.files.append(
+            SourceFile(offer.name, offer.sha256, size, parsed.rows, one.batch_id, delivery)
+        )
+    return taken
+
+
+def _request(bench: Bench, ref: TableRef, known: Sequence[SourceFile]) -> Request:
+    holds = bench.store.exists(ref) and bench.store.stats(ref).rows > 0
+    return Request(
+        table=ref.name,
+        landing=bench.landing,
+        scratch=bench.folder(ref, "extraction"),
+        again=frozenset(bench.run.again),
+        taken=known,
+        watermark=_watermark(bench, ref),
+        session=bench.store.session if bench.store.has_session else None,
+        held=(lambda: bench.store.read(ref)) if holds else None,
+    )
+
+
+def _watermark(bench: Bench, ref: TableRef) -> str | None:
+    mark = bench.domain.bronze[ref.name].watermark
+    return ledger.watermark(bench.store, ref, mark.column) if mark else None
+
+
+def _position(bench: Bench, ref: TableRef) -> dict[str, object]:
+    """From where an extraction goes on; nothing for sources whose content is its own identity."""
+    if reader_of(bench.domain.bronze[ref.name]).lasting:
+        return {}
+    after = [len(delivered(bench.store, ref)), _watermark(bench, ref)]
+    return {"position": fingerprint(ref.label, after)}
+
+
+def _reached(source: SourceSpec, offer: Offer) -> dict[str, object]:
+    """The watermark for the commit record: the next run goes on from there."""
+    if source.watermark is None or offer.watermark is None:
+        return {}
+    return {"watermark": {"column": source.watermark.column, "value": offer.watermark}}
+
+
+def _contract(source: SourceSpec) -> str:
+    mark = source.watermark.column if source.watermark else ""
+    form = [source.kind, source.format, source.envelope, source.table, source.query, mark]
+    return fingerprint(source.columns, source.delimiter, source.encoding, form)
 
 
 def _batch_id(ref: TableRef, sha256: str, known: Iterable[SourceFile]) -> str:
@@ -94,60 +209,50 @@ def _batch_id(ref: TableRef, sha256: str, known: Iterable[SourceFile]) -> str:
     return base if times == 0 else f"{base}-again{times}"
 
 
-def stage(bench: Bench, ref: TableRef) -> Staged | None:
-    """Read the new files record by record into the staging folder; None when there is none."""
-    files = offered(bench, ref)
-    if not files:
-        if never_delivered(bench, ref) and bench.domain.bronze[ref.name].required:
-            raise InputError(missing(bench, ref), advice="Deliver the file, then run again.")
-        return None
+def _kept_out(source: SourceSpec, settled: Settlement | None) -> bool:
+    """Whether a rejected delivery stays outside bronze.
+
+    Rows below a watermark are not read again once it has passed them: a rejected extraction goes into
+    bronze, and silver passes over it.
+    """
+    rejected = settled is not None and settled.decision is Decision.rejected
+    return rejected and source.watermark is None
+
+
+def _settled_attempt(bench: Bench, ref: TableRef) -> Staged | None:
+    """A staged extraction that a person decided on: it is what they saw, so it is not read anew."""
     source = bench.domain.bronze[ref.name]
-    token = fingerprint(ref.label, [f.batch_id for f in files])
-    folder = bench.folder(ref, token)
+    position = _position(bench, ref).get("position")
+    if position is None:
+        return None
     decided = settlements(bench.store, bench.domain.name)
-    first = len(delivered(bench.store, ref)) + 1
-    taken: list[SourceFile] = []
-    problems: list[Problem] = []
-    for file in files:
-        delivery = first + len(taken)
-        target = folder / "files" / f"{delivery:06d}.parquet"
-        try:
-            parsed = stage_csv(file.path, source, target, expected_sha256=file.sha256)
-        except InputError as error:
-            problems.append(Problem(file.batch_id, file.name, str(error), acceptable=False))
-            continue
-        problems += _header_problems(file, parsed, decided.get(file.batch_id))
-        size = file.path.stat().st_size
-        taken.append(SourceFile(file.name, file.sha256, size, parsed.rows, file.batch_id, delivery))
-    rows = sum(f.rows for f in taken)
-    staged = Staged(
-        table=ref,
-        token=token,
-        folder=str(folder),
-        files=tuple(taken),
-        batches=tuple(
-            Batch(f.batch_id, f.rows, accepted=_accepted(decided.get(f.batch_id))) for f in taken
-        ),
-        problems=tuple(problems),
-        rows={"ingested": rows, "published": rows},
-        contract=fingerprint(source.columns, source.delimiter, source.encoding),
-    )
-    staged.save()
-    return staged
+    for staged in _attempts(bench, ref):
+        settled = [decided.get(b.batch_id) for b in staged.batches]
+        if (
+            staged.notes.get("position") == position
+            and all(s is not None and not _kept_out(source, s) for s in settled)
+            and all(_file(Path(staged.folder), f.delivery).exists() for f in staged.files)
+        ):
+            batches = tuple(replace(b, accepted=True) for b in staged.batches)
+            return replace(staged, batches=batches, problems=())
+    return None
 
 
-def _accepted(settled: Settlement | None) -> bool:
-    return settled is not None and settled.decision is Decision.accepted
+def _attempts(bench: Bench, ref: TableRef) -> list[Staged]:
+    """Attempts in the staging folder that hold a delivery and were not published."""
+    handles = sorted(bench.folder(ref, "any").parent.glob("*/attempt.json"))
+    found = [Staged.load(handle.parent) for handle in handles]
+    return [staged for staged in found if staged is not None and staged.files]
 
 
-def _header_problems(
-    file: Offered, parsed: StagedFile, settled: Settlement | None
-) -> list[Problem]:
-    if not parsed.missing or _accepted(settled):
-        return []
+def _file(folder: Path, delivery: int) -> Path:
+    return folder / "files" / f"{delivery:06d}.parquet"
+
+
+def _lacking(one: Offered, parsed: StagedFile, shape: str) -> Problem:
     extra = f"; it has {', '.join(parsed.unknown)} instead" if parsed.unknown else ""
-    text = f"{file.name}: the header lacks {', '.join(parsed.missing)}{extra}"
-    return [Problem(file.batch_id, file.name, text, acceptable=True)]
+    text = f"{one.offer.name}: the {shape} lacks {', '.join(parsed.missing)}{extra}"
+    return Problem(one.batch_id, one.offer.name, text, acceptable=True)
 
 
 def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
@@ -158,11 +263,12 @@ def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
     session = bench.store.session
     if not staged.files:
         return session.createDataFrame([], wanted)
-    folder = Path(staged.folder) / "files"
+    own = [*map(quote, source.columns), "_record_number", "_rescued"]
     parts: DataFrame | None = None
     for file in staged.files:
-        rows = session.read.parquet(str(folder / f"{file.delivery:06d}.parquet")).select(
-            "*",
+        path = _file(Path(staged.folder), file.delivery)
+        rows = session.read.parquet(str(path)).select(
+            *own,
             F.lit(file.name).alias("_source_file"),
             F.lit(file.batch_id).alias("_batch_id"),
             F.lit(file.sha256).alias("_file_hash"),
@@ -177,19 +283,13 @@ def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
         instant.alias("_ingested_at"),
         F.to_date(instant).alias("_ingestion_date"),
         F.lit(f"{bench.domain.name}.{ref.name}").alias("_source"),
-        _record_hash(source.columns).alias("_record_hash"),
+        record_hash(source.columns).alias("_record_hash"),
         flagged.alias("_quality_flag"),
         (F.col("_delivery") * F.lit(RECORDS_PER_DELIVERY) + F.col("_record_number")).alias(
             "_sequence"
         ),
     )
     return complete.select([quote(f.name) for f in wanted.fields])
-
-
-def _record_hash(columns: Iterable[str]) -> Column:
-    """SHA-256 over the source's values as a JSON object; null and empty differ."""
-    values = F.struct(*[F.col(quote(c)) for c in columns])
-    return F.sha2(F.to_json(values, {"ignoreNullFields": "false"}), 256)
 
 
 def typed_uses(domain: DomainSpec, ref: TableRef) -> list[tuple[str, str]]:

@@ -101,11 +101,13 @@ def _shape(spec: SilverSpec) -> list[tuple[str, Column, Column]]:
     columns = {n: c for n, c in spec.row_columns.items() if is_sourced(c)}
     found = F.get_json_object("_rescued", "$._malformed.found")
     expected = F.get_json_object("_rescued", "$._malformed.expected")
+    says = F.get_json_object("_rescued", "$._malformed.says")
+    counted = F.concat(F.lit("record has "), found, F.lit(" fields, the header "), expected)
     verdicts = [
         (
             MALFORMED_RECORD,
-            found.isNotNull(),
-            F.concat(F.lit("record has "), found, F.lit(" fields, the header "), expected),
+            found.isNotNull() | says.isNotNull(),
+            F.coalesce(F.concat(F.lit("the line is no record: "), says), counted),
         )
     ]
     for key in spec.key:

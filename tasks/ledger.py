@@ -1,4 +1,4 @@
-"""Which file contents a bronze table has taken in.
+"""Which deliveries a bronze table has taken in, and how far an extraction has come.
 
 The ledger is read from the commit records of the table itself. Where the table's history does not reach
 back to its creation, it is rebuilt from the rows.
@@ -17,6 +17,16 @@ def delivered(store: TableStore, ref: TableRef) -> list[SourceFile]:
     if not store.exists(ref):
         return []
     return _recorded(store, ref) if complete(store, ref) else rebuilt(store, ref)
+
+
+def watermark(store: TableStore, ref: TableRef, column: str) -> str | None:
+    """The highest value of a watermark column that was taken in, from the table's head commit.
+
+    None where there is no such record; then the whole source is read, and what bronze holds is left out.
+    """
+    record = store.head(ref).record if store.exists(ref) else None
+    mark = record.notes.get("watermark") if record is not None else None
+    return str(mark["value"]) if mark and mark["column"] == column else None
 
 
 def complete(store: TableStore, ref: TableRef) -> bool:

@@ -40,11 +40,11 @@ def _bronze_news(bench: Bench, ref: TableRef) -> bool:
     if not ledger.complete(bench.store, ref):
         return True  # the ledger is rebuilt from rows, which needs Spark
     try:
-        offered = bronze.offered(bench, ref)
+        news = bronze.news(bench, ref)
     except InputError:
         return True  # the table's own step says so, and the others go on
     required = bench.domain.bronze[ref.name].required
-    return bool(offered) or (required and bronze.never_delivered(bench, ref))
+    return news or (required and bronze.never_delivered(bench, ref))
 
 
 def _interrupted(bench: Bench, ref: TableRef) -> bool:

@@ -22,22 +22,72 @@ class Strategy(StrEnum):
     scd2 = "scd2"
 
 
+class SourceKind(StrEnum):
+    """Where a source's deliveries come from."""
+
+    files = "files"
+    jdbc = "jdbc"
+
+
+class FileFormat(StrEnum):
+    """What a delivered file holds."""
+
+    csv = "csv"
+    jsonl = "jsonl"
+
+
+class Envelope(StrEnum):
+    """What is around a row in JSON lines."""
+
+    none = "none"
+    debezium = "debezium"
+
+
+@dataclass
+class WatermarkSpec:
+    """How far an incremental extraction has come, and how much it reads again."""
+
+    column: str = MUST_GIVE
+    """Column that grows with every change: an instant, a date, a number, or text that sorts like one."""
+    overlap: str = "0"
+    """What is read again below the highest value, for rows that were committed late: `10 minutes`
+    (seconds, minutes, hours, days) or, for numbers, a number."""
+    key: list[str] = field(default_factory=list)
+    """Columns that identify a row, where a row may take on an earlier content again within the overlap."""
+
+
 @dataclass
 class SourceSpec:
-    """A file pattern in the landing folder that feeds one bronze table."""
+    """What feeds one bronze table: files of the landing folder, or a table of a database."""
 
-    pattern: str = MUST_GIVE
-    """Glob over file names, sub-folders included."""
+    pattern: str = ""
+    """Glob over file names, sub-folders included (`files`)."""
     columns: list[str] = field(default_factory=list)
-    """Columns of the file, all kept as text."""
+    """Columns of the source, all kept as text."""
     delimiter: str = ","
-    """One character between fields."""
+    """One character between fields (`csv`)."""
     encoding: str = "utf-8"
-    """Python's name of the encoding; a UTF-8 byte order mark is passed over."""
+    """Python's name of the encoding of files; a UTF-8 byte order mark is passed over."""
     required: bool = False
-    """A run fails when no file was ever delivered."""
+    """A run fails when nothing was ever delivered."""
     description: str = ""
-    """What the file holds."""
+    """What the source holds."""
+    kind: SourceKind = SourceKind.files
+    """Files of the landing folder, or a database."""
+    format: FileFormat = FileFormat.csv
+    """What the files hold."""
+    envelope: Envelope = Envelope.none
+    """What is around the rows (`jsonl`)."""
+    url: str = field(default="", repr=False)
+    """JDBC address (`jdbc`)."""
+    table: str | None = None
+    """Table to extract (`jdbc`)."""
+    query: str | None = None
+    """Query to extract instead of a table (`jdbc`)."""
+    options: dict[str, str] = field(default_factory=dict, repr=False)
+    """Options of Spark's JDBC reader: driver, user, password, ... (`jdbc`)."""
+    watermark: WatermarkSpec | None = None
+    """Extract only what is new; without it the whole table is extracted each time (`jdbc`)."""
 
 
 @dataclass

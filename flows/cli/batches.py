@@ -84,11 +84,9 @@ def _table_of(bench: Bench, batch_id: str) -> str:
     name = batch_id.removesuffix("-" + batch_id.split("-", 1)[-1])
     if name in bench.domain.bronze:
         ref = bench.domain.ref(f"bronze.{name}")
-        store = bench.store
-        history = store.history(ref) if store.exists(ref) else []
-        ids = {f.batch_id for entry in history if entry.record for f in entry.record.files}
-        ids |= {file.batch_id for file in bronze.offered(bench, ref)}
-        ids |= set(decisions.settlements(store, bench.domain.name))
+        ids = bronze.batch_ids(bench, ref) | set(
+            decisions.settlements(bench.store, bench.domain.name)
+        )
         if batch_id not in ids:
             raise ConfigurationError(
                 f"batch {batch_id}: no delivery of {ref.label} has this id",

@@ -8,63 +8,21 @@ and what cannot be a record of the file's own header is kept and marked, or refu
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.errors import InputError
+from tasks.sources.content import empty, opened, undecodable
+from tasks.sources.reader import MALFORMED, StagedFile
 from tasks.spec import SourceSpec
 
 CHUNK_RECORDS = 100_000
 FIELD_LIMIT_BYTES = 64 * 1024 * 1024
-MALFORMED = "_malformed"
-"""Key inside `_rescued` that holds the fields of a record with too few or too many of them."""
-
-
-@dataclass(frozen=True)
-class StagedFile:
-    """A parsed delivery: all values as text, with record numbers, in a Parquet file.
-
-    Attributes:
-        rows: Records, malformed ones included.
-        malformed: Records with too few or too many fields.
-        missing: Columns of the source that the header lacks; their values are null.
-        unknown: Columns of the header that the source does not know; kept in `_rescued`.
-    """
-
-    parquet: Path
-    sha256: str
-    rows: int
-    malformed: int
-    missing: tuple[str, ...]
-    unknown: tuple[str, ...]
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of the file's content.
-
-    Raises:
-        InputError: The file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(
-        f"{path.name}: cannot be read: {error.strerror}",
-        advice=f"Check that {path} exists and is readable by this user.",
-    )
 
 
 def stage_csv(path: Path, source: SourceSpec, target: Path, *, expected_sha256: str) -> StagedFile:
@@ -82,51 +40,14 @@ def stage_csv(path: Path, source: SourceSpec, target: Path, *, expected_sha256: 
             another encoding, or changed while it was read; the message names the file and the record.
     """
     csv.field_size_limit(FIELD_LIMIT_BYTES)
-    try:
-        opened = path.open("rb")
-    except OSError as error:
-        raise _unreadable(path, error) from None
-    with opened as binary:
-        hashed = _HashedReader(binary)
-        text = io.TextIOWrapper(
-            io.BufferedReader(hashed, 1 << 20), encoding=_with_bom(source.encoding), newline=""
-        )
-        records = _Records(path, source, text)
+    with opened(path, source.encoding, newline="") as content:
+        records = _Records(path, source, content.text)
         writer = _Writer(target, source.columns, records.header)
         with writer:
             for chunk in records.chunks():
                 writer.write(chunk)
-        digest = hashed.finish()
-    if digest != expected_sha256:
-        raise InputError(
-            f"{path.name}: the file changed while it was read",
-            advice="Deliver under another name and rename when complete, then run again.",
-        )
+        digest = content.confirm(expected_sha256)
     return StagedFile(target, digest, writer.rows, writer.malformed, writer.missing, writer.unknown)
-
-
-def _with_bom(encoding: str) -> str:
-    return "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
-
-
-class _HashedReader(io.RawIOBase):
-    def __init__(self, raw: IO[bytes]) -> None:
-        self._raw = raw
-        self._digest = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        data = self._raw.read(len(buffer))
-        buffer[: len(data)] = data
-        self._digest.update(data)
-        return len(data)
-
-    def finish(self) -> str:
-        for data in iter(lambda: self._raw.read(1 << 20), b""):
-            self._digest.update(data)
-        return self._digest.hexdigest()
 
 
 class _Records:
@@ -139,10 +60,7 @@ class _Records:
         self._reader = csv.reader(text, delimiter=source.delimiter, strict=True)
         header = next(self._guarded(), None)
         if header is None:
-            raise InputError(
-                f"{path.name}: the file is empty",
-                advice="Deliver it again with its header and records, or reject the batch.",
-            )
+            raise empty(path)
         self.header: list[str] = [name.strip() for name in header]
         doubled = {name for name in self.header if self.header.count(name) > 1}
         if doubled:
@@ -182,11 +100,8 @@ class _Records:
                     advice="A quote is not closed or not doubled: deliver the file again, mended.",
                 ) from None
             except UnicodeDecodeError as error:
-                byte = error.object[error.start]
-                raise InputError(
-                    f"{self._path.name}: near record {self._number + 1}: byte 0x{byte:02x} is not "
-                    f"{self._source.encoding}",
-                    advice="Deliver the file in that encoding, or set the source's `encoding`.",
+                raise undecodable(
+                    self._path, self._number + 1, error, self._source.encoding
                 ) from None
             yield record
 

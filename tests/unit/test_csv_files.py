@@ -11,7 +11,9 @@ import pytest
 
 from storage.errors import InputError
 from tasks.sources import csv_files
-from tasks.sources.csv_files import StagedFile, file_sha256, stage_csv
+from tasks.sources.content import file_sha256
+from tasks.sources.csv_files import stage_csv
+from tasks.sources.reader import StagedFile
 from tasks.spec import SourceSpec
 
 SOURCE = SourceSpec(pattern="things*.csv", columns=["id", "name", "note"])

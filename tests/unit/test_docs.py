@@ -13,14 +13,18 @@ from types import ModuleType
 
 import click
 import pytest
+from omegaconf import OmegaConf
 
 from checks.model import CheckSuite
 from conf import load
 from flows.cli import cli
 from tasks import bronze, derived, ops, quarantine, silver
+from tasks.spec import DomainSpec, Envelope, FileFormat, SourceKind
+from tasks.validation import problems
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"^File `([^`]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -117,6 +121,24 @@ def test_the_tutorials_domain_composes(tmp_path: Path, monkeypatch: pytest.Monke
     for source in config.domain.bronze.values():
         headers = {f.read_text("utf-8").splitlines()[0] for f in landing.glob(source.pattern)}
         assert headers == {",".join(source.columns)}
+
+
+def test_the_sources_of_the_examples_are_consistent(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOST", "USER", "PASSWORD"):
+        monkeypatch.setenv(f"SHOP_DB_{name}", name.lower())
+    text = (ROOT / "docs" / "how-to" / "sources.md").read_text("utf-8")
+    parts = [OmegaConf.create(block) for block in YAML.findall(text)]
+    given = {"name": "shop", "as_of": "select 1", "roots": {"sql": "sql", "checks": "checks"}}
+    merged = OmegaConf.merge(OmegaConf.structured(DomainSpec), given, *parts)
+    domain = OmegaConf.to_object(merged)
+    assert isinstance(domain, DomainSpec)
+    assert problems(domain) == []
+    assert {(s.kind, s.format, s.envelope) for s in domain.bronze.values()} == {
+        (SourceKind.files, FileFormat.csv, Envelope.none),
+        (SourceKind.files, FileFormat.jsonl, Envelope.none),
+        (SourceKind.files, FileFormat.jsonl, Envelope.debezium),
+        (SourceKind.jdbc, FileFormat.csv, Envelope.none),
+    }
 
 
 def _prose(text: str) -> str:

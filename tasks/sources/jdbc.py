@@ -1,0 +1,267 @@
+"""Tables of a database, extracted through Spark's JDBC reader.
+
+With a watermark, each run reads the rows from the last watermark less the overlap on, and offers those
+that bronze does not hold. Without one, each run reads the whole table and offers it where it differs
+from the last delivery. The database is read once; what was read is what is checked and published.
+
+All values become text: numbers in full, without a change of scale; instants as
+`2026-03-01 10:00:00.123456` in UTC, those without a time zone as they are; dates as `2026-03-01`; booleans
+`true` and `false`; binary values as hexadecimal digits; arrays and structures as JSON.
+Options of the reader: https://spark.apache.org/docs/latest/sql-data-sources-jdbc.html
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from py4j.java_gateway import is_instance_of
+from py4j.protocol import Py4JError
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    DataType,
+    DoubleType,
+    FloatType,
+    IntegralType,
+    MapType,
+    StructType,
+)
+
+from storage.errors import InputError, TransientError
+from storage.failures import NATIVE, explain
+from storage.sql import quote
+from tasks.sources.hashing import record_hash, rows_sha256
+from tasks.sources.reader import Offer, Request, StagedFile
+from tasks.sources.secrets import redacted
+from tasks.sources.watermark import Overlap
+from tasks.spec import SourceSpec
+
+DEFAULTS = {"fetchsize": "10000", "preferTimestampNTZ": "true"}
+"""Without a fetch size some drivers hold the whole result in memory; without the other, wall-clock times
+move by the time zone of this machine."""
+REFUSED = "08004"
+"""SQLSTATE of a server that turned the connection down; the other ones of class 08 are lost connections."""
+MARK, HASH = "_watermark", "_record_hash"
+ADVICE = "Check url, table and options of the source, and that the database answers."
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What is read: the source's columns as text, and `_watermark` typed as in the database.
+
+    Attributes:
+        type_name: Spark's name of the watermark's type.
+        since: Text of the value from which on rows are read; None for all.
+        missing: Columns of the source that the table lacks.
+    """
+
+    rows: DataFrame
+    type_name: str
+    since: str | None
+    missing: tuple[str, ...]
+
+
+class JdbcReader:
+    """One table or query of a database."""
+
+    shape = "table"
+    lasting = False
+
+    def __init__(self, source: SourceSpec) -> None:
+        self._source = source
+
+    def waits_for(self, landing: Path) -> str:
+        del landing
+        return f"no row of {self._source.table or 'the query'}"
+
+    def offers(self, request: Request) -> list[Offer] | None:
+        if request.session is None:
+            return None
+        shutil.rmtree(request.scratch, ignore_errors=True)
+        extraction = self._frozen(request, request.session)
+        try:
+            return self._offers(request, request.session, extraction)
+        finally:
+            shutil.rmtree(request.scratch / "raw", ignore_errors=True)
+
+    def _offers(
+        self, request: Request, session: SparkSession, extraction: Extraction
+    ) -> list[Offer]:
+        """What of the frozen extraction is new, as one file."""
+        frozen = session.read.parquet(str(request.scratch / "raw"))
+        fresh = frozen.withColumn(HASH, record_hash(self._source.columns))
+        if self._source.watermark is not None:
+            fresh = self._unseen(fresh, request, extraction)
+        file = _numbered(fresh, self._source.columns, request.scratch / "rows")
+        sha256 = rows_sha256(file, HASH)
+        if self._source.watermark is None:
+            known = bool(request.taken) and request.taken[-1].sha256 == sha256
+            name = f"jdbc:{request.table}@{sha256[:12]}"
+            return [] if known else [Offer(file, name, sha256, missing=extraction.missing)]
+        if not pq.read_metadata(file).num_rows:
+            return []
+        reached = _highest(frozen, request.watermark, extraction.type_name)
+        name = f"jdbc:{request.table}@{reached}"
+        return [Offer(file, name, sha256, reached, extraction.missing)]
+
+    def stage(self, offer: Offer, target: Path) -> StagedFile:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(offer.path, target)
+        rows = pq.read_metadata(target).num_rows
+        return StagedFile(target, offer.sha256, rows, missing=offer.missing)
+
+    def extraction(self, session: SparkSession, watermark: str | None) -> Extraction:
+        """The rows to read, lazily; the database itself evaluates the condition on the watermark.
+
+        Raises:
+            InputError: The table lacks the watermark's column or every column of the source, or the
+                overlap does not fit the watermark.
+        """
+        table = self._loaded(session)
+        by_name = {f.name.lower(): f for f in table.schema.fields}
+        found = {c: by_name[c.lower()] for c in self._source.columns if c.lower() in by_name}
+        missing = tuple(c for c in self._source.columns if c not in found)
+        mark = self._source.watermark
+        if not found or (mark is not None and mark.column in missing):
+            wanted = mark.column if mark is not None and found else ", ".join(missing)
+            raise InputError(
+                f"{self._source.table or 'the query'}: it has no column {wanted}; "
+                f"it has {', '.join(table.columns)}",
+                advice="Name the columns as the database does.",
+            )
+        type_name, since = "string", None
+        reached: Column = F.lit(None).cast("string")
+        if mark is not None:
+            field = found[mark.column]
+            type_name, reached = field.dataType.simpleString(), F.col(quote(field.name))
+            since = self._since(watermark, type_name)
+            if since is not None:
+                bound = F.lit(since).cast(type_name)
+                table = table.where((reached >= bound) | reached.isNull())
+        texts = [
+            (_text(F.col(quote(found[c].name)), found[c].dataType) if c in found
+             else F.lit(None).cast("string")).alias(c)
+            for c in self._source.columns
+        ]  # fmt: skip
+        return Extraction(table.select(*texts, reached.alias(MARK)), type_name, since, missing)
+
+    def _since(self, watermark: str | None, type_name: str) -> str | None:
+        mark = self._source.watermark
+        if mark is None or watermark is None:
+            return None
+        try:
+            return Overlap.parse(mark.overlap).below(watermark, type_name)
+        except ValueError as error:
+            raise InputError(
+                f"watermark {mark.column} = {watermark!r}: {error}",
+                advice="Set `watermark.overlap` to a duration for instants, a number for numbers.",
+            ) from None
+
+    def _loaded(self, session: SparkSession) -> DataFrame:
+        source = self._source
+        what = {"dbtable": source.table} if source.table else {"query": source.query or ""}
+        options: Mapping[str, str] = {**DEFAULTS, **source.options, **what, "url": source.url}
+        reader = session.read.format("jdbc").options(**options)
+        table = reader.load()
+        stored = {name.lower() for name in source.options} & {"customschema"}
+        if source.url.startswith("jdbc:sqlite:") and not stored:
+            return reader.option("customSchema", _as_stored(table.schema)).load()
+        return table
+
+    def _unseen(self, rows: DataFrame, request: Request, extraction: Extraction) -> DataFrame:
+        """Without the rows that bronze holds: of each key the newest, or of any key where none is given."""
+        mark = self._source.watermark
+        if request.held is None or mark is None:
+            return rows
+        held, value = request.held(), F.col(quote(mark.column)).try_cast(extraction.type_name)
+        if extraction.since is not None:
+            since = F.lit(extraction.since).cast(extraction.type_name)
+            held = held.where((value >= since) | value.isNull())
+        key = [quote(c) for c in mark.key] or [HASH]
+        newest = Window.partitionBy(*key).orderBy(F.col("_sequence").desc())
+        ranked = held.withColumn("_rank", F.row_number().over(newest))
+        return rows.join(ranked.where("_rank = 1").select(HASH), HASH, "left_anti")
+
+    def _frozen(self, request: Request, session: SparkSession) -> Extraction:
+        """Read the database, once, into the scratch folder.
+
+        A native error is dropped with its traceback, because both may hold the url.
+        """
+        try:
+            extraction = self.extraction(session, request.watermark)
+            extraction.rows.write.parquet(str(request.scratch / "raw"))
+        except NATIVE as error:
+            known = explain(f"bronze.{request.table}", error)
+            state = _sql_state(session, error)
+        else:
+            return extraction
+        message = redacted(known.message, self._source)
+        lost = state.startswith("08") and state != REFUSED
+        raise (TransientError if lost else type(known))(message, advice=known.advice or ADVICE)
+
+
+def _text(column: Column, data_type: DataType) -> Column:
+    if isinstance(data_type, BinaryType):
+        return F.hex(column)
+    if isinstance(data_type, ArrayType | MapType | StructType):
+        return F.to_json(column)
+    return column.cast("string")
+
+
+def _as_stored(schema: StructType) -> str:
+    """The types in which SQLite's values are read without loss.
+
+    SQLite types values, not columns: what a column declares can cut a large integer, round a decimal or
+    refuse a date. Text is what it stores; integers are of 64 bits, floats are doubles.
+    """
+    kinds = [
+        (IntegralType, "bigint"), ((DoubleType, FloatType), "double"), (BinaryType, "binary"),
+    ]  # fmt: skip
+    return ", ".join(
+        f"{quote(f.name)} "
+        + next((name for kind, name in kinds if isinstance(f.dataType, kind)), "string")  # type: ignore[arg-type]
+        for f in schema.fields
+    )
+
+
+def _numbered(rows: DataFrame, columns: Sequence[str], folder: Path) -> Path:
+    """Write the rows to one file, numbered from 1 in the order of watermark and content."""
+    order = [F.col(quote(c)).asc_nulls_first() for c in (MARK, *columns)]
+    rows.repartition(1).sortWithinPartitions(*order).select(
+        *map(quote, columns),
+        HASH,
+        (F.monotonically_increasing_id() + 1).alias("_record_number"),
+        F.lit(None).cast("string").alias("_rescued"),
+    ).write.parquet(str(folder))
+    return next(folder.glob("*.parquet"))
+
+
+def _highest(rows: DataFrame, before: str | None, type_name: str) -> str | None:
+    """The highest watermark read; never below the one before, whose row may be gone."""
+    highest = F.max(MARK)
+    if before is not None:
+        highest = F.greatest(highest, F.lit(before).cast(type_name))
+    value = rows.agg(highest.cast("string").alias("value")).collect()[0]["value"]
+    return None if value is None else str(value)
+
+
+def _sql_state(session: SparkSession, error: BaseException) -> str:
+    """The SQLSTATE of the driver's error, or an empty text."""
+    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    gateway = session.sparkContext._gateway
+    try:
+        for _ in range(12):
+            if java is None or gateway is None:
+                break
+            if is_instance_of(gateway, java, "java.sql.SQLException"):
+                return str(java.getSQLState() or "")
+            java = java.getCause()
+    except Py4JError:  # the JVM is gone, and says no more
+        pass
+    return ""

@@ -1,0 +1,75 @@
+"""JSON read so that every scalar keeps the text it was written with."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+class Number(str):
+    """A JSON number as it was written: 1.10 stays 1.10, and no digit is lost."""
+
+    __slots__ = ()
+
+
+def parse(text: str) -> Any:
+    """Read one JSON value.
+
+    Raises:
+        ValueError: It is not JSON (RFC 8259), an object names a key twice, or a string holds half of a
+            surrogate pair.
+    """
+    try:
+        value = json.loads(
+            text,
+            parse_float=Number,
+            parse_int=Number,
+            parse_constant=_refused,
+            object_pairs_hook=_unique,
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if "\\u" in text:
+        _refuse_surrogates(value)
+    return value
+
+
+def text_of(value: Any) -> str | None:
+    """A value as a column's text: strings and numbers as they are, the rest as compact JSON."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return str(value)
+    return compact(value)
+
+
+def compact(value: Any) -> str:
+    """JSON without spaces; numbers as they were written."""
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, dict):
+        pairs = (f"{json.dumps(k, ensure_ascii=False)}:{compact(v)}" for k, v in value.items())
+        return "{" + ",".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(compact, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"it holds {constant}, which is not JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"it names {', '.join(map(repr, doubled))} more than once")
+    return found
+
+
+def _refuse_surrogates(value: Any) -> None:
+    try:
+        compact(value).encode()
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a surrogate pair") from None

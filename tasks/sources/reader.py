@@ -1,0 +1,114 @@
+"""What a reader of a source offers to bronze, and what bronze tells it.
+
+A reader finds deliveries and writes their records as text to Parquet. It knows neither the ledger's
+storage nor the staging folder: bronze hands it what it needs. Another kind of source is another module
+with a `Reader`, named in `tasks/sources/registry.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pyspark.sql import DataFrame, SparkSession
+
+from storage.types import SourceFile
+
+MALFORMED = "_malformed"
+"""Key inside `_rescued` that holds what is no record of its source: `says` (why), or the fields of a CSV
+record with too few or too many of them."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What bronze has and wants.
+
+    Attributes:
+        table: Name of the bronze table.
+        landing: Folder in which files arrive.
+        again: Paths of files whose known content is to be taken in anew.
+        taken: Every delivery so far, in order.
+        watermark: Text of the highest watermark taken in, or None.
+        session: The Spark session; None where only metadata may be asked.
+        held: Reads the rows that the bronze table holds; None where it has none.
+        scratch: Folder for what an extraction writes before it is offered.
+    """
+
+    table: str
+    landing: Path
+    scratch: Path
+    again: frozenset[str] = frozenset()
+    taken: Sequence[SourceFile] = ()
+    watermark: str | None = None
+    session: SparkSession | None = None
+    held: Callable[[], DataFrame] | None = None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A delivery that the ledger does not hold.
+
+    Attributes:
+        path: The delivered file, or the extraction in the scratch folder.
+        name: What people call it: `_source_file` of its rows.
+        sha256: Hash of its content.
+        watermark: For an incremental extraction, the highest value reached.
+        missing: Columns of the source that an extraction found missing.
+    """
+
+    path: Path
+    name: str
+    sha256: str
+    watermark: str | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A parsed delivery: all values as text, with record numbers, in a Parquet file.
+
+    Attributes:
+        rows: Records in it, malformed ones included.
+        malformed: Records that are none of their source; their content is in `_rescued`.
+        missing: Columns of the source that the delivery lacks; their values are null.
+        unknown: Columns of the delivery that the source does not know; kept in `_rescued`.
+        skipped: Records that carry nothing beyond the one before them and are left out.
+    """
+
+    parquet: Path
+    sha256: str
+    rows: int
+    malformed: int = 0
+    missing: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    skipped: int = 0
+
+
+class Reader(Protocol):
+    """Reads the deliveries of one source."""
+
+    shape: str
+    """What names the columns of a delivery: the header of a file, a database's table."""
+    lasting: bool
+    """Whether an offer can be read again later as it is; an extraction cannot."""
+
+    def waits_for(self, landing: Path) -> str:
+        """What has to arrive, for a source that never delivered."""
+
+    def offers(self, request: Request) -> list[Offer] | None:
+        """Deliveries to take in, in their order; None where that takes a Spark session.
+
+        Raises:
+            LakehouseError: The source cannot be reached or read.
+        """
+
+    def stage(self, offer: Offer, target: Path) -> StagedFile:
+        """Write an offer's records to a Parquet file.
+
+        Its columns are the source's as text, `_record_number` (from 1) and `_rescued`.
+
+        Raises:
+            InputError: The delivery cannot be taken as it is.
+        """

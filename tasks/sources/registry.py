@@ -1,0 +1,20 @@
+"""The reader of a source, by its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tasks.sources.files import FileReader
+from tasks.sources.jdbc import JdbcReader
+from tasks.sources.reader import Reader
+from tasks.spec import SourceKind, SourceSpec
+
+READERS: Mapping[SourceKind, Callable[[SourceSpec], Reader]] = {
+    SourceKind.files: FileReader,
+    SourceKind.jdbc: JdbcReader,
+}
+
+
+def reader_of(source: SourceSpec) -> Reader:
+    """The reader that a source's kind names."""
+    return READERS[source.kind](source)

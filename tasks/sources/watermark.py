@@ -1,0 +1,76 @@
+"""Arithmetic of watermarks: from where an incremental extraction reads again."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Self
+
+UNITS = ("second", "minute", "hour", "day")
+NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+INSTANTS = ("timestamp", "timestamp_ntz", "date", "string")
+_DURATION = re.compile(rf"(\d+) ({'|'.join(UNITS)})s?")
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}([ T])\d{2}:\d{2}:\d{2}")
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What is read again below a watermark: a duration, or a number."""
+
+    duration: timedelta | None
+    number: Decimal | None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `10 minutes` or `500`.
+
+        Raises:
+            ValueError: It is neither.
+        """
+        matched = _DURATION.fullmatch(text.strip())
+        if matched:
+            return cls(timedelta(**{f"{matched[2]}s": int(matched[1])}), None)
+        try:
+            number = Decimal(text.strip())
+        except InvalidOperation:
+            number = Decimal(-1)
+        if not number.is_finite() or number < 0:
+            raise ValueError(f"{text!r} is neither a number nor like '10 minutes'")
+        return cls(None, number)
+
+    def below(self, watermark: str, type_name: str) -> str:
+        """The value from which on rows are read again, as text of the watermark's type.
+
+        That value itself is read too: rows that share it may be committed at different times.
+
+        Args:
+            watermark: The highest value taken in.
+            type_name: Spark's name of the column's type.
+
+        Raises:
+            ValueError: The overlap cannot be taken from a value of this type.
+        """
+        if self.number == 0:
+            return watermark
+        kind = type_name.split("(", maxsplit=1)[0]
+        if kind in NUMBERS and self.number is not None:
+            return format(Decimal(watermark) - self.number, "f")
+        if kind in INSTANTS and self.duration is not None:
+            return _earlier(watermark, self.duration)
+        said = self.number if self.duration is None else self.duration
+        raise ValueError(f"an overlap of {said} does not fit values of type {type_name}")
+
+
+def _earlier(instant: str, duration: timedelta) -> str:
+    """An earlier instant in the same notation, cut to whole seconds, or to the day for a date."""
+    matched = _INSTANT.match(instant)
+    if matched:
+        moved = datetime.fromisoformat(matched[0]) - duration
+        return moved.isoformat(sep=matched[1])
+    return (date.fromisoformat(instant) - _whole_days(duration)).isoformat()
+
+
+def _whole_days(duration: timedelta) -> timedelta:
+    return timedelta(days=-(-duration // timedelta(days=1)))

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from tasks.sources.secrets import redacted
+from tasks.spec import SourceKind, SourceSpec
+
+
+def source(url: str, **options: str) -> SourceSpec:
+    return SourceSpec(columns=["id"], kind=SourceKind.jdbc, url=url, table="t", options=options)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "secret"),
+    [
+        ("jdbc:postgresql://h/db?user=u&password=gehe1m&ssl=true", {}, "gehe1m"),
+        ("jdbc:postgresql://u:gehe1m@h:5432/db", {}, "gehe1m"),
+        ("jdbc:sqlserver://h:1433;user=u;password={gehe;1m};encrypt=true", {}, "gehe;1m"),
+        ("jdbc:derby:memory:x;user=u;password=gehe1m", {}, "gehe1m"),
+        ("jdbc:oracle:thin:scott/gehe1m@//h:1521/db", {}, "gehe1m"),
+        ("jdbc:postgresql://h/db", {"user": "u", "password": "gehe1m"}, "gehe1m"),
+        ("jdbc:postgresql://h/db", {"sslpassword": "gehe1m"}, "gehe1m"),
+        ("jdbc:x://h/db", {"accessToken": "gehe1m"}, "gehe1m"),
+    ],
+)
+def test_no_credential_is_left_in_a_message(url: str, options: dict[str, str], secret: str) -> None:
+    text = redacted(
+        f"cannot connect to {url} with {secret}: tried {secret!r}", source(url, **options)
+    )
+    assert secret not in text
+    assert "cannot connect to jdbc:" in text
+    assert "***" in text
+
+
+def test_what_is_no_credential_stays() -> None:
+    url = "jdbc:postgresql://h:5432/db?user=u&ssl=true"
+    text = f"role u is not known at {url}"
+    assert redacted(text, source(url, user="u", driver="org.postgresql.Driver")) == text
+
+
+def test_a_source_does_not_show_its_credentials() -> None:
+    shown = repr(source("jdbc:x://h/db?password=gehe1m", password="gehe1m"))
+    assert "gehe1m" not in shown

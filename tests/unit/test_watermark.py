@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from tasks.sources.watermark import Overlap
+
+
+@pytest.mark.parametrize(
+    ("overlap", "watermark", "type_name", "since"),
+    [
+        ("0", "anything", "string", "anything"),
+        ("0", "2026-03-01 10:00:00.5", "timestamp", "2026-03-01 10:00:00.5"),
+        ("10 minutes", "2026-03-01 00:05:00.123456", "timestamp_ntz", "2026-02-28 23:55:00"),
+        ("1 hour", "2026-03-01T10:00:00Z", "string", "2026-03-01T09:00:00"),
+        ("90 seconds", "2026-03-01 10:00:00+00", "string", "2026-03-01 09:58:30"),
+        ("2 days", "2026-03-01", "date", "2026-02-27"),
+        ("1 hour", "2026-03-01", "date", "2026-02-28"),
+        ("500", "1200", "bigint", "700"),
+        ("500", "20", "int", "-480"),
+        ("0.5", "10.25", "decimal(18,2)", "9.75"),
+        ("1", "1.0E3", "double", "999"),
+    ],
+)  # fmt: skip
+def test_rows_are_read_again_from_the_watermark_less_the_overlap(
+    overlap: str, watermark: str, type_name: str, since: str
+) -> None:
+    assert Overlap.parse(overlap).below(watermark, type_name) == since
+
+
+def test_the_bound_of_a_text_is_never_above_the_exact_one() -> None:
+    exact, bound = "2026-03-01T09:59:00.900Z", "2026-03-01T09:59:00"
+    assert Overlap.parse("1 minute").below("2026-03-01T10:00:00.900Z", "string") == bound
+    assert bound <= exact
+
+
+@pytest.mark.parametrize("text", ["", "ten minutes", "10 weeks", "-1", "NaN", "10 minutes ago"])
+def test_an_overlap_is_a_number_or_a_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="neither a number nor like '10 minutes'"):
+        Overlap.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("overlap", "watermark", "type_name"),
+    [("10 minutes", "5", "bigint"), ("5", "2026-03-01", "date"), ("1 hour", "abc", "string")],
+)
+def test_an_overlap_that_does_not_fit_is_refused(
+    overlap: str, watermark: str, type_name: str
+) -> None:
+    with pytest.raises(ValueError, match=r"does not fit|Invalid isoformat"):
+        Overlap.parse(overlap).below(watermark, type_name)
