@@ -13,8 +13,7 @@ Options of the reader: https://spark.apache.org/docs/latest/sql-data-sources-jdb
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +33,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from storage.errors import InputError, LakehouseError, TransientError
+from storage.errors import InputError, TransientError
 from storage.failures import NATIVE, explain
 from storage.sql import quote
 from tasks.sources.hashing import record_hash, rows_sha256
@@ -85,9 +84,7 @@ class JdbcReader:
         if request.session is None:
             return None
         shutil.rmtree(request.scratch, ignore_errors=True)
-        with self._explained(request):
-            extraction = self.extraction(request.session, request.watermark)
-            extraction.rows.write.parquet(str(request.scratch / "raw"))
+        extraction = self._frozen(request, request.session)
         try:
             return self._offers(request, request.session, extraction)
         finally:
@@ -101,7 +98,7 @@ class JdbcReader:
         fresh = frozen.withColumn(HASH, record_hash(self._source.columns))
         if self._source.watermark is not None:
             fresh = self._unseen(fresh, request, extraction)
-        file = _numbered(fresh, request.scratch / "rows")
+        file = _numbered(fresh, self._source.columns, request.scratch / "rows")
         sha256 = rows_sha256(file, HASH)
         if self._source.watermark is None:
             known = bool(request.taken) and request.taken[-1].sha256 == sha256
@@ -191,24 +188,22 @@ class JdbcReader:
         ranked = held.withColumn("_rank", F.row_number().over(newest))
         return rows.join(ranked.where("_rank = 1").select(HASH), HASH, "left_anti")
 
-    @contextmanager
-    def _explained(self, request: Request) -> Iterator[None]:
-        """Turns what Spark and the driver raise into an error without credentials.
+    def _frozen(self, request: Request, session: SparkSession) -> Extraction:
+        """Read the database, once, into the scratch folder.
 
-        The native error is dropped, because its text and its traceback may hold the url.
+        A native error is dropped with its traceback, because both may hold the url.
         """
-        known: LakehouseError
         try:
-            yield
+            extraction = self.extraction(session, request.watermark)
+            extraction.rows.write.parquet(str(request.scratch / "raw"))
         except NATIVE as error:
             known = explain(f"bronze.{request.table}", error)
-            state = _sql_state(request.session, error)
-            if state.startswith("08") and state != REFUSED:
-                known = TransientError(known.message)
+            state = _sql_state(session, error)
         else:
-            return
+            return extraction
         message = redacted(known.message, self._source)
-        raise type(known)(message, advice=known.advice or ADVICE)
+        lost = state.startswith("08") and state != REFUSED
+        raise (TransientError if lost else type(known))(message, advice=known.advice or ADVICE)
 
 
 def _text(column: Column, data_type: DataType) -> Column:
@@ -235,11 +230,12 @@ def _as_stored(schema: StructType) -> str:
     )
 
 
-def _numbered(rows: DataFrame, folder: Path) -> Path:
+def _numbered(rows: DataFrame, columns: Sequence[str], folder: Path) -> Path:
     """Write the rows to one file, numbered from 1 in the order of watermark and content."""
-    ordered = rows.repartition(1).sortWithinPartitions(F.col(MARK).asc_nulls_first(), HASH)
-    ordered.select(
-        *[quote(c) for c in rows.columns if c != MARK],
+    order = [F.col(quote(c)).asc_nulls_first() for c in (MARK, *columns)]
+    rows.repartition(1).sortWithinPartitions(*order).select(
+        *map(quote, columns),
+        HASH,
         (F.monotonically_increasing_id() + 1).alias("_record_number"),
         F.lit(None).cast("string").alias("_rescued"),
     ).write.parquet(str(folder))
@@ -255,10 +251,10 @@ def _highest(rows: DataFrame, before: str | None, type_name: str) -> str | None:
     return None if value is None else str(value)
 
 
-def _sql_state(session: SparkSession | None, error: BaseException) -> str:
+def _sql_state(session: SparkSession, error: BaseException) -> str:
     """The SQLSTATE of the driver's error, or an empty text."""
     java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
-    gateway = session.sparkContext._gateway if session is not None else None
+    gateway = session.sparkContext._gateway
     try:
         for _ in range(12):
             if java is None or gateway is None:

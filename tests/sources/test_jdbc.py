@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from storage.errors import InputError, LakehouseError, TransientError
@@ -338,12 +340,19 @@ class Derby:
     def __init__(self, spark: SparkSession, name: str) -> None:
         assert spark._jvm is not None
         self._jvm: Any = spark._jvm
+        self._jvm.java.lang.System.setProperty("derby.stream.error.file", os.devnull)
         self.url = f"jdbc:derby:memory:{name}"
-        self._connection = self._connected(f"{self.url};create=true")
-        secured = [("requireAuthentication", "true"), (f"user.{USER}", PASSWORD)]
-        for key, value in secured:
-            self.execute(f"call syscs_util.syscs_set_database_property('derby.{key}', '{value}')"
-                         .replace("derby.requireAuth", "derby.connection.requireAuth"))  # fmt: skip
+        credentials = f"user={USER};password={PASSWORD}"
+        self._connection = self._connected(f"{self.url};create=true;{credentials}")
+        for key, value in (
+            ("connection.requireAuthentication", "true"),
+            ("authentication.provider", "BUILTIN"),
+            (f"user.{USER}", PASSWORD),
+        ):
+            self.execute(f"call syscs_util.syscs_set_database_property('derby.{key}', '{value}')")
+        with pytest.raises(Py4JJavaError):  # so it says that it is shut down; then it asks
+            self._connected(f"{self.url};shutdown=true;{credentials}")
+        self._connection = self._connected(f"{self.url};{credentials}")
 
     def _connected(self, url: str) -> Any:
         driver = self._jvm.org.apache.derby.iapi.jdbc.AutoloadedDriver()
@@ -364,16 +373,15 @@ class Derby:
 @pytest.fixture
 def derby(spark: SparkSession, tmp_path: Path) -> Iterator[Derby]:
     made = Derby(spark, tmp_path.name.replace("-", "_"))
-    made.execute(f"create schema {USER}")
-    made.execute(TYPED.replace("table typed", f"table {USER}.typed"))
+    made.execute(TYPED)
     yield made
-    made.execute(f"drop table {USER}.typed")
+    made.execute("drop table typed")
 
 
 def test_typed_values_become_exact_text(make_shop: MakeShop, derby: Derby) -> None:
     shop = make_shop(derby.source())
     derby.execute(
-        f"insert into {USER}.typed values (1, 9007199254740993, 1.1000, 0.1, true, "
+        "insert into typed values (1, 9007199254740993, 1.1000, 0.1, true, "
         "timestamp('2026-03-29 02:30:00.123456'), date('2026-03-29'), x'00ff', ' x ')"
     )
     shop.run()
@@ -383,7 +391,7 @@ def test_typed_values_become_exact_text(make_shop: MakeShop, derby: Derby) -> No
     ]  # fmt: skip
     assert shop.record().notes["watermark"]["value"] == "2026-03-29 02:30:00.123456"
     derby.execute(
-        f"insert into {USER}.typed (id, moment) values "
+        "insert into typed (id, moment) values "
         "(2, timestamp('2026-03-29 01:45:00')), (3, timestamp('2026-03-29 01:15:00'))"
     )
     shop.run()
@@ -424,7 +432,7 @@ def test_a_locked_database_is_tried_again(make_shop: MakeShop, database: Databas
 
 def test_no_credential_is_written_down(make_shop: MakeShop, derby: Derby, tmp_path: Path) -> None:
     shop = make_shop(derby.source())
-    derby.execute(f"insert into {USER}.typed (id, moment) values (1, current_timestamp)")
+    derby.execute("insert into typed (id, moment) values (1, current_timestamp)")
     staged = shop.stage()
     assert staged is not None
     assert PASSWORD not in json.dumps(staged.__dict__, default=str)
