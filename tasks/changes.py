@@ -31,19 +31,23 @@ def folder(bench: Bench, ref: TableRef, token: str) -> Path:
 
 
 def keep(bench: Bench, staged: Staged) -> None:
-    """Move the staged rows to where readers find them; call it before the commit."""
-    target = folder(bench, staged.table, staged.token)
-    if target.is_dir() or not staged.notes.get("changes"):
+    """Move the staged rows to where readers find them; call it before the commit.
+
+    A repeat finds them moved. Rows of an earlier attempt that was killed before its commit are replaced.
+    """
+    target, rows = folder(bench, staged.table, staged.token), Path(staged.part("rows"))
+    if not rows.is_dir() or not staged.notes.get("changes"):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    Path(staged.part("rows")).rename(target)
+    shutil.rmtree(target, ignore_errors=True)
+    rows.rename(target)
 
 
 def rows_of(bench: Bench, staged: Staged) -> DataFrame:
-    """The staged rows, also where a killed publication has moved them."""
-    kept = folder(bench, staged.table, staged.token)
-    path = str(kept) if kept.is_dir() else staged.part("rows")
-    return bench.store.session.read.parquet(path)
+    """The staged rows, also where a publication that failed half-way has moved them."""
+    rows = Path(staged.part("rows"))
+    path = rows if rows.is_dir() else folder(bench, staged.table, staged.token)
+    return bench.store.session.read.parquet(str(path))
 
 
 def since(bench: Bench, ref: TableRef, after: str | None, until: str) -> DataFrame | None:

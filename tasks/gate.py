@@ -157,14 +157,14 @@ def _register(bench: Bench, staged: Staged) -> DataFrame:
         rows.createOrReplaceTempView("staged")
         return rows
     plan, rows = planned(bench, staged)
-    written = plan.initial(rows)
+    written = live(bench.domain, ref, plan.initial(rows))
     accepted = [b.batch_id for b in staged.batches if b.accepted]
     if accepted and len(accepted) < len(staged.batches):
         written.where(~F.col("_batch_id").isin(accepted)).createOrReplaceTempView("staged")
     else:
         written.createOrReplaceTempView("staged")
     first = staged.replace or store.head(ref).record is None
-    return written if first else plan.preview(store.read(ref), rows)
+    return written if first else live(bench.domain, ref, plan.preview(store.read(ref), rows))
 
 
 def _as_of(bench: Bench, staged: Staged) -> str:
