@@ -17,7 +17,7 @@ from storage.types import SourceFile, TableRef
 from tasks.bench import Batch, Bench, Problem, Staged, fingerprint
 from tasks.decisions import Decision, Settlement, settlements
 from tasks.frames import is_sourced, suspect
-from tasks.ledger import delivered
+from tasks.ledger import delivered, last_delivery
 from tasks.sources.csv_files import StagedFile, file_sha256, stage_csv
 from tasks.spec import DomainSpec, SourceSpec
 
@@ -105,7 +105,7 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
     token = fingerprint(ref.label, [f.batch_id for f in files])
     folder = bench.folder(ref, token)
     decided = settlements(bench.store, bench.domain.name)
-    first = len(delivered(bench.store, ref)) + 1
+    first = last_delivery(bench.store, ref) + 1
     taken: list[SourceFile] = []
     problems: list[Problem] = []
     for file in files:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from checks.model import Outcome
 from storage.base import TableStore
-from storage.types import CommitRecord, TableRef
+from storage.types import CommitRecord, Snapshot, TableRef
 from tasks.bench import RunInfo
 from tasks.gate import GateReport
 
@@ -69,6 +69,7 @@ TABLE_METRICS = pa.schema(
         ("recorded_at", pa.timestamp("us", tz="UTC")),
     ]
 )
+ROLLED_BACK = "rolled back"
 TABLES = {"runs": RUNS, "check_results": CHECK_RESULTS, "table_metrics": TABLE_METRICS}
 
 
@@ -77,7 +78,7 @@ class TableOutcome:
     """What became of one table in a run.
 
     Attributes:
-        status: published, unchanged, blocked, failed or skipped.
+        status: published, unchanged, blocked, failed, skipped or rolled back.
         rows: Row accounting of what was staged.
         version: Position after the run.
     """
@@ -196,7 +197,7 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
             metrics.append(
                 {
                     "run_id": record.run_id, "domain": domain, "table_name": table.label,
-                    "status": "unchanged" if record.notes.get("mark") else "published",
+                    "status": _status(entry),
                     **{f"rows_{name}": record.rows.get(name) for name in ROW_COUNTS},
                     "version": entry.version, "recorded_at": entry.committed_at,
                 }
@@ -209,7 +210,7 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
                     "code": record.code, "message": "rebuilt from commit records",
                 },
             )  # fmt: skip
-            if not record.notes.get("mark"):
+            if _status(entry) == "published":
                 run["tables_published"] = int(str(run["tables_published"])) + 1
                 run["rows_published"] = int(str(run["rows_published"])) + record.rows.get(
                     "published", 0
@@ -217,6 +218,12 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
     _replace(store, domain, "table_metrics", metrics)
     _replace(store, domain, "runs", list(runs.values()))
     return len(metrics)
+
+
+def _status(entry: Snapshot) -> str:
+    if entry.restored is not None:
+        return ROLLED_BACK
+    return "unchanged" if entry.record and entry.record.notes.get("mark") else "published"
 
 
 def _replace(store: TableStore, domain: str, name: str, rows: list[dict[str, object]]) -> None:

@@ -23,6 +23,7 @@ from tasks import quarantine
 from tasks.bench import Batch, Bench, Staged, attempt_id, fingerprint, moved, position
 from tasks.decisions import Decision, settlements
 from tasks.frames import REFERENCE_MISSING, judged, typed
+from tasks.ledger import arrived
 from tasks.spec import SilverSpec, dependencies
 
 METADATA = (
@@ -191,8 +192,7 @@ def _judged_rows(bench: Bench, ref: TableRef, spec: SilverSpec, intake: Intake) 
     if after is None:
         fresh = bench.store.read(source, until)
     else:
-        changes = bench.store.changes(source, Version(after), until)
-        fresh = changes.where("_change_type = 'insert'").drop("_change_type")
+        fresh = arrived(bench.store, source, Version(after), until)
     if intake.rejected:
         fresh = fresh.where(~F.col("_batch_id").isin(intake.rejected_ids))
     fresh = fresh.withColumn("_retried", F.lit(False))
@@ -279,13 +279,10 @@ def _stale(bench: Bench, target: DataFrame, spec: SilverSpec, intake: Intake) ->
         if seen is None or not moved(bench, table, seen):
             continue
         until = Version(intake.after[join.table])
-        tokens = [
-            entry.record.token
-            for entry in bench.store.since(table, Version(seen))
-            if entry.record is not None
-        ]
+        newer = bench.store.since(table, Version(seen))
+        tokens = [entry.record.token for entry in newer if entry.record is not None]
         changed = bench.store.read(table, until)
-        if all(entry.record is not None for entry in bench.store.since(table, Version(seen))):
+        if all(entry.record is not None and entry.restored is None for entry in newer):
             changed = changed.where(F.col("_merge_id").isin(tokens))
         keys = changed.select(
             *[F.col(quote(theirs)).alias(own) for own, theirs in join.by.items()]
