@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import ClassVar
 
 import pyarrow as pa
@@ -23,7 +24,16 @@ from storage.locks import Locks
 from storage.plans import MergePlan
 from storage.schemas import arrow_schema, describe_difference, same_columns
 from storage.sql import quote
-from storage.types import Commit, CommitRecord, Snapshot, TableRef, TableStats, Version
+from storage.types import (
+    ROLLBACK,
+    Commit,
+    CommitRecord,
+    Snapshot,
+    TableRef,
+    TableStats,
+    Version,
+    lineage,
+)
 
 TOKEN_MEMORY = 100
 """How many commits back a repeated token is recognised."""
@@ -197,23 +207,34 @@ class TableStore(ABC):
                 return Snapshot(newest.version, newest.committed_at, newest.operation, entry.record)
         return newest
 
+    def lineage(self, ref: TableRef, at: Version | None = None) -> list[Snapshot]:
+        """The commits behind the table's rows, now or at a version, newest first.
+
+        Commits that a rollback undid are left out.
+
+        Raises:
+            VersionNotFoundError: `at` is not in the retained history.
+        """
+        history = self.history(ref)
+        return list(lineage(history if at is None else history[_place(ref, history, at) :]))
+
     def since(self, ref: TableRef, after: Version | None) -> list[Snapshot]:
-        """Commits after a version, oldest first.
+        """Commits behind the table's rows that are not behind those of `after`, oldest first.
+
+        Commits that a rollback undid are left out. The rollback itself is among them only where it undid
+        `after`: then rows that were there at `after` may be gone.
 
         Raises:
             VersionNotFoundError: `after` is not in the retained history.
         """
-        found: list[Snapshot] = []
-        for entry in self.history(ref):
-            if entry.version == after:
-                return found[::-1]
-            found.append(entry)
+        history = self.history(ref)
+        current = list(lineage(history))[::-1]
         if after is None:
-            return found[::-1]
-        raise VersionNotFoundError(
-            f"{ref.label}: version {after} is not in the retained history",
-            advice=f"Rebuild what reads it: lakehouse rebuild domain={ref.domain}",
-        )
+            return [entry for entry in current if entry.restored is None]
+        seen = {entry.version for entry in lineage(history[_place(ref, history, after) :])}
+        undone = all(entry.version != after for entry in current)
+        newer = [entry for entry in current if entry.version not in seen]
+        return [entry for entry in newer if undone or entry.restored is None]
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -261,19 +282,20 @@ class TableStore(ABC):
     def rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> Commit:
         """Make an earlier version current again, as a new commit that carries `record`.
 
+        A note in the record names the version, so that the commits between are known to be undone: their
+        tokens do not count as committed any more.
+
         Raises:
             VersionNotFoundError: No such version is retained.
         """
 
         def run() -> None:
-            if to not in {entry.version for entry in self.history(ref)}:
-                raise VersionNotFoundError(
-                    f"{ref.label}: version {to} is not in the retained history",
-                    advice=f"See the versions: lakehouse show {ref.label} domain={ref.domain}",
-                )
-            self._rollback(ref, to, record)
+            _place(ref, self.history(ref), to)
+            self._rollback(ref, to, noted)
 
-        return self._write(ref, "rollback", record, run)
+        note = {"to": to, "of": self.history(ref, limit=1)[0].version}
+        noted = replace(record, notes={**record.notes, ROLLBACK: note})
+        return self._write(ref, "rollback", noted, run)
 
     @abstractmethod
     def _append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None: ...
@@ -308,8 +330,8 @@ class TableStore(ABC):
         """Context in which native exceptions become ours."""
 
     def find(self, ref: TableRef, token: str) -> Snapshot | None:
-        """The commit that carries the token, among the newest `TOKEN_MEMORY`."""
-        for entry in self.history(ref, limit=TOKEN_MEMORY):
+        """The commit that carries the token and was not undone, among the newest `TOKEN_MEMORY`."""
+        for entry in lineage(self.history(ref, limit=TOKEN_MEMORY)):
             if entry.record is not None and entry.record.token == token:
                 return entry
         return None
@@ -334,6 +356,18 @@ class TableStore(ABC):
                     "but is not in the table's log"
                 )
             return Commit(found.version, operation, record.token)
+
+
+def _place(ref: TableRef, history: Sequence[Snapshot], version: Version) -> int:
+    """Where a version stands in a history."""
+    for place, entry in enumerate(history):
+        if entry.version == version:
+            return place
+    raise VersionNotFoundError(
+        f"{ref.label}: version {version} is not in the retained history",
+        advice=f"See the versions: lakehouse show {ref.label} domain={ref.domain}. "
+        f"Where a run says this, rebuild what reads it: lakehouse rebuild domain={ref.domain}",
+    )
 
 
 def _refuse_duplicates(ref: TableRef, rows: DataFrame, plan: MergePlan) -> None:

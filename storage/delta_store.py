@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
@@ -178,8 +179,19 @@ class DeltaStore(TableStore):
                 str(entry.get("operation", "")).lower(),
                 CommitRecord.from_json(entry.get("userMetadata")),
             )
-            for entry in self._open(ref).history(limit)
+            for entry in self._commits(ref, limit)
         ]
+
+    def _commits(self, ref: TableRef, limit: int | None) -> list[dict[str, Any]]:
+        # deltalake counts the versions down from the one it opened, though the commits that it lists may
+        # be newer where another process writes: only a table that stood still meanwhile is numbered rightly.
+        table = self._open(ref)
+        while True:
+            commits = table.history(limit)
+            now = self._open(ref)
+            if now.version() == table.version():
+                return commits
+            table = now
 
     def stats(self, ref: TableRef) -> TableStats:
         table = self._open(ref)

@@ -11,7 +11,7 @@ from pyspark.sql.types import StructType
 
 from storage.errors import IncompatibleSchemaError
 from storage.schemas import arrow_schema, named_types, schema
-from storage.types import CommitRecord
+from storage.types import ROLLBACK, CommitRecord
 
 FIRST = ""
 """In the place of a column's name: before all others."""
@@ -169,5 +169,6 @@ def carried(record: CommitRecord | None, changes: Sequence[Change]) -> CommitRec
     """
     if record is None:
         return None
-    notes = {**record.notes, "mark": True, "evolved": [repr(change) for change in changes]}
+    notes = {k: v for k, v in record.notes.items() if k != ROLLBACK}
+    notes |= {"mark": True, "evolved": [repr(change) for change in changes]}
     return replace(record, files=(), rows={}, notes=notes)

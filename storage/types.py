@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, NewType, Self, TypeVar
@@ -13,6 +13,9 @@ Version = NewType("Version", str)
 
 EMPTY = Version("empty")
 """The position of an Iceberg table that has no snapshot yet."""
+
+ROLLBACK = "rollback"
+"""Note of a rollback's record: the version that it restored (`to`), and the newest before it (`of`)."""
 
 R = TypeVar("R")
 LAYERS = ("bronze", "silver", "gold")
@@ -135,6 +138,24 @@ class Snapshot:
     committed_at: datetime
     operation: str
     record: CommitRecord | None
+
+    @property
+    def restored(self) -> Version | None:
+        """The version that this commit made current again; None where it is no rollback."""
+        note = self.record.notes.get(ROLLBACK) if self.record is not None else None
+        return Version(note["to"]) if note else None
+
+
+def lineage(history: Iterable[Snapshot]) -> Iterator[Snapshot]:
+    """The commits behind the first one's rows, of a history newest first.
+
+    Those that a rollback undid are left out; the rollback itself is there, followed by what it restored.
+    """
+    wanted: Version | None = None
+    for entry in history:
+        if wanted in (None, entry.version):
+            wanted = entry.restored
+            yield entry
 
 
 @dataclass(frozen=True)

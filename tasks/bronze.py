@@ -21,7 +21,7 @@ from tasks import ledger
 from tasks.bench import Batch, Bench, Problem, Staged, fingerprint
 from tasks.decisions import Decision, Settlement, settlements
 from tasks.frames import is_sourced, suspect
-from tasks.ledger import delivered
+from tasks.ledger import delivered, last_delivery
 from tasks.sources.hashing import record_hash
 from tasks.sources.reader import Offer, Reader, Request, StagedFile
 from tasks.sources.registry import reader_of
@@ -111,7 +111,7 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
     token = fingerprint(ref.label, [o.batch_id for o in found], *position.values())
     folder = bench.folder(ref, token)
     decided = settlements(bench.store, bench.domain.name)
-    first = len(delivered(bench.store, ref)) + 1
+    first = last_delivery(bench.store, ref) + 1
     taken = _take(reader_of(source), found, folder, first, set(decided))
     rows = sum(f.rows for f in taken.files)
     staged = Staged(

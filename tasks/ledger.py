@@ -1,22 +1,39 @@
 """Which deliveries a bronze table has taken in, and how far an extraction has come.
 
-The ledger is read from the commit records of the table itself. Where the table's history does not reach
-back to its creation, it is rebuilt from the rows.
+The ledger is read from the commit records of the table itself; deliveries of commits that were rolled back
+do not count. Where the table's history does not reach back to its creation, it is rebuilt from the rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import takewhile
+
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from storage.base import TableStore
-from storage.types import SourceFile, TableRef
+from storage.types import Snapshot, SourceFile, TableRef, Version
+
+DELIVERIES = "deliveries"
+"""Note of a rollback's record: the highest number of a delivery so far, those rolled back included."""
 
 
 def delivered(store: TableStore, ref: TableRef) -> list[SourceFile]:
-    """Every delivery of a bronze table, in order."""
+    """Every delivery that a bronze table holds, in order."""
     if not store.exists(ref):
         return []
-    return _recorded(store, ref) if complete(store, ref) else rebuilt(store, ref)
+    return _files(store.since(ref, None)) if complete(store, ref) else rebuilt(store, ref)
+
+
+def last_delivery(store: TableStore, ref: TableRef) -> int:
+    """The highest number that a delivery was given, also one that was rolled back since; 0 for none."""
+    if not store.exists(ref):
+        return 0
+    history = store.history(ref)
+    noted = [int(e.record.notes.get(DELIVERIES, 0)) for e in history if e.record]
+    files = [*_files(history), *delivered(store, ref)]
+    return max([*noted, *(file.delivery for file in files)], default=0)
 
 
 def watermark(store: TableStore, ref: TableRef, column: str) -> str | None:
@@ -31,14 +48,29 @@ def watermark(store: TableStore, ref: TableRef, column: str) -> str | None:
 
 def complete(store: TableStore, ref: TableRef) -> bool:
     """Whether the commit records name every delivery since the table's creation."""
-    files = _recorded(store, ref)
+    files = _files(store.history(ref))
     numbers = sorted(f.delivery for f in files)
     return numbers == list(range(1, len(files) + 1)) and bool(files or not store.stats(ref).rows)
 
 
-def _recorded(store: TableStore, ref: TableRef) -> list[SourceFile]:
-    history = store.history(ref)
-    return [f for entry in reversed(history) if entry.record for f in entry.record.files]
+def _files(entries: Iterable[Snapshot]) -> list[SourceFile]:
+    return [f for entry in entries if entry.record for f in entry.record.files]
+
+
+def arrived(store: TableStore, ref: TableRef, after: Version, until: Version) -> DataFrame:
+    """The rows at `until` of the deliveries that came after a position."""
+    newer = list(takewhile(lambda entry: entry.version != after, store.history(ref)))
+    if not any(_rearranged(entry) for entry in newer):
+        changes = store.changes(ref, after, until)
+        return changes.where("_change_type = 'insert'").drop("_change_type")
+    # Changes over a rollback tell of rows that came and went, and of rows that came back.
+    numbers = [file.delivery for file in _files(store.since(ref, after))]
+    return store.read(ref, until).where(F.col("_delivery").isin(numbers))
+
+
+def _rearranged(entry: Snapshot) -> bool:
+    """Whether a commit may write rows anew that were delivered before."""
+    return entry.restored is not None or bool(entry.record and "evolved" in entry.record.notes)
 
 
 def rebuilt(store: TableStore, ref: TableRef) -> list[SourceFile]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from checks.model import Outcome
 from storage.base import TableStore
-from storage.types import CommitRecord, TableRef
+from storage.types import CommitRecord, Snapshot, TableRef
 from tasks.bench import RunInfo
 
 if TYPE_CHECKING:  # the gate itself looks at the report
@@ -75,6 +75,7 @@ TABLE_METRICS = pa.schema(
 )
 REPLACED = "replaced"
 """Status in `table_metrics` of a table that a rebuild wrote anew."""
+ROLLED_BACK = "rolled back"
 TABLES = {"runs": RUNS, "check_results": CHECK_RESULTS, "table_metrics": TABLE_METRICS}
 
 
@@ -83,7 +84,7 @@ class TableOutcome:
     """What became of one table in a run.
 
     Attributes:
-        status: published, unchanged, blocked, failed or skipped.
+        status: published, unchanged, blocked, failed, skipped or rolled back.
         rows: Row accounting of what was staged.
         version: Position after the run.
     """
@@ -206,7 +207,7 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
             metrics.append(
                 {
                     "run_id": record.run_id, "domain": domain, "table_name": table.label,
-                    "status": _status(record),
+                    "status": _status(entry),
                     **{f"rows_{name}": record.rows.get(name) for name in ROW_COUNTS},
                     "groups": record.rows.get("groups"),
                     "version": entry.version, "recorded_at": entry.committed_at,
@@ -220,7 +221,7 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
                     "code": record.code, "message": "rebuilt from commit records",
                 },
             )  # fmt: skip
-            if not record.notes.get("mark"):
+            if _status(entry) in ("published", REPLACED):
                 run["tables_published"] = int(str(run["tables_published"])) + 1
                 run["rows_published"] = int(str(run["rows_published"])) + record.rows.get(
                     "published", 0
@@ -230,10 +231,13 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
     return len(metrics)
 
 
-def _status(record: CommitRecord) -> str:
-    if record.notes.get("mark"):
+def _status(entry: Snapshot) -> str:
+    notes = entry.record.notes if entry.record else {}
+    if entry.restored is not None:
+        return ROLLED_BACK
+    if notes.get("mark"):
         return "unchanged"
-    return REPLACED if record.notes.get("replace") else "published"
+    return REPLACED if notes.get("replace") else "published"
 
 
 def _replace(store: TableStore, domain: str, name: str, rows: list[dict[str, object]]) -> None:

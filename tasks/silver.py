@@ -24,6 +24,7 @@ from tasks.bench import Batch, Bench, Staged, attempt_id, fingerprint, moved, po
 from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
 from tasks.frames import REFERENCE_MISSING, judged, typed
+from tasks.ledger import arrived
 from tasks.lookups import looked_up, stale
 from tasks.ordering import DELETED, EVENT_ID, WINDOW, merge_key
 from tasks.spec import SilverSpec, Strategy, dependencies
@@ -180,8 +181,7 @@ def _judged_rows(bench: Bench, ref: TableRef, spec: SilverSpec, intake: Intake) 
     if after is None:
         fresh = bench.store.read(source, until)
     else:
-        changed = bench.store.changes(source, Version(after), until)
-        fresh = changed.where("_change_type = 'insert'").drop("_change_type")
+        fresh = arrived(bench.store, source, Version(after), until)
     if intake.rejected:
         fresh = fresh.where(~F.col("_batch_id").isin(intake.rejected_ids))
     fresh = fresh.withColumn("_retried", F.lit(False))

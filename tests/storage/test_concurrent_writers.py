@@ -2,55 +2,68 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from storage.types import TableRef
+import pytest
+
+from storage.registry import FORMATS, Lake
+from storage.schemas import schema
+from tests.conftest import MakeLake
+from tests.storage.concurrent_writer import COLUMNS, REF, Work, arguments
 
 REPOSITORY = Path(__file__).parents[2]
-REF = TableRef("shop", "silver", "orders")
-COLUMNS = [("writer", "bigint"), ("number", "bigint")]
-WRITERS = {"one": (480, 0), "two": (480, 0), "three": (100, 40)}
-"""Commits of each process: appended through Arrow, and merged through Spark."""
-SECONDS = 800
-UNLOCKED = "LAKEHOUSE_TEST_UNLOCKED"
-"""Set in the environment, the writers take no lock: the test then has to fail."""
+WRITERS = ((460, 0), (460, 0), (120, 4))
+"""Commits of each process, and every how many of them is a merge by Spark; the others are appends."""
+COMMITS = sum(commits for commits, _ in WRITERS)
 
-PROGRAM = """
-import contextlib, json, os, sys
-from pathlib import Path
-import pyarrow as pa
-from storage.locks import Locks
-from storage.plans import upsert_plan
-from storage.registry import Lake
-from storage.types import CommitRecord
-from tests.conftest import BUSY_TIMEOUT_MS, format_properties
-from tests.storage.test_concurrent_writers import REF, UNLOCKED, spark_session
 
-format, root, name, appends, merges = *sys.argv[1:4], *map(int, sys.argv[4:])
-if os.environ.get(UNLOCKED):
-    Locks.hold = lambda *_, **__: contextlib.nullcontext()
-lake = Lake(Path(root), format, format_properties(format), 600.0, BUSY_TIMEOUT_MS)
-store = lake.store(spark_session(Path(root) / name) if merges else None)
-print("ready", flush=True)
-sys.stdin.readline()
-told, failed = [], []
-every = appends // merges if merges else appends + merges + 1
-number = {name!r: 0}[name] if False else 0
-for turn in range(appends + merges):
-    record = CommitRecord(name, f"{name}/{turn}")
-    writer = sum(map(ord, name))
+def write_at_once(lake: Lake, *, locked: bool = True) -> list[dict[str, Any]]:
+    """Start the processes, let them go together, and collect what each was told."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.storage.concurrent_writer",
+             arguments(Work(asdict(lake), writer, commits, every, locked))],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY,
+        )
+        for writer, (commits, every) in enumerate(WRITERS)
+    ]  # fmt: skip
     try:
-        if merges and turn % (every + 1) == every:
-            rows = store.session.sql(f"SELECT {writer}L AS writer, {turn}L AS number")
-            plan = upsert_plan(["writer", "number"], ["writer", "number"], "number")
-            commit = store.merge(REF, rows, plan, record)
-        else:
-            commit = store.append_arrow(
-                REF, pa.table({"writer": [writer], "number": [turn]}), record
-            )
-        assert not commit.repeated
-        told.append((record.token, str(commit.version)))
-    except Exception as error:
-        failed.append(f"{record.token}: {type(error).__name__}")
-print(json.dumps({"told": told, "failed": failed}), flush=True)
-"""
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        return [json.loads(process.communicate()[0]) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_commit_of_three_processes_is_lost(make_lake: MakeLake, name: str) -> None:
+    lake = make_lake(name, lock_seconds=300.0)
+    store = lake.store(None)
+    store.create(REF, schema(COLUMNS))
+    answers = write_at_once(lake)
+    told = {token: version for answer in answers for token, version in answer["told"]}
+    seconds = max(answer["seconds"] for answer in answers)
+    print(f"\n{name}: {len(told)} commits in {seconds:.0f} s")  # noqa: T201
+
+    assert [answer["failed"] for answer in answers] == [[], [], []]
+    assert len(told) == COMMITS >= 1000
+    history = [entry for entry in store.history(REF) if entry.record is not None]
+    assert Counter(e.record.token for e in history if e.record) == Counter(told.keys())
+    assert {e.record.token: e.version for e in history if e.record} == told
+    rows = Counter(tuple(row.values()) for row in store.read_arrow(REF).to_pylist())
+    assert rows == Counter((w, n) for w, (commits, _) in enumerate(WRITERS) for n in range(commits))
