@@ -109,7 +109,7 @@ def restore(bench: Bench, step: Restore) -> Commit:
 
 
 def _withdraw(bench: Bench, step: Restore) -> None:
-    """Take rows of the deliveries that leave bronze out of silver's quarantines: they come again, or never."""
+    """Take rows of deliveries that leave bronze out of the quarantines of silver; they may come again."""
     store, domain = bench.store, bench.domain
     behind = store.lineage(step.table, step.to)
     kept = {file.delivery for e in behind if e.record for file in e.record.files}
