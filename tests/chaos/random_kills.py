@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
@@ -35,7 +35,7 @@ FIRST_KILL, ANOTHER_KILL, MOST_KILLS = 0.9, 0.4, 4
 """How likely the first kill of a batch is, and each further one; a batch's most."""
 FIRST_GUESS = 20.0
 """Seconds of a run, until one has been seen."""
-SAME = "same"
+SAME, WRONG = "same", "wrong"
 
 
 @dataclass
@@ -95,7 +95,9 @@ class History:
             cold = self.worker is None
             if self.worker is None:
                 self.worker = Worker(self.format, self.folder)
-                self.worker.await_ready()
+                up = self.worker.await_ready()
+                if up.end != "ready":
+                    return replace(up, message=f"Spark did not come up: {self.worker.log}"), cold
             chance = ANOTHER_KILL if kills else FIRST_KILL
             delay = None
             if kills < MOST_KILLS and self.random.random() < chance:
@@ -112,7 +114,7 @@ class History:
         """What is wrong after a batch; empty where nothing is."""
         attempt, _ = last
         if attempt.end != "done":
-            return f"restart {attempt.end} in {', '.join(attempt.running)}: {attempt.message}"
+            return f"run {attempt.end} in {', '.join(attempt.running)}: {attempt.message}"
         if len(runs) == len(self.plan) and self.worker is not None:
             worker, self.worker = self.worker, None
             if status := worker.stop():
@@ -131,7 +133,7 @@ class History:
         kills = len(self.tally.of("kill", history=self.number, batch=batch))
         where = {"message": message, "lake": str(self.folder)} if message else {}
         self.tally.add(
-            "batch", **self.what, batch=batch, status="wrong" if message else SAME,
+            "batch", **self.what, batch=batch, status=WRONG if message else SAME,
             seconds=attempt.seconds, cold=cold, **where,
         )  # fmt: skip
         _tell(
@@ -149,7 +151,7 @@ def settled(tally: Tally) -> list[Entry]:
 
 def wrong(tally: Tally) -> list[Entry]:
     """The batches after which the lake was not that of the model."""
-    return [entry for entry in tally.of("batch") if entry["status"] != SAME]
+    return tally.of("batch", status=WRONG)
 
 
 def kill_at_random(
@@ -167,13 +169,10 @@ def kill_at_random(
     for seed, name in itertools.product(itertools.count(first_seed), formats):
         if enough():
             return
-        if tally.of("end", seed=seed, format=name) or _failed(tally, seed, name):
+        what = {"seed": seed, "format": name}
+        if tally.of("end", **what) or tally.of("batch", **what, status=WRONG):
             continue
         History(tally, durations, name, seed).play(enough)
-
-
-def _failed(tally: Tally, seed: int, name: str) -> bool:
-    return any(e["seed"] == seed and e["format"] == name for e in wrong(tally))
 
 
 def summary(tally: Tally) -> str:
@@ -186,7 +185,7 @@ def summary(tally: Tally) -> str:
         lines.append(f"{title:22}" + "".join(f"{counted[name]:>10}" for name in FORMATS))
 
     row("kills", kills)
-    unfinished = {(e["history"], e["batch"]) for e in bad if e["message"].startswith("restart")}
+    unfinished = {(e["history"], e["batch"]) for e in bad if e["message"].startswith("run ")}
     row("restarts finished", [k for k in kills if (k["history"], k["batch"]) not in unfinished])
     row("batches compared", batches)
     row("batches wrong", bad)
@@ -200,7 +199,7 @@ def summary(tally: Tally) -> str:
 def _steps(kill: Entry) -> set[str]:
     """Layer and step of each table that was under way; tables are worked on side by side."""
     found = (running.rsplit(" ", 1) for running in kill["running"])
-    return {f"{label.split('.')[0]} {step}" for label, step in found} or {"between two tables"}
+    return {f"{label.split('.')[0]} {step}" for label, step in found} or {"no table"}
 
 
 def _tell(text: str) -> None:

@@ -60,18 +60,14 @@ class Worker:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._said.put(line.rstrip("\n").split("\t"))
+        with self._process.stdout as lines:
+            for line in lines:
+                self._said.put(line.rstrip("\n").split("\t"))
         self._said.put(None)
 
-    def await_ready(self) -> None:
-        """Wait until Spark is up.
-
-        Raises:
-            AssertionError: It did not come up.
-        """
-        found = self.wait_for("ready", READY_SECONDS)
-        assert found.end == "ready", f"worker {found.end} before Spark was up: {self.log}"
+    def await_ready(self) -> Attempt:
+        """Wait until Spark is up: then the end is `ready`."""
+        return self.wait_for("ready", READY_SECONDS)
 
     def start(self, number: int) -> None:
         """Tell the worker to run a batch."""
@@ -117,6 +113,9 @@ class Worker:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
         for process in family:  # what has a group of its own
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()

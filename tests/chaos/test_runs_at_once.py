@@ -87,7 +87,7 @@ def test_runs_of_two_domains_do_not_wait(tmp_path: Path, format_name: str) -> No
     workers = [Worker(format_name, tmp_path, name) for name in names]
     try:
         for worker in workers:
-            worker.await_ready()
+            assert worker.await_ready().end == "ready"
         for worker in workers:
             worker.start(0)
         for worker in workers:
