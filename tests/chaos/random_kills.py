@@ -166,7 +166,7 @@ def kill_at_random(
         mine = [kill for kill in settled(tally) if kill["format"] in formats]
         return len(mine) >= kills or time.monotonic() > deadline
 
-    for seed, name in itertools.product(itertools.count(first_seed), formats):
+    for seed, name in ((seed, name) for seed in itertools.count(first_seed) for name in formats):
         if enough():
             return
         what = {"seed": seed, "format": name}
