@@ -59,8 +59,12 @@ def commits(lakehouse: Lakehouse) -> list[tuple[TableRef, Snapshot]]:
     return sorted(found, key=lambda pair: pair[1].committed_at)
 
 
-def test_the_second_run_of_a_domain_waits(lakehouse: Lakehouse, tmp_path: Path) -> None:
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_the_second_run_of_a_domain_waits(
+    format_name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """One delivers what the other's rows refer to; whichever comes first, the lake is that of both."""
+    lakehouse = Lakehouse(format_name, tmp_path, capsys)
     generate(tmp_path / "all", orders=200, seed=11, defects=0.02)
     landings = {True: tmp_path / "sales", False: tmp_path / "rest"}
     for file in sorted((tmp_path / "all").glob("*.csv")):
