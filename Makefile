@@ -7,6 +7,10 @@ BIN := $(VENV)/bin
 PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3.13 python3)
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
+# How long the tests with a tally go on.
+KILLS := 200
+SEEDS := 5
+
 # uv from the PATH, else a pinned one in its own environment. (The redirection makes this a shell's job.)
 UV := $(shell command -v uv 2>/dev/null)
 ifeq ($(UV),)
@@ -23,7 +27,7 @@ MOVED := $(filter-out $(CURDIR),$(BUILT_AT))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-full test-chaos lint format types imports check lock clean moved
+.PHONY: help setup demo test test-full test-chaos test-kills test-long lint format types imports check lock clean moved
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +46,12 @@ test-full: setup ## The slow tests: full size, against an independent computatio
 
 test-chaos: setup ## The tests that kill runs at each named point
 	@$(BIN)/pytest -m slow tests/chaos $(ARGS)
+
+test-kills: setup ## Kills at random points, KILLS=200 over all calls; goes on from TALLY
+	@$(BIN)/python -m tests.chaos.random_kills --kills $(KILLS) --tally $(or $(TALLY),.tally/kills.jsonl) $(ARGS)
+
+test-long: setup ## Random deliveries against the model, SEEDS=5 of them; goes on from TALLY
+	@$(BIN)/python -m tests.property.long --seeds $(SEEDS) --tally $(or $(TALLY),.tally/long.jsonl) $(ARGS)
 
 lint: setup ## Style
 	@$(BIN)/ruff check .

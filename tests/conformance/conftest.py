@@ -14,7 +14,7 @@ from tests.conformance.gaps import (  # noqa: F401 - hooks
     pytest_configure,
 )
 from tests.conformance.tables import Table
-from tests.conftest import BUSY_TIMEOUT_MS, LOCK_SECONDS, format_properties
+from tests.sessions import BUSY_TIMEOUT_MS, LOCK_SECONDS, format_properties
 
 
 @pytest.fixture(scope="session")

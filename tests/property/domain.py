@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -12,9 +14,17 @@ from tasks.spec import DomainSpec, expanded
 FOLDER = Path(__file__).parent / "accounts"
 
 
-def load_domain() -> DomainSpec:
-    """Read the domain against its schema."""
+def load_domain(name: str = "accounts", without: Collection[str] = ()) -> DomainSpec:
+    """Read the domain against its schema.
+
+    Args:
+        name: Another name gives the same tables in databases of their own.
+        without: Silver and gold tables to leave out; whoever reads one has to be left out too.
+    """
     given = OmegaConf.load(FOLDER / "domain.yaml")
     roots = {"roots": {"sql": str(FOLDER / "sql"), "checks": str(FOLDER / "checks")}}
     merged = OmegaConf.merge(OmegaConf.structured(DomainSpec), given, roots)
-    return expanded(cast("DomainSpec", OmegaConf.to_object(merged)))
+    domain = cast("DomainSpec", OmegaConf.to_object(merged))
+    silver = {n: table for n, table in domain.silver.items() if n not in without}
+    gold = {n: table for n, table in domain.gold.items() if n not in without}
+    return expanded(replace(domain, name=name, silver=silver, gold=gold))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeAlias
@@ -12,17 +13,22 @@ from pyspark.sql import SparkSession
 from checks.soda_scanner import SodaScanner
 from storage.base import TableStore
 from storage.registry import Lake
+from storage.session import jvm_pid
 from storage.types import TableRef
-from tasks import bronze, derived, silver, tables
+from tasks import bronze, changes, derived, silver, tables
 from tasks.bench import Bench, RunInfo, Staged
 from tasks.gate import check, is_derived
 from tasks.publish import publish
 from tasks.quarantine import table as quarantine_of
-from tasks.spec import DomainSpec
+from tasks.spec import DomainSpec, dependencies
 from tests.property.model import Row
 
 BenchFactory: TypeAlias = Callable[[], Bench]
+Told: TypeAlias = Callable[[str, str], None]
+"""Told the table (`layer.table`) and the step that it is in now; the step is empty after the last."""
 FIRST_RUN = datetime(2024, 6, 1, tzinfo=UTC)
+WORKERS = 4
+"""Tables worked on at once, as in the configuration."""
 
 
 def benches(
@@ -37,10 +43,11 @@ def benches(
     """Makes the benches of run `number`, each on a session of its own; runs start an hour apart."""
     started = FIRST_RUN + timedelta(hours=number)
     run = RunInfo(f"run-{number:03}", started, "test", rebuild=rebuild)
+    pid = jvm_pid(spark)
 
     def make() -> Bench:
         return Bench(
-            store=lake.store(spark),
+            store=lake.store(spark, pid),
             scanner=SodaScanner(),
             domain=domain,
             landing=landing,
@@ -51,8 +58,10 @@ def benches(
     return make
 
 
-def run_batch(make_bench: BenchFactory, domain: DomainSpec) -> dict[str, Staged | None]:
-    """Bring every table up to date, each after those it reads.
+def run_batch(
+    make_bench: BenchFactory, domain: DomainSpec, told: Told = lambda label, step: None
+) -> dict[str, Staged | None]:
+    """Bring every table up to date, each after those it reads, and remove what nobody reads any more.
 
     Returns:
         What was staged for each table, by `layer.table`; None where nothing was new.
@@ -60,13 +69,30 @@ def run_batch(make_bench: BenchFactory, domain: DomainSpec) -> dict[str, Staged 
     Raises:
         AssertionError: A gate blocked.
     """
-    return {ref.label: _bring_up_to_date(make_bench(), ref) for ref in domain.tables()}
+    graph = dependencies(domain)
+    published: dict[str, Future[Staged | None]] = {}
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for ref in domain.tables():
+            upstream = [published[label] for label in graph[ref.label]]
+            published[ref.label] = pool.submit(_bring_up_to_date, make_bench, ref, upstream, told)
+    staged = {label: future.result() for label, future in published.items()}
+    told("the lake", "prune")
+    changes.prune(make_bench())
+    told("the lake", "")
+    return staged
 
 
-def _bring_up_to_date(bench: Bench, ref: TableRef) -> Staged | None:
+def _bring_up_to_date(
+    make_bench: BenchFactory, ref: TableRef, upstream: Sequence[Future[Staged | None]], told: Told
+) -> Staged | None:
+    for future in upstream:
+        future.result()
+    bench = make_bench()
+    told(ref.label, "stage")
     staged = stage(bench, ref)
     if staged is not None:
-        check_and_publish(bench, staged)
+        check_and_publish(bench, staged, told)
+    told(ref.label, "")
     return staged
 
 
@@ -78,15 +104,17 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
     return derived.stage(bench, ref) if is_derived(bench, ref) else silver.stage(bench, ref)
 
 
-def check_and_publish(bench: Bench, staged: Staged) -> None:
+def check_and_publish(bench: Bench, staged: Staged, told: Told = lambda label, step: None) -> None:
     """Publish what was staged.
 
     Raises:
         AssertionError: Its gate blocked.
     """
+    told(staged.table.label, "check")
     gate = check(bench, staged)
     reasons = "; ".join(gate.verdict.reasons)
     assert not gate.verdict.blocked, f"{staged.table.label}: {reasons}"
+    told(staged.table.label, "publish")
     publish(bench, staged, gate)
 
 

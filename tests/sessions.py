@@ -1,0 +1,60 @@
+"""Spark sessions and lakes with the settings of the platform's configuration, for tests and programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pyspark.sql import SparkSession
+
+from storage.jars import jar_paths
+from storage.java import find_java
+from storage.registry import Lake
+from storage.session import SparkSettings, start_session
+
+REPOSITORY = Path(__file__).parents[1]
+LOCK_SECONDS = 120.0
+BUSY_TIMEOUT_MS = 10_000
+
+SMALL = yaml.safe_load((REPOSITORY / "conf" / "spark" / "small.yaml").read_text("utf-8"))
+
+
+def small_session(folder: Path) -> SparkSession:
+    """The Spark session of this process, for small data.
+
+    Args:
+        folder: For scratch files, the JVM's log and the warehouse.
+    """
+    settings = SparkSettings(
+        master="local[2]",
+        driver_memory="2g",
+        shuffle_partitions=2,
+        local_dir=str(folder / "local"),
+        log_file=str(folder / "spark.log"),
+        conf={
+            "spark.sql.warehouse.dir": str(folder / "warehouse"),
+            **SMALL["conf"],
+        },
+        java_options=SMALL["java_options"],
+    )
+    return start_session(
+        settings, java_home=find_java().home, jars=jar_paths(), app_name="lakehouse-tests"
+    )
+
+
+def lake_at(root: Path, format_name: str, *, lock_seconds: float = LOCK_SECONDS) -> Lake:
+    """The lake of a format in a folder, with the table properties of the configuration."""
+    return Lake(
+        root=root,
+        format=format_name,
+        properties=format_properties(format_name),
+        lock_seconds=lock_seconds,
+        busy_timeout_ms=BUSY_TIMEOUT_MS,
+    )
+
+
+def format_properties(name: str) -> dict[str, str]:
+    """The table properties that the platform's own configuration sets for a format."""
+    text = (REPOSITORY / "conf" / "format" / f"{name}.yaml").read_text("utf-8")
+    properties: dict[str, str] = yaml.safe_load(text)["properties"]
+    return properties
