@@ -22,19 +22,19 @@ def _staged(rows: dict[str, int]) -> Staged:
 
 
 def test_rows_are_conserved_where_each_is_accounted_for() -> None:
-    assert _conserved(_staged(WHOLE), folded=False).outcome is Outcome.PASS
-    assert _conserved(_staged(FOLDED), folded=True).outcome is Outcome.PASS
+    assert _conserved(_staged(WHOLE)).outcome is Outcome.PASS
+    assert _conserved(_staged(FOLDED)).outcome is Outcome.PASS
 
 
 @pytest.mark.parametrize("name", ["published", "deduplicated", "quarantined", "rejected"])
 def test_a_row_lost_anywhere_is_found(name: str) -> None:
-    result = _conserved(_staged(WHOLE | {name: WHOLE[name] - 1}), folded=False)
+    result = _conserved(_staged(WHOLE | {name: WHOLE[name] - 1}))
     assert result.outcome is Outcome.FAIL
     assert result.message == "9 of 10 ingested rows are accounted for"
 
 
 def test_a_refreshed_row_is_no_ingested_one() -> None:
-    assert _conserved(_staged(WHOLE | {"refreshed": 0}), folded=False).outcome is Outcome.PASS
+    assert _conserved(_staged(WHOLE | {"refreshed": 0})).outcome is Outcome.PASS
 
 
 @pytest.mark.parametrize(("published", "outcome"), [(2, "fail"), (3, "pass"), (4, "fail")])
