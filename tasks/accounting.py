@@ -212,11 +212,13 @@ class Balance:
             bronze's history does not reach back to its first delivery.
         rows: Sum of the accounts of the table's commits.
         held: Rows in quarantine now.
+        batches: The same sums for each batch.
     """
 
     delivered: int | None
     rows: Counter[str] = field(default_factory=Counter)
     held: int = 0
+    batches: Mapping[str, Account] = field(default_factory=dict)
 
     @property
     def owed(self) -> int:
@@ -233,6 +235,19 @@ class Balance:
             found.append(f"{accounted(self.rows):,} of {ingested:,} rows are accounted for")
         if self.held < self.owed:
             found.append(f"{self.held:,} of {self.owed:,} quarantined rows are in quarantine")
+        return found
+
+    def missing_of_batches(self, held: Mapping[str, int]) -> list[str]:
+        """The same for each batch.
+
+        Args:
+            held: Rows in quarantine, by batch.
+        """
+        found = unbalanced(self.batches)
+        for batch_id, account in self.batches.items():
+            owed, there = account["quarantined"] - account["released"], held.get(batch_id, 0)
+            if there < owed:
+                found.append(f"{batch_id}: {there:,} of {owed:,} quarantined rows are there")
         return found
 
     @property
@@ -259,6 +274,7 @@ def balance(
             rows are not, for the quarantine is as it was before.
     """
     total: Counter[str] = Counter()
+    batches: dict[str, Counter[str]] = {}
     head = store.head(ref).record
     if staged is not None:
         head = staged
@@ -266,12 +282,14 @@ def balance(
     if not (staged is not None and staged.notes.get(REBUILT)):
         for record in _records(store, ref):
             total.update(_sums(record.rows))
+            for batch_id, account in record.notes.get(ACCOUNTS, {}).items():
+                batches.setdefault(batch_id, Counter()).update(account)
     until = head.inputs.get(source.label) if head else None
     held = store.stats(quarantine).rows
     if staged is not None:
         rows = staged.rows
         held += rows.get("quarantined", 0) - rows.get("released", 0)
-    return Balance(_delivered(store, source, until), total, held)
+    return Balance(_delivered(store, source, until), total, held, batches)
 
 
 def _records(store: TableStore, ref: TableRef) -> Iterator[CommitRecord]:

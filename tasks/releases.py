@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from storage.base import TableStore
-from storage.errors import VersionNotFoundError
+from storage.errors import ConfigurationError, VersionNotFoundError
 from storage.types import CommitRecord, Snapshot, TableRef, Version
 from tasks.bench import Bench, fingerprint
 from tasks.frames import WAIVED
@@ -28,13 +29,24 @@ SCHEMA = pa.schema(
         ("table_name", pa.string()),
         ("sequence", pa.int64()),
         ("rule", pa.string()),
-        ("waived", pa.bool_()),
+        ("action", pa.string()),
         ("chosen_by", pa.string()),
         ("reason", pa.string()),
         ("requested_at", pa.timestamp("us", tz="UTC")),
         ("requested_by", pa.string()),
     ]
 )
+
+
+class Action(StrEnum):
+    """What a request asks for."""
+
+    judge = "judge"
+    """The rows are judged again."""
+    waive = "waive"
+    """The rows are let in although they break the rule that they are held by."""
+    withdraw = "withdraw"
+    """An earlier request does not count any more; what it has published stays until a rebuild."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +56,13 @@ class Request:
     Attributes:
         table_name: The table, as `layer.table`; for a table of events its history.
         rules: Rule that each row was held by, by `_sequence`.
-        waived: The rows are let in although they break that rule.
         chosen_by: The filter that chose the rows.
     """
 
     request_id: str
     table_name: str
     rules: Mapping[int, str]
-    waived: bool
+    action: Action
     chosen_by: str
     reason: str
     requested_at: datetime
@@ -73,7 +84,7 @@ def request(
     ref: TableRef,
     rules: Mapping[int, str],
     *,
-    waived: bool,
+    action: Action,
     chosen_by: str,
     reason: str,
     by: str,
@@ -81,24 +92,46 @@ def request(
     """Record a request in one commit."""
     now = datetime.now(UTC)
     name = name_of(ref)
-    request_id = fingerprint(name, sorted(rules), waived, reason, by, now)[:12]
-    made = Request(request_id, name, dict(rules), waived, chosen_by, reason, now, by)
-    common = {
-        "request_id": request_id, "table_name": name, "waived": waived, "chosen_by": chosen_by,
-        "reason": reason, "requested_at": now, "requested_by": by,
-    }  # fmt: skip
-    rows = [common | {"sequence": sequence, "rule": rule} for sequence, rule in rules.items()]
-    record = CommitRecord(
-        run_id="release",
-        token=f"release:{request_id}",
-        notes={"request": request_id, "table": name, "waived": waived},
-    )
-    store.append_arrow(table(ref.domain), pa.Table.from_pylist(rows, schema=SCHEMA), record)
+    request_id = fingerprint(name, sorted(rules), action, reason, by, now)[:12]
+    made = Request(request_id, name, dict(rules), action, chosen_by, reason, now, by)
+    _record(store, ref, made)
     return made
 
 
+def withdraw(store: TableStore, ref: TableRef, request_id: str, *, reason: str, by: str) -> None:
+    """Record that a request does not count any more.
+
+    Raises:
+        ConfigurationError: The table has no such request, or it was withdrawn before.
+    """
+    known = _ids(asked(store, ref, None))
+    if request_id not in known:
+        raise ConfigurationError(
+            f"{name_of(ref)}: there is no request {request_id!r} that counts",
+            advice=f"Requests: {', '.join(known) or 'none'}",
+        )
+    now = datetime.now(UTC)
+    _record(store, ref, Request(request_id, name_of(ref), {}, Action.withdraw, "", reason, now, by))
+
+
+def _record(store: TableStore, ref: TableRef, made: Request) -> None:
+    common: dict[str, object] = {
+        "request_id": made.request_id, "table_name": made.table_name, "action": made.action.value,
+        "chosen_by": made.chosen_by, "reason": made.reason, "requested_at": made.requested_at,
+        "requested_by": made.requested_by,
+    }  # fmt: skip
+    rows = [common | {"sequence": sequence, "rule": rule} for sequence, rule in made.rules.items()]
+    record = CommitRecord(
+        run_id="release",
+        token=f"{made.action.value}:{made.request_id}",
+        notes={"request": made.request_id, "table": made.table_name, "action": made.action.value},
+    )
+    written = pa.Table.from_pylist(rows or [common], schema=SCHEMA)
+    store.append_arrow(table(ref.domain), written, record)
+
+
 def asked(store: TableStore, ref: TableRef, after: str | None) -> list[Snapshot]:
-    """Commits of the table's requests after a position, oldest first; found from metadata alone.
+    """Commits of the table's requests that count, after a position, oldest first; from metadata alone.
 
     Where the history does not reach back to the position, every request: one that was taken in before
     finds no row any more.
@@ -110,8 +143,17 @@ def asked(store: TableStore, ref: TableRef, after: str | None) -> list[Snapshot]
         entries = store.since(requests, Version(after) if after else None)
     except VersionNotFoundError:
         entries = store.since(requests, None)
-    name = name_of(ref)
-    return [e for e in entries if e.record is not None and e.record.notes.get("table") == name]
+    own = [e for e in entries if e.record and e.record.notes.get("table") == name_of(ref)]
+    withdrawn = set(_ids([e for e in own if _asks_for(e, Action.withdraw)]))
+    return [e for e in own if not withdrawn.intersection(_ids([e]))]
+
+
+def _asks_for(entry: Snapshot, action: Action) -> bool:
+    return entry.record is not None and entry.record.notes.get("action") == action.value
+
+
+def _ids(entries: list[Snapshot]) -> list[str]:
+    return [str(e.record.notes["request"]) for e in entries if e.record is not None]
 
 
 def position(pending: list[Snapshot], before: Mapping[str, str]) -> dict[str, str]:
@@ -124,10 +166,9 @@ def position(pending: list[Snapshot], before: Mapping[str, str]) -> dict[str, st
 def sequences(bench: Bench, ref: TableRef, after: str | None, until: str | None) -> DataFrame:
     """`_sequence` and `_request_id` of the rows asked for between two positions; one row a sequence."""
     rows = _until(bench, ref, until)
-    pending = asked(bench.store, ref, after)
-    ids = [str(e.record.notes["request"]) for e in pending if e.record is not None]
+    pending = _ids(asked(bench.store, ref, after))
     return (
-        rows.where(F.col("request_id").isin(ids))
+        rows.where(F.col("request_id").isin(pending))
         .groupBy(F.col("sequence").alias("_sequence"))
         .agg(F.max_by("request_id", "requested_at").alias("_request_id"))
     )
@@ -136,11 +177,12 @@ def sequences(bench: Bench, ref: TableRef, after: str | None, until: str | None)
 def with_waivers(bench: Bench, ref: TableRef, rows: DataFrame, until: str | None) -> DataFrame:
     """The rows with `_waived`: names of the rules that they are let in despite; null for none."""
     requests = asked(bench.store, ref, None) if until else []
-    if not any(e.record is not None and e.record.notes.get("waived") for e in requests):
+    waivers = _ids([entry for entry in requests if _asks_for(entry, Action.waive)])
+    if not waivers:
         return rows.withColumn(WAIVED, F.lit(None).cast("array<string>"))
     waived = (
         _until(bench, ref, until)
-        .where("waived")
+        .where(F.col("request_id").isin(waivers))
         .groupBy(F.col("sequence").alias("_sequence"))
         .agg(F.collect_set("rule").alias(WAIVED))
     )
