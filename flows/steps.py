@@ -19,6 +19,7 @@ from storage.errors import LakehouseError, TransientError
 from storage.failures import NATIVE, translate
 from storage.types import TableRef
 from tasks import bronze, derived, silver, tables
+from tasks.accounting import ACCOUNTS
 from tasks.bench import Bench, Staged
 from tasks.gate import GateReport, check, is_derived
 from tasks.ops import TableOutcome, passed
@@ -90,6 +91,7 @@ def check_table(run_id: str, table: str, staged: Staged | None) -> GateReport | 
         outcome = TableOutcome(
             ref, "blocked", dict(staged.rows), staged.seconds, gate=report,
             message="; ".join(report.verdict.reasons), advice=advice,
+            accounts=staged.notes.get(ACCOUNTS, {}),
         )  # fmt: skip
         run.outcomes[ref] = outcome
         run.progress.done(outcome)
@@ -114,8 +116,9 @@ def publish_table(
     seconds = staged.seconds + time.monotonic() - started
     status = "unchanged" if commit.operation == "mark" else "published"
     outcome = TableOutcome(
-        ref, status, dict(staged.rows), round(seconds, 3), str(commit.version), report
-    )
+        ref, status, dict(staged.rows), round(seconds, 3), str(commit.version), report,
+        accounts=staged.notes.get(ACCOUNTS, {}),
+    )  # fmt: skip
     run.outcomes[ref] = outcome
     run.progress.done(outcome)
     return Completed(

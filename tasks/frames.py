@@ -30,6 +30,10 @@ REQUIRED_MISSING = "required_missing"
 SEQUENCE_MISSING = "sequence_missing"
 MALFORMED_RECORD = "malformed_record"
 REFERENCE_MISSING = "reference_missing"
+UNPUBLISHABLE = (MALFORMED_RECORD, KEY_MISSING, NOT_PARSEABLE, SEQUENCE_MISSING)
+"""Rules that no waiver lifts: without these there is no row to publish."""
+WAIVED = "_waived"
+"""Names of the rules that a person lets the row in despite."""
 
 
 def is_sourced(column: ColumnSpec) -> bool:
@@ -85,12 +89,15 @@ def judged(rows: DataFrame, spec: SilverSpec) -> DataFrame:
 
     The order is: malformed record, key missing, value not parseable, sequence missing, required value
     missing, then the table's own rules as declared. A delete event needs no more than key and sequence.
+    A rule that is among the row's `_waived` is passed over, where the rows have that column.
     """
     deleted = (
         F.coalesce(F.expr(spec.delete_when), F.lit(False)) if spec.delete_when else F.lit(False)
     )
     rows = rows.withColumn(DELETED, deleted)
     verdicts = [*_shape(spec), *_rules(spec)]
+    if WAIVED in rows.columns:
+        verdicts = [(name, failed & ~waived(name), text) for name, failed, text in verdicts]
     where = F.concat(
         F.lit(" (record "),
         F.col("_record_number"),
@@ -101,6 +108,13 @@ def judged(rows: DataFrame, spec: SilverSpec) -> DataFrame:
     rule = F.coalesce(*[F.when(failed, F.lit(name)) for name, failed, _ in verdicts])
     reason = F.coalesce(*[F.when(failed, text) for _, failed, text in verdicts])
     return rows.withColumn("_rule", rule).withColumn("_reason", F.concat(reason, where))
+
+
+def waived(rule: str) -> Column:
+    """True where a person lets the row in despite the rule."""
+    if rule in UNPUBLISHABLE:
+        return F.lit(False)
+    return F.coalesce(F.array_contains(F.col(WAIVED), rule), F.lit(False))
 
 
 def _shape(spec: SilverSpec) -> list[tuple[str, Column, Column]]:

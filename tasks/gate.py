@@ -20,9 +20,9 @@ from checks.model import (
 )
 from storage.plans import MergePlan
 from storage.types import TableRef, Version
-from tasks import anomalies, bronze, derived, silver
+from tasks import accounting, anomalies, bronze, derived, quarantine, silver
 from tasks.bench import Bench, Staged, live
-from tasks.spec import EVENTS, QuarantineLimit, dependencies
+from tasks.spec import EVENTS, QuarantineLimit, SilverSpec, dependencies
 from tasks.sql_text import tables_in, to_views
 
 BLOCKING = (Outcome.FAIL, Outcome.NOT_EVALUATED)
@@ -216,7 +216,7 @@ def _engine_checks(bench: Bench, staged: Staged) -> list[CheckResult]:
     if is_derived(bench, ref):
         return []
     spec = bench.domain.silver[ref.name]
-    found = [_conserved(staged, folded=spec.reduce is not None)]
+    found = [_conserved(staged), _conserved_in_total(bench, staged, spec)]
     found += [_keys_conserved(staged)] if spec.reduce else []
     found += [_missing_keys(bench, staged, spec.missing_share)] if spec.delete_missing else []
     found += _limits(staged, spec.quarantine)
@@ -232,16 +232,31 @@ def _files_readable(staged: Staged) -> CheckResult:
     )
 
 
-def _conserved(staged: Staged, *, folded: bool) -> CheckResult:
-    """Rule 5: each row that bronze recorded is accounted for."""
-    rows = staged.rows
-    ingested = rows["ingested"]
-    taken = rows["folded"] if folded else rows["published"] + rows["deduplicated"]
-    accounted = taken + rows["quarantined"] + rows["rejected"] - rows["released"]
+def _conserved(staged: Staged) -> CheckResult:
+    """Rule 5: each row that bronze recorded is accounted for, batch by batch."""
+    ingested, accounted = staged.rows["ingested"], accounting.accounted(staged.rows)
+    lost = accounting.unbalanced(staged.notes.get(accounting.ACCOUNTS, {}))
     text = f"{accounted:,} of {ingested:,} ingested rows are accounted for"
-    outcome = Outcome.PASS if accounted == ingested else Outcome.FAIL
+    if lost:
+        text += "; " + "; ".join(lost)
+    outcome = Outcome.PASS if accounted == ingested and not lost else Outcome.FAIL
     return _engine(
         "rows are conserved", outcome, text, value=float(accounted), threshold=f"= {ingested}"
+    )
+
+
+def _conserved_in_total(bench: Bench, staged: Staged, spec: SilverSpec) -> CheckResult:
+    """The same for all that was ever delivered, with the rows that are in quarantine."""
+    held, source = quarantine.table(staged.table), bench.domain.ref(spec.source or "")
+    balance = accounting.balance(bench.store, staged.table, held, source, bench.record(staged))
+    missing = balance.missing()
+    text = f"{balance.rows['ingested']:,} delivered rows, {balance.owed:,} of them in quarantine"
+    return _engine(
+        "rows are conserved in total",
+        Outcome.FAIL if missing else Outcome.PASS,
+        "; ".join(missing) if missing else text,
+        value=float(balance.rows["ingested"]),
+        threshold="" if balance.delivered is None else f"= {balance.delivered}",
     )
 
 

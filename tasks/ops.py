@@ -5,7 +5,7 @@ No run takes its starting point from them; runs and row counts can be rebuilt fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ import pyarrow as pa
 from checks.model import Outcome
 from storage.base import TableStore
 from storage.types import CommitRecord, Snapshot, TableRef
+from tasks import accounting
 from tasks.bench import RunInfo
 
 if TYPE_CHECKING:  # the gate itself looks at the report
@@ -76,7 +77,23 @@ TABLE_METRICS = pa.schema(
 REPLACED = "replaced"
 """Status in `table_metrics` of a table that a rebuild wrote anew."""
 ROLLED_BACK = "rolled back"
-TABLES = {"runs": RUNS, "check_results": CHECK_RESULTS, "table_metrics": TABLE_METRICS}
+BATCH_METRICS = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("domain", pa.string()),
+        ("table_name", pa.string()),
+        ("batch_id", pa.string()),
+        ("status", pa.string()),
+        *((f"rows_{name}", pa.int64()) for name in accounting.COUNTS),
+        ("recorded_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+TABLES = {
+    "runs": RUNS,
+    "check_results": CHECK_RESULTS,
+    "table_metrics": TABLE_METRICS,
+    "batch_metrics": BATCH_METRICS,
+}
 
 
 @dataclass
@@ -86,6 +103,7 @@ class TableOutcome:
     Attributes:
         status: published, unchanged, blocked, failed, skipped or rolled back.
         rows: Row accounting of what was staged.
+        accounts: The same for each batch of a table fed row by row.
         version: Position after the run.
     """
 
@@ -97,6 +115,7 @@ class TableOutcome:
     gate: GateReport | None = None
     message: str = ""
     advice: str = ""
+    accounts: Mapping[str, accounting.Account] = field(default_factory=dict)
 
 
 def ref(name: str) -> TableRef:
@@ -114,7 +133,7 @@ def report(
     score: float,
     message: str,
 ) -> None:
-    """Append one run to the three tables; a repeat for the same run writes nothing."""
+    """Append one run to the tables; a repeat for the same run writes nothing."""
     now = datetime.now(UTC)
     published = [o for o in outcomes if o.status == "published"]
     runs = [
@@ -136,7 +155,13 @@ def report(
     checks = [
         common | row | {"checked_at": now} for o in outcomes if o.gate for row in _checks(o.gate)
     ]
-    for name, rows in (("check_results", checks), ("table_metrics", metrics), ("runs", runs)):
+    batches = [
+        common | row | {"status": o.status, "recorded_at": now}
+        for o in outcomes
+        for row in _accounts(o.table, o.accounts)
+    ]
+    reported = {"check_results": checks, "batch_metrics": batches, "table_metrics": metrics}
+    for name, rows in (*reported.items(), ("runs", runs)):
         if rows:
             table = pa.Table.from_pylist(rows, schema=TABLES[name])
             store.append_arrow(ref(name), table, CommitRecord(run.run_id, f"ops:{run.run_id}"))
@@ -162,6 +187,14 @@ def _metrics(
         else [],
         "recorded_at": now,
     }
+
+
+def _accounts(
+    table: TableRef, accounts: Mapping[str, accounting.Account]
+) -> Iterator[dict[str, object]]:
+    for batch_id, account in accounts.items():
+        counts = {f"rows_{name}": account.get(name, 0) for name in accounting.COUNTS}
+        yield {"table_name": table.label, "batch_id": batch_id, **counts}
 
 
 def _checks(gate: GateReport) -> list[dict[str, object]]:
@@ -190,7 +223,7 @@ def passed(gate: GateReport) -> tuple[int, int]:
 
 
 def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
-    """Write `runs` and `table_metrics` anew for a domain from the tables' commit records.
+    """Write `runs`, `table_metrics` and `batch_metrics` anew from the tables' commit records.
 
     Check results are not in the commit records beyond their score and stay as they are.
 
@@ -198,21 +231,21 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
         The number of commits reported.
     """
     metrics: list[dict[str, object]] = []
+    batches: list[dict[str, object]] = []
     runs: dict[str, dict[str, object]] = {}
     for table in tables:
         for entry in reversed(store.history(table)) if store.exists(table) else ():
             if entry.record is None:
                 continue
             record = entry.record
-            metrics.append(
-                {
-                    "run_id": record.run_id, "domain": domain, "table_name": table.label,
-                    "status": _status(entry),
-                    **{f"rows_{name}": record.rows.get(name) for name in ROW_COUNTS},
-                    "groups": record.rows.get("groups"),
-                    "version": entry.version, "recorded_at": entry.committed_at,
-                }
-            )  # fmt: skip
+            common: dict[str, object] = {
+                "run_id": record.run_id, "domain": domain, "recorded_at": entry.committed_at,
+                "status": _status(entry), "groups": record.rows.get("groups"),
+            }  # fmt: skip
+            accounts = record.notes.get(accounting.ACCOUNTS, {})
+            batches += [common | row for row in _accounts(table, accounts)]
+            counts = {f"rows_{name}": record.rows.get(name) for name in ROW_COUNTS}
+            metrics.append(common | counts | {"table_name": table.label, "version": entry.version})
             run = runs.setdefault(
                 record.run_id,
                 {
@@ -227,6 +260,7 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
                     "published", 0
                 )
     _replace(store, domain, "table_metrics", metrics)
+    _replace(store, domain, "batch_metrics", batches)
     _replace(store, domain, "runs", list(runs.values()))
     return len(metrics)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from storage.errors import InputError
 from storage.types import TableRef
-from tasks import bronze, ledger, quarantine
+from tasks import bronze, ledger, quarantine, releases
 from tasks.bench import Bench, moved, position
 from tasks.spec import EVENTS, DomainSpec, dependencies
 
@@ -30,7 +30,7 @@ def has_news(bench: Bench, ref: TableRef) -> bool:
     if bench.run.rebuild or _interrupted(bench, ref):
         return True
     before = position(bench, ref)
-    return any(
+    return _asked(bench, ref, before) or any(
         not bench.store.exists(bench.domain.ref(label))
         or moved(bench, bench.domain.ref(label), before.get(label))
         for label in dependencies(bench.domain)[ref.label]
@@ -52,3 +52,10 @@ def _interrupted(bench: Bench, ref: TableRef) -> bool:
     if ref.layer != "silver" or bench.domain.silver[ref.name].is_derived:
         return False
     return not bench.store.exists(quarantine.table(ref)) or quarantine.unsettled(bench, ref)
+
+
+def _asked(bench: Bench, ref: TableRef, before: Mapping[str, str]) -> bool:
+    """Whether a person asks for rows of the table's quarantine."""
+    if ref.layer != "silver" or bench.domain.silver[ref.name].is_derived:
+        return False
+    return bool(releases.asked(bench.store, ref, before.get(releases.LABEL)))

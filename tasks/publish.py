@@ -36,6 +36,7 @@ def _publish(bench: Bench, staged: Staged, gate: GateReport) -> Commit:
     row_by_row = not is_derived(bench, ref)
     if row_by_row:
         quarantine.enter(bench, staged)
+        quarantine.note_leaving(bench, staged)
         tombstones.enter(bench, staged, bench.domain.silver[ref.name])
     changed = any(staged.rows.get(name) for name in CHANGING)
     if changed or staged.replace:

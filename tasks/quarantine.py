@@ -1,32 +1,54 @@
-"""Rows kept out of silver, with the rule that each breaks; some wait and are tried again.
+"""Rows kept out of silver, with the rule that each breaks; how they leave, and what is remembered then.
 
 A row enters the quarantine before the silver commit and leaves after it, each in one idempotent commit
-keyed by `_sequence`. A run killed between the two leaves a superset, which the next run settles.
+keyed by `_sequence`. Which rows a silver commit releases is written down before that commit is made, under
+its token: a run killed between the two leaves a superset, which the next run settles from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from storage.plans import NEVER, MergePlan
+from storage.plans import NEVER, MergePlan, differs
 from storage.schemas import schema
 from storage.sql import quote
-from storage.types import CommitRecord, TableRef, Version
+from storage.types import CommitRecord, TableRef
 from tasks.bench import Bench, Staged
 from tasks.bronze import bronze_schema
-from tasks.frames import RAW, REFERENCE_MISSING, typed
+from tasks.frames import RAW, REFERENCE_MISSING
 from tasks.spec import EVENTS, SourceSpec
 
 ADDED = (("_rule", "string"), ("_reason", "string"), ("_quarantined_at", "timestamp"))
+LEFT = (
+    ("_sequence", "bigint"),
+    ("_batch_id", "string"),
+    ("_source_file", "string"),
+    ("_record_number", "bigint"),
+    *ADDED,
+    ("_released_as", "string"),
+    ("_request_id", "string"),
+    ("_released_at", "timestamp"),
+    ("_run_id", "string"),
+    ("_merge_id", "string"),
+)
+"""Columns of the history: one row a stay in quarantine that has ended."""
+HELD_RULE = "_held_rule"
+"""The rule that a row was held by when it is tried again; null for a new row."""
+REQUEST = "_request_id"
 
 
 def table(ref: TableRef) -> TableRef:
     """The quarantine of a silver table: `<table>__quarantine` beside it, also of rows kept as its events."""
     return TableRef(ref.domain, ref.layer, f"{ref.name.removesuffix(EVENTS)}__quarantine")
+
+
+def history(ref: TableRef) -> TableRef:
+    """Where the stays that have ended are kept: `<table>__released`, made when the first row leaves."""
+    return TableRef(ref.domain, ref.layer, f"{ref.name.removesuffix(EVENTS)}__released")
 
 
 def quarantine_schema(source: SourceSpec) -> StructType:
@@ -40,36 +62,90 @@ def _columns(bench: Bench, ref: TableRef) -> list[str]:
     return [f.name for f in quarantine_schema(source).fields]
 
 
-def waiting(bench: Bench, ref: TableRef, pending: Sequence[str]) -> DataFrame | None:
-    """Rows that wait for a reference, as bronze rows; those of pending batches come from bronze."""
-    references = bench.domain.silver[ref.name].references
-    if bench.run.rebuild or not references or not holds(bench, ref):
-        return None
-    kept = bench.store.read(table(ref)).where(F.col("_rule") == REFERENCE_MISSING)
-    if pending:
-        kept = kept.where(~F.col("_batch_id").isin(list(pending)))
-    return kept.drop(*[name for name, _ in ADDED])
-
-
 def holds(bench: Bench, ref: TableRef) -> bool:
     """Whether the quarantine has any row, from metadata."""
     return bench.store.stats(table(ref)).rows > 0
 
 
-def to_release(bench: Bench, ref: TableRef, good: DataFrame) -> DataFrame:
-    """Rows of the quarantine that are good now."""
-    kept = bench.store.read(table(ref)).select("_sequence")
-    return kept.join(good.select("_sequence"), "_sequence", "left_semi")
+def retried(
+    bench: Bench, ref: TableRef, pending: Sequence[str], asked: DataFrame | None
+) -> DataFrame | None:
+    """Rows to be judged again, as bronze rows with `_held_rule`.
+
+    Args:
+        bench: The bench.
+        ref: The table.
+        pending: Batches that are not consumed yet: their rows come from bronze.
+        asked: `_sequence` and `_request_id` of the rows that a person asks for.
+    """
+    waits = bool(bench.domain.silver[ref.name].references)
+    if bench.run.rebuild or (asked is None and not waits) or not holds(bench, ref):
+        return None
+    kept = _tried_again(bench.store.read(table(ref)), asked, waits=waits)
+    kept = kept.where(~F.col("_batch_id").isin(list(pending))).drop(REQUEST)
+    return kept.withColumn(HELD_RULE, F.col("_rule")).drop(*[name for name, _ in ADDED])
+
+
+def _tried_again(kept: DataFrame, asked: DataFrame | None, *, waits: bool) -> DataFrame:
+    """The rows that are judged again, with `_request_id`."""
+    kept = (
+        kept.withColumn(REQUEST, F.lit(None).cast("string"))
+        if asked is None
+        else kept.join(asked, "_sequence", "left")
+    )
+    chosen = F.col(REQUEST).isNotNull()
+    return kept.where(chosen | (F.col("_rule") == REFERENCE_MISSING) if waits else chosen)
+
+
+def leaving(
+    bench: Bench,
+    ref: TableRef,
+    bad: DataFrame,
+    waived: DataFrame,
+    pending: Sequence[str],
+    asked: DataFrame | None,
+) -> DataFrame:
+    """Rows that leave the quarantine because they are not bad any more, and as what.
+
+    Those of pending batches are there where an attempt was cut off; they are judged as new ones. A rebuild
+    judges every row anew.
+
+    Args:
+        bench: The bench.
+        ref: The table.
+        bad: `_sequence` of the rows of the attempt that break a rule.
+        waived: `_sequence` of those that are let in despite a rule.
+        pending: Batches of the attempt, rejected ones included.
+        asked: `_sequence` and `_request_id` of the rows that a person asks for.
+    """
+    kept = bench.store.read(table(ref))
+    if bench.run.rebuild:
+        kept = kept.withColumn(REQUEST, F.lit(None).cast("string"))
+    else:
+        waits = bool(bench.domain.silver[ref.name].references)
+        again = _tried_again(kept, asked, waits=waits).select("_sequence", REQUEST)
+        kept = kept.join(again.withColumn("_again", F.lit(True)), "_sequence", "left")
+        kept = kept.where(F.col("_again") | F.col("_batch_id").isin(list(pending))).drop("_again")
+    waived = waived.select("_sequence", F.lit(True).alias("_let_in"))
+    gone = kept.join(bad, "_sequence", "left_anti").join(waived, "_sequence", "left")
+    names = [name for name, _ in LEFT if name in gone.columns]
+    return gone.select(*names, _released_as().alias("_released_as"))
+
+
+def _released_as() -> Column:
+    return (
+        F.when(F.col("_let_in"), "waived")
+        .when(F.col(REQUEST).isNotNull(), "released")
+        .when(F.col("_rule") == REFERENCE_MISSING, "reference_arrived")
+        .otherwise("judged_anew")
+    )
 
 
 def enter(bench: Bench, staged: Staged) -> None:
-    """Commit the newly quarantined rows; a repeat adds none."""
-    ref = table(staged.table)
-    count = staged.rows.get("quarantined", 0)
-    if not count:
-        if staged.replace and holds(bench, staged.table):
-            bench.store.delete(ref, "true", _record(bench, staged, "enter"))
+    """Commit the newly quarantined rows, and other reasons of rows that are there; a repeat adds none."""
+    if not staged.count("quarantine"):
         return
+    ref = table(staged.table)
     columns = _columns(bench, staged.table)
     rows = bench.store.session.read.parquet(staged.part("quarantine"))
     raw = [f"{RAW}.{quote(f.name)}" for f in rows.schema[RAW].dataType.fields]  # type: ignore[attr-defined]
@@ -79,19 +155,43 @@ def enter(bench: Bench, staged: Staged) -> None:
     record = _record(bench, staged, "enter")
     if not holds(bench, staged.table):
         bench.store.append(ref, flat, record)
-    elif staged.replace:
-        bench.store.overwrite(ref, flat, record)
-    else:
-        plan = MergePlan(("_sequence",), tuple(columns), update_when=NEVER)
-        bench.store.merge(ref, flat, plan, record)
+        return
+    plan = MergePlan(("_sequence",), tuple(columns), update_when=differs(["_rule", "_reason"]))
+    bench.store.merge(ref, _since_when(flat, bench.store.read(ref)), plan, record)
+
+
+def _since_when(rows: DataFrame, kept: DataFrame) -> DataFrame:
+    """The rows with the instant at which each entered, where it is in quarantine already."""
+    entered = kept.select("_sequence", F.col("_quarantined_at").alias("_entered"))
+    instant = F.coalesce("_entered", "_quarantined_at")
+    joined = rows.join(entered, "_sequence", "left")
+    return joined.withColumn("_quarantined_at", instant).select(*map(quote, rows.columns))
+
+
+def note_leaving(bench: Bench, staged: Staged) -> None:
+    """Write down which rows the silver commit will release; a repeat adds none.
+
+    A note of a commit that was never made is replaced when its row leaves.
+    """
+    if not staged.notes.get("releases"):
+        return
+    ref = history(staged.table)
+    bench.store.create(ref, schema(LEFT))
+    rows = (
+        bench.store.session.read.parquet(staged.part("released"))
+        .withColumn("_released_at", F.lit(bench.run.started_at).cast("timestamp"))
+        .withColumn("_run_id", F.lit(bench.run.run_id))
+        .withColumn("_merge_id", F.lit(staged.token))
+    )
+    columns = tuple(name for name, _ in LEFT)
+    plan = MergePlan(("_sequence", "_quarantined_at"), columns, update_when="true")
+    bench.store.merge(ref, rows, plan, _record(bench, staged, "leaving"))
 
 
 def leave(bench: Bench, staged: Staged) -> None:
-    """Remove the rows that were published; a repeat removes none."""
-    if staged.replace or not staged.notes.get("releases"):
-        return
-    released = bench.store.session.read.parquet(staged.part("released"))
-    _remove(bench, staged.table, released, _record(bench, staged, "leave"))
+    """Remove the rows that the silver commit released; a repeat removes none."""
+    if staged.notes.get("releases"):
+        _remove(bench, staged.table, staged.token, _record(bench, staged, "leave"))
 
 
 def unsettled(bench: Bench, ref: TableRef) -> bool:
@@ -99,41 +199,25 @@ def unsettled(bench: Bench, ref: TableRef) -> bool:
     head = bench.store.head(ref).record
     if head is None or not head.notes.get("releases"):
         return False
-    if not bench.domain.silver[ref.name].references:
-        return False
     return bench.store.find(table(ref), f"{head.token}.leave") is None
 
 
 def finish_release(bench: Bench, ref: TableRef) -> None:
-    """Complete the release of a run that was killed after its silver commit.
-
-    The silver commit says which version of the referenced tables it saw, so the rows that it released
-    are those which wait for a row that exists there.
-    """
+    """Complete the release of a run that was killed after its silver commit."""
     if not unsettled(bench, ref):
         return
     head = bench.store.head(ref).record
     assert head is not None  # noqa: S101 - unsettled has looked
-    spec = bench.domain.silver[ref.name]
-    held = bench.store.read(table(ref)).where(F.col("_rule") == REFERENCE_MISSING)
-    source = bench.domain.bronze[bench.domain.ref(spec.source or "").name]
-    kept = typed(held.drop(*[n for n, _ in ADDED]), spec.row_columns, source.columns)
-    for reference in spec.references.values():
-        version = Version(head.inputs[reference.table])
-        parent = bench.store.read(bench.domain.ref(reference.table), version)
-        keys = parent.select(
-            *[F.col(quote(theirs)).alias(own) for own, theirs in reference.by.items()]
-        )
-        kept = kept.join(keys, list(reference.by), "left_semi")
     record = CommitRecord(run_id=bench.run.run_id, token=f"{head.token}.leave")
-    _remove(bench, ref, kept.select("_sequence"), record)
+    _remove(bench, ref, head.token, record)
 
 
-def _remove(bench: Bench, ref: TableRef, sequences: DataFrame, record: CommitRecord) -> None:
+def _remove(bench: Bench, ref: TableRef, token: str, record: CommitRecord) -> None:
+    noted = bench.store.read(history(ref)).where(F.col("_merge_id") == token)
     plan = MergePlan(
         ("_sequence",), ("_sequence",), update_when=NEVER, delete_when="true", insert_when=NEVER
     )
-    bench.store.merge(table(ref), sequences, plan, record)
+    bench.store.merge(table(ref), noted.select("_sequence"), plan, record)
 
 
 def _record(bench: Bench, staged: Staged, step: str) -> CommitRecord:

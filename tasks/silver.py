@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import reduce
 from pathlib import Path
-from typing import NamedTuple
 
 import pyarrow.dataset as ds
 from pyspark.sql import Column, DataFrame, Window
@@ -19,11 +16,12 @@ from storage.plans import BEFORE, MergePlan
 from storage.schemas import schema
 from storage.sql import quote
 from storage.types import TableRef, Version
-from tasks import changes, ordering, quarantine, snapshots, tombstones
+from tasks import accounting, changes, ordering, quarantine, releases, snapshots, tombstones
+from tasks.accounting import Fate
 from tasks.bench import Batch, Bench, Staged, attempt_id, fingerprint, moved, position
 from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
-from tasks.frames import REFERENCE_MISSING, judged, typed
+from tasks.frames import REFERENCE_MISSING, WAIVED, judged, typed, waived
 from tasks.ledger import arrived
 from tasks.lookups import looked_up, stale
 from tasks.ordering import DELETED, EVENT_ID, WINDOW, merge_key
@@ -41,32 +39,24 @@ def plan(spec: SilverSpec) -> MergePlan:
     return snapshots.only_differences(spec, made) if snapshots.applies(spec) else made
 
 
-class Fate(StrEnum):
-    """What a merge does with a staged row."""
-
-    published = "published"
-    refreshed = "refreshed"
-    unchanged = "unchanged"
-    removed = "removed"
-
-
-class Group(NamedTuple):
-    """Rows that are counted together; a superseded row is good, but not the last of its merge key."""
-
-    batch_id: str
-    rule: str | None
-    retried: bool
-    superseded: bool
-
-
 @dataclass(frozen=True)
 class Intake:
-    """What an attempt reads: positions before and after, and the deliveries between."""
+    """What an attempt reads: positions before and after, the deliveries and the requests between.
+
+    Attributes:
+        asks: Whether a person asks for rows in quarantine.
+    """
 
     before: Mapping[str, str]
     after: Mapping[str, str]
     batches: tuple[Batch, ...]
     rejected: tuple[Batch, ...]
+    asks: bool = False
+
+    @property
+    def pending(self) -> list[str]:
+        """Batches that bronze recorded between the positions."""
+        return [b.batch_id for b in (*self.batches, *self.rejected)]
 
     @property
     def rejected_ids(self) -> list[str]:
@@ -83,43 +73,70 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
     contract = contract_of(bench, ref)
     rebuilding = [bench.run.run_id] if bench.run.rebuild else []
     token = fingerprint(ref.label, intake.before, intake.after, contract, rebuilding)
-    folder = bench.folder(ref, token)
     staged = Staged(
         table=ref,
         token=token,
-        folder=str(folder),
+        folder=str(bench.folder(ref, token)),
         inputs=intake.after,
         contract=contract,
         replace=bench.run.rebuild,
     )
     rows = _ranked(_judged_rows(bench, ref, spec, intake), spec).cache()
     try:
-        counts = _count(rows)
-        good = rows.where("_rule is null")
-        if any(group.rule and not group.retried for group in counts):
-            _write(rows.where("_rule is not null and not _retried"), folder / "quarantine")
-        if quarantine.holds(bench, ref):
-            _write(quarantine.to_release(bench, ref, good), folder / "released")
+        counts = accounting.count(rows)
+        _write_quarantine(bench, ref, rows, intake, staged, any_bad=any(g.rule for g in counts))
         place = _write_effective(bench, ref, spec, rows, intake, staged)
     finally:
         rows.unpersist()
-    fates = {fate: staged.count("rows", ds.field("_fate") == fate.value) for fate in Fate}
-    graves = ds.field(DELETED) & (ds.field("_fate") == Fate.published.value)
+    fates = accounting.fates(staged)
+    accounts = accounting.by_batch(spec, intake.batches, intake.rejected, counts, fates)
     staged = replace(
         staged,
-        batches=_batches(intake, counts),
-        rows=_accounting(spec, intake, counts, fates)
-        | ({"tombstones": staged.count("rows", graves)} if tombstones.kept_for(spec) else {}),
+        batches=accounting.with_bad_rows(intake.batches, counts),
+        rows=accounting.in_all(spec, accounts, counts, fates) | _graves(spec, staged),
         notes={
             "rejected": intake.rejected_ids,
             "releases": staged.count("released"),
             "changes": _target(bench, ref) is not None,
+            accounting.ACCOUNTS: accounts,
+            accounting.REBUILT: bench.run.rebuild,
             **place,
             **_attempt(bench, ref, intake, contract),
         },
     )
     staged.save()
     return staged
+
+
+def _graves(spec: SilverSpec, staged: Staged) -> dict[str, int]:
+    if not tombstones.kept_for(spec):
+        return {}
+    published = ds.field("_fate") == Fate.published.value
+    return {"tombstones": staged.count("rows", ds.field(DELETED) & published)}
+
+
+def _write_quarantine(
+    bench: Bench, ref: TableRef, rows: DataFrame, intake: Intake, staged: Staged, *, any_bad: bool
+) -> None:
+    """Stage the rows that enter the quarantine, or are there for another rule now, and those that leave."""
+    bad = rows.where("_rule is not null")
+    if any_bad:
+        held = F.col(quarantine.HELD_RULE)
+        entering = bad.where(held.isNull() | (F.col("_rule") != held))
+        _write(entering, Path(staged.part("quarantine")))
+    if not quarantine.holds(bench, ref):
+        return
+    waived = rows.where("_rule is null and _let_in").select("_sequence")
+    asked = _asked(bench, ref, intake)
+    gone = quarantine.leaving(bench, ref, bad.select("_sequence"), waived, intake.pending, asked)
+    _write(gone, Path(staged.part("released")))
+
+
+def _asked(bench: Bench, ref: TableRef, intake: Intake) -> DataFrame | None:
+    if not intake.asks:
+        return None
+    label = releases.LABEL
+    return releases.sequences(bench, ref, intake.before.get(label), intake.after.get(label))
 
 
 def _attempt(bench: Bench, ref: TableRef, intake: Intake, contract: str) -> dict[str, object]:
@@ -145,9 +162,13 @@ def _intake(bench: Bench, ref: TableRef) -> Intake | None:
     before = position(bench, ref)
     labels = dependencies(bench.domain)[ref.label]
     quarantine.finish_release(bench, ref)
-    if not any(moved(bench, bench.domain.ref(label), before.get(label)) for label in labels):
+    asked = releases.asked(bench.store, ref, before.get(releases.LABEL))
+    if not asked and not any(
+        moved(bench, bench.domain.ref(label), before.get(label)) for label in labels
+    ):
         return None
     after = {label: str(bench.store.head(bench.domain.ref(label)).version) for label in labels}
+    after |= releases.position(asked, before)
     pending = _pending(bench, spec.source, before.get(spec.source), after[spec.source])
     decided = settlements(bench.store, bench.domain.name)
     decision = {b: s.decision for b, s in decided.items()}
@@ -160,6 +181,7 @@ def _intake(bench: Bench, ref: TableRef) -> Intake | None:
             if decision.get(b) is not Decision.rejected
         ),
         tuple(Batch(b, n) for b, n in pending.items() if decision.get(b) is Decision.rejected),
+        asks=bool(asked),
     )
 
 
@@ -184,13 +206,16 @@ def _judged_rows(bench: Bench, ref: TableRef, spec: SilverSpec, intake: Intake) 
         fresh = arrived(bench.store, source, Version(after), until)
     if intake.rejected:
         fresh = fresh.where(~F.col("_batch_id").isin(intake.rejected_ids))
-    fresh = fresh.withColumn("_retried", F.lit(False))
-    waiting = quarantine.waiting(bench, ref, [b.batch_id for b in intake.batches])
-    if waiting is not None:
-        fresh = fresh.unionByName(waiting.withColumn("_retried", F.lit(True)))
+    held = F.lit(None).cast("string")
+    fresh = fresh.withColumn("_retried", F.lit(False)).withColumn(quarantine.HELD_RULE, held)
+    again = quarantine.retried(bench, ref, intake.pending, _asked(bench, ref, intake))
+    if again is not None:
+        fresh = fresh.unionByName(again.withColumn("_retried", F.lit(True)))
+    fresh = releases.with_waivers(bench, ref, fresh, intake.after.get(releases.LABEL))
     rows = judged(typed(fresh, spec.row_columns, columns), spec)
     for name, reference in spec.references.items():
         rows = _missing_reference(bench, rows, name, spec, intake, reference.table)
+    rows = rows.withColumn("_let_in", F.col(WAIVED).isNotNull()).drop(WAIVED)
     if spec.window is not None:
         rows = rows.withColumn(WINDOW, ordering.window_start(spec))
     return rows.withColumn(EVENT_ID, ordering.event_id(spec)) if _is_log(spec) else rows
@@ -212,6 +237,7 @@ def _missing_reference(
     pairs = [F.col(quote(own)).eqNullSafe(F.col(f"_parent_{own}")) for own in by]
     joined = rows.join(keys, reduce(lambda a, b: a & b, pairs), "left")
     absent = F.col("_rule").isNull() & F.col("_found").isNull() & ~F.col(DELETED)
+    absent = absent & ~waived(REFERENCE_MISSING)
     own = next(iter(by))
     reason = F.concat(
         F.lit(f"{own}: '"), F.col(quote(own)), F.lit(f"' is not in {table} yet (record "),
@@ -247,11 +273,22 @@ def _write_effective(
         place = {snapshots.NOTE: max(known, delivered.place if delivered else "")}
         if delivered is not None:
             candidates = snapshots.applied(spec, candidates, target, delivered)
+        elif not rows.isEmpty():
+            newest = snapshots.reopened(spec, _whole_source(bench, spec, intake), known)
+            candidates = snapshots.applied(spec, candidates, target, newest)
+            candidates = candidates.where(f"not {snapshots.MISSING}")
     _write(
         _fated(bench, ref, spec, candidates, target, intake, staged.token),
         Path(staged.part("rows")),
     )
     return place
+
+
+def _whole_source(bench: Bench, spec: SilverSpec, intake: Intake) -> DataFrame:
+    """Every row of the bronze table, judged by itself."""
+    source = bench.domain.ref(spec.source or "")
+    rows = bench.store.read(source, Version(intake.after[source.label]))
+    return judged(typed(rows, spec.row_columns, bench.domain.bronze[source.name].columns), spec)
 
 
 def _candidates(bench: Bench, spec: SilverSpec, good: DataFrame) -> DataFrame:
@@ -345,62 +382,5 @@ def _ranked(rows: DataFrame, spec: SilverSpec) -> DataFrame:
     return rows.withColumn("_rank", F.row_number().over(latest))
 
 
-def _count(rows: DataFrame) -> Counter[Group]:
-    superseded = (F.col("_rule").isNull() & (F.col("_rank") > 1)).alias("_superseded")
-    grouped = rows.groupBy("_batch_id", "_rule", "_retried", superseded).count().collect()
-    return Counter(
-        {Group(r["_batch_id"], r["_rule"], r["_retried"], r["_superseded"]): r["count"]
-         for r in grouped}
-    )  # fmt: skip
-
-
 def _write(rows: DataFrame, folder: Path) -> None:
     rows.write.mode("overwrite").parquet(str(folder))
-
-
-def _batches(intake: Intake, counts: Counter[Group]) -> tuple[Batch, ...]:
-    def failed(batch: Batch, *, waiting: bool) -> int:
-        return sum(
-            n
-            for group, n in counts.items()
-            if group.batch_id == batch.batch_id
-            and group.rule is not None
-            and not group.retried
-            and (group.rule == REFERENCE_MISSING) is waiting
-        )
-
-    return tuple(
-        Batch(b.batch_id, b.rows, failed(b, waiting=False), failed(b, waiting=True), b.accepted)
-        for b in intake.batches
-    )
-
-
-def _accounting(
-    spec: SilverSpec, intake: Intake, counts: Counter[Group], fates: Mapping[Fate, int]
-) -> dict[str, int]:
-    """What became of the rows; each count is measured, none is what is left over."""
-
-    def count(condition: Callable[[Group], bool]) -> int:
-        return sum(n for group, n in counts.items() if condition(group))
-
-    rejected = sum(b.rows for b in intake.rejected)
-    rows = {
-        "ingested": sum(b.rows for b in intake.batches) + rejected,
-        "read": count(lambda g: not g.retried) + rejected,
-        "released": count(lambda g: g.retried and g.rule is None),
-        "published": fates[Fate.published],
-        "refreshed": fates[Fate.refreshed],
-        "removed": fates[Fate.removed],
-        "quarantined": count(lambda g: g.rule is not None and not g.retried),
-        "waiting": count(lambda g: g.rule == REFERENCE_MISSING and not g.retried),
-        "rejected": rejected,
-    }
-    superseded = count(lambda g: g.superseded)
-    if spec.reduce:
-        good = count(lambda g: g.rule is None)
-        return rows | {
-            "folded": good,
-            "keys": good - superseded,
-            "unchanged": fates[Fate.unchanged],
-        }
-    return rows | {"deduplicated": superseded + fates[Fate.unchanged]}

@@ -75,6 +75,18 @@ def open_snapshots(spec: SilverSpec, rows: DataFrame, known_place: str) -> Snaps
     return Snapshots(placed, newest, newest >= known_place)
 
 
+def reopened(spec: SilverSpec, rows: DataFrame, known_place: str) -> Snapshots:
+    """The newest snapshot once more, for older rows that come out of quarantine.
+
+    Args:
+        spec: The table.
+        rows: Every row of the bronze table, judged.
+        known_place: Place of the newest snapshot.
+    """
+    placed = rows.withColumn("_place", place(spec)).where(F.col("_place") == known_place)
+    return Snapshots(placed, known_place, newest=True)
+
+
 def applied(
     spec: SilverSpec, candidates: DataFrame, target: DataFrame | None, snapshots: Snapshots
 ) -> DataFrame:

@@ -9,13 +9,14 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import click
 import psutil
 
 from flows import services_cli
-from flows.cli import batches, data, inspect, rollback, run, upgrade
+from flows.cli import batches, data, inspect, quarantine, rollback, run, upgrade
 from storage.errors import ConfigurationError, LakehouseError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -31,8 +32,8 @@ def cli() -> None:
     """
 
 
-for command in (*run.COMMANDS, *inspect.COMMANDS, *data.COMMANDS, *batches.COMMANDS,
-                *upgrade.COMMANDS, *rollback.COMMANDS, *services_cli.COMMANDS):  # fmt: skip
+MODULES = (run, inspect, data, batches, quarantine, upgrade, rollback, services_cli)
+for command in chain.from_iterable(module.COMMANDS for module in MODULES):
     cli.add_command(command)
 
 

@@ -18,6 +18,7 @@ from conf.schema import Config
 from flows.summary import Summary
 from storage.types import LAYERS, TableRef
 from tasks.ops import TableOutcome, passed
+from tasks.releases import name_of
 
 STYLE = {"published": "green", "unchanged": "dim", "blocked": "bold red", "failed": "bold red",
          "skipped": "yellow"}  # fmt: skip
@@ -166,7 +167,7 @@ def _print_next(console: Console, summary: Summary, lake: Path) -> None:
             lines.append(f"look at a result:  lakehouse show {gold[0]} {suffix}")
         if any(o.rows.get("quarantined") for o in summary.outcomes):
             held = next(o.table for o in summary.outcomes if o.rows.get("quarantined"))
-            lines.append(f"rows kept out:     lakehouse show {held.label}__quarantine {suffix}")
+            lines.append(f"rows kept out:     lakehouse quarantine show {name_of(held)} {suffix}")
         lines.append(f"all tables:        lakehouse tables {suffix}")
     elif summary.status == "failed":
         lines.append(f"when it is mended, run again:  lakehouse run {suffix}")

@@ -38,7 +38,9 @@ def run_command(overrides: tuple[str, ...], *, as_json: bool) -> int:
 @click.command("rebuild")
 @click.argument("overrides", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-@click.option("--ops", is_flag=True, help="Only the report: ops.runs and ops.table_metrics.")
+@click.option(
+    "--ops", is_flag=True, help="Only the report: ops.runs, ops.table_metrics, ops.batch_metrics."
+)
 def rebuild_command(overrides: tuple[str, ...], *, as_json: bool, ops: bool) -> int:
     """Build silver and gold anew from bronze, in place, through the same gates."""
     if ops:
@@ -98,7 +100,7 @@ def _rebuild_ops(config: Config) -> int:
 
     store = Runtime(config, new_run()).metadata_store()
     commits = ops.rebuild(store, config.domain.name, config.domain.tables())
-    click.echo(f"ops.runs and ops.table_metrics rebuilt from {commits} commits")
+    click.echo(f"ops.runs, table_metrics and batch_metrics rebuilt from {commits} commits")
     return 0
 
 

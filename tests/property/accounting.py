@@ -38,8 +38,10 @@ def last_events(found: Histories) -> dict[Key, Event]:
 def last_or_buried(found: Histories) -> dict[Key, Event]:
     """As `last_events`, where a delete leaves no more than its place in the sequence."""
     kept = last_events(found)
-    bare = {"plan": None, "seats": None, "amount": None, "note": None}
-    return {k: e._replace(**bare) if e.op == "d" else e for k, e in kept.items()}
+    return {
+        k: e._replace(plan=None, seats=None, amount=None, note=None) if e.op == "d" else e
+        for k, e in kept.items()
+    }
 
 
 def all_events(found: Histories) -> dict[Key, Event]:

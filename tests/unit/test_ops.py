@@ -22,13 +22,15 @@ ORDERS = TableRef("shop", "silver", "orders")
 SALES = TableRef("shop", "gold", "sales")
 BROKEN = TableRef("shop", "gold", "broken")
 ROWS = pa.table({"id": ["a", "b", "c"]})
+ACCOUNTS = {"b1": {"ingested": 4, "published": 3, "quarantined": 1}, "b0": {"released": 1}}
 
 
 @pytest.fixture(params=["delta", "iceberg"])
 def store(request: pytest.FixtureRequest, make_config: Any, tmp_path: Path) -> TableStore:
     store = lake_of(make_config(request.param, tmp_path)).store(None)
     rows = {"ingested": 4, "published": 3, "quarantined": 1}
-    record = CommitRecord("run-1", "t1", code="1.0", rows=rows)
+    notes = {"accounts": ACCOUNTS}
+    record = CommitRecord("run-1", "t1", code="1.0", rows=rows, notes=notes)
     store.append_arrow(ORDERS, ROWS, record)
     return store
 
@@ -49,6 +51,7 @@ def _report(store: TableStore, run: RunInfo = RUN, domain: str = "shop") -> None
         TableOutcome(
             ORDERS, "published", {"ingested": 4, "published": 3, "quarantined": 1}, 1.5, "7",
             _gate(ORDERS, Outcome.PASS, Outcome.FAIL, waived=("check 1",)),
+            accounts=ACCOUNTS,
         ),
         TableOutcome(BROKEN, "failed", message="it broke"),
         TableOutcome(SALES, "skipped"),
@@ -79,6 +82,27 @@ def test_a_run_is_reported_with_its_tables_and_checks(store: TableStore) -> None
     assert [checks[f"check {n}"]["outcome"] for n in (0, 1)] == ["pass", "fail"]
     assert [checks[f"check {n}"]["waived"] for n in (0, 1)] == [False, True]
     assert checks["check 1"]["message"] == "check 1 said so"
+
+
+def _accounts(store: TableStore) -> dict[str, tuple[int, ...]]:
+    names = ("ingested", "published", "deduplicated", "quarantined", "rejected", "released")
+    return {
+        row["batch_id"]: tuple(row[f"rows_{name}"] for name in names)
+        for row in _rows(store, "batch_metrics")
+    }
+
+
+def test_each_batch_is_reported_with_what_became_of_its_rows(store: TableStore) -> None:
+    _report(store)
+    assert _accounts(store) == {"b1": (4, 3, 0, 1, 0, 0), "b0": (0, 0, 0, 0, 0, 1)}
+    (row, *_) = _rows(store, "batch_metrics")
+    assert (row["run_id"], row["table_name"], row["status"]) == (
+        "run-1",
+        "silver.orders",
+        "published",
+    )
+    rebuild(store, "shop", [ORDERS])
+    assert _accounts(store) == {"b1": (4, 3, 0, 1, 0, 0), "b0": (0, 0, 0, 0, 0, 1)}
 
 
 def test_a_repeated_report_writes_nothing(store: TableStore) -> None:

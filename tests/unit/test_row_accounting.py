@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
 from checks.model import Outcome
 from storage.types import TableRef
-from tasks.bench import Staged
+from tasks.accounting import ACCOUNTS, Fates, Group, accounted, by_batch, in_all, unbalanced
+from tasks.bench import Batch, Staged
 from tasks.gate import _conserved, _keys_conserved
+from tasks.spec import SilverSpec
 
 WHOLE = {
     "ingested": 10, "read": 10, "released": 2, "published": 6, "refreshed": 3, "deduplicated": 2,
@@ -22,19 +27,65 @@ def _staged(rows: dict[str, int]) -> Staged:
 
 
 def test_rows_are_conserved_where_each_is_accounted_for() -> None:
-    assert _conserved(_staged(WHOLE), folded=False).outcome is Outcome.PASS
-    assert _conserved(_staged(FOLDED), folded=True).outcome is Outcome.PASS
+    assert _conserved(_staged(WHOLE)).outcome is Outcome.PASS
+    assert _conserved(_staged(FOLDED)).outcome is Outcome.PASS
 
 
 @pytest.mark.parametrize("name", ["published", "deduplicated", "quarantined", "rejected"])
 def test_a_row_lost_anywhere_is_found(name: str) -> None:
-    result = _conserved(_staged(WHOLE | {name: WHOLE[name] - 1}), folded=False)
+    result = _conserved(_staged(WHOLE | {name: WHOLE[name] - 1}))
     assert result.outcome is Outcome.FAIL
     assert result.message == "9 of 10 ingested rows are accounted for"
 
 
+def test_a_row_lost_in_one_batch_and_found_in_another_is_lost() -> None:
+    accounts = {
+        "b1": {"ingested": 6, "published": 4, "deduplicated": 2, "quarantined": 1},
+        "b2": {"ingested": 4, "quarantined": 2, "rejected": 1},
+        "b0": {"released": 2, "published": 2},
+    }
+    result = _conserved(replace(_staged(WHOLE), notes={ACCOUNTS: accounts}))
+    assert result.outcome is Outcome.FAIL
+    assert result.message == (
+        "10 of 10 ingested rows are accounted for; b1: 7 of 6 rows; b2: 3 of 4 rows"
+    )
+    accounts["b1"]["quarantined"], accounts["b2"]["quarantined"] = 0, 3
+    result = _conserved(replace(_staged(WHOLE), notes={ACCOUNTS: accounts}))
+    assert result.outcome is Outcome.PASS
+
+
+def test_rows_are_counted_for_the_delivery_that_they_came_from() -> None:
+    counts = Counter(
+        {
+            Group("b1", None, retried=False, superseded=False): 3,
+            Group("b1", None, retried=False, superseded=True): 1,
+            Group("b1", "negative", retried=False, superseded=False): 2,
+            Group("b0", None, retried=True, superseded=False): 1,
+            Group("b0", "negative", retried=True, superseded=False): 5,
+        }
+    )
+    fates: Fates = Counter(
+        {("b1", "published"): 2, ("b1", "unchanged"): 1, ("b0", "published"): 1,
+         ("b9", "refreshed"): 7, ("b1", "removed"): 1}
+    )  # fmt: skip
+    spec, taken, rejected = SilverSpec(), [Batch("b1", 6)], [Batch("b2", 4)]
+    found = by_batch(spec, taken, rejected, counts, fates)
+    assert found == {
+        "b0": {"released": 1, "published": 1},
+        "b1": {"ingested": 6, "published": 2, "deduplicated": 2, "quarantined": 2},
+        "b2": {"ingested": 4, "rejected": 4},
+    }
+    assert unbalanced(found) == []
+    whole = in_all(spec, found, counts, fates)
+    assert (whole["ingested"], accounted(whole)) == (10, 10)
+    assert (whole["refreshed"], whole["removed"], whole["read"]) == (7, 1, 10)
+    folding = by_batch(SilverSpec(reduce="x.sql"), taken, rejected, counts, fates)
+    assert folding["b1"] == {"ingested": 6, "folded": 4, "quarantined": 2}
+    assert unbalanced(folding) == []
+
+
 def test_a_refreshed_row_is_no_ingested_one() -> None:
-    assert _conserved(_staged(WHOLE | {"refreshed": 0}), folded=False).outcome is Outcome.PASS
+    assert _conserved(_staged(WHOLE | {"refreshed": 0})).outcome is Outcome.PASS
 
 
 @pytest.mark.parametrize(("published", "outcome"), [(2, "fail"), (3, "pass"), (4, "fail")])

@@ -1,0 +1,319 @@
+"""What became of each row of a table fed row by row: by batch, in a step and since the table began.
+
+For each batch and in total: ingested + released = published + deduplicated + quarantined + rejected. A row
+that was released is one that an earlier step has counted as quarantined.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from storage.base import TableStore
+from storage.types import CommitRecord, TableRef, Version
+from tasks.bench import Batch, Staged
+from tasks.frames import REFERENCE_MISSING
+from tasks.ledger import complete
+from tasks.spec import SilverSpec
+
+Entry: TypeAlias = tuple[str, str, int]
+"""Batch, what became of rows of it, and how many they are."""
+Account: TypeAlias = Mapping[str, int]
+"""Rows by what became of them."""
+ACCOUNTS = "accounts"
+"""Key of a commit record's notes: the account of each batch, by its id; counts of 0 may be left out."""
+REBUILT = "rebuilt"
+"""Key of a commit record's notes: what was counted before is counted anew in this commit."""
+COUNTS = (
+    "ingested", "published", "deduplicated", "folded", "quarantined", "rejected", "released",
+)  # fmt: skip
+
+
+class Fate(StrEnum):
+    """What a merge does with a staged row."""
+
+    published = "published"
+    refreshed = "refreshed"
+    unchanged = "unchanged"
+    removed = "removed"
+
+
+class Group(NamedTuple):
+    """Rows that are counted together; a superseded row is good, but not the last of its merge key."""
+
+    batch_id: str
+    rule: str | None
+    retried: bool
+    superseded: bool
+
+
+Fates: TypeAlias = Counter[tuple[str, str]]
+"""Staged rows by batch and fate."""
+
+
+def count(rows: DataFrame) -> Counter[Group]:
+    """The judged and ranked rows of an attempt by what is counted."""
+    superseded = (F.col("_rule").isNull() & (F.col("_rank") > 1)).alias("_superseded")
+    grouped = rows.groupBy("_batch_id", "_rule", "_retried", superseded).count().collect()
+    return Counter(
+        {Group(r["_batch_id"], r["_rule"], r["_retried"], r["_superseded"]): r["count"]
+         for r in grouped}
+    )  # fmt: skip
+
+
+def fates(staged: Staged) -> Fates:
+    """The staged rows by batch and fate."""
+    found: Fates = Counter()
+    names = ["_batch_id", "_fate"]
+    for part in ds.dataset(staged.part("rows"), format="parquet").to_batches(columns=names):
+        counted = pa.Table.from_batches([part]).group_by(names).aggregate([([], "count_all")])
+        for row in counted.to_pylist():
+            found[row["_batch_id"], row["_fate"]] += row["count_all"]
+    return found
+
+
+def with_bad_rows(batches: Sequence[Batch], counts: Counter[Group]) -> tuple[Batch, ...]:
+    """The batches with the rows that each lost to quarantine, for its limits."""
+
+    def failed(batch: Batch, *, waiting: bool) -> int:
+        return sum(
+            n
+            for group, n in counts.items()
+            if group.batch_id == batch.batch_id
+            and group.rule is not None
+            and not group.retried
+            and (group.rule == REFERENCE_MISSING) is waiting
+        )
+
+    return tuple(
+        Batch(b.batch_id, b.rows, failed(b, waiting=False), failed(b, waiting=True), b.accepted)
+        for b in batches
+    )
+
+
+def by_batch(
+    spec: SilverSpec,
+    taken: Sequence[Batch],
+    rejected: Sequence[Batch],
+    counts: Counter[Group],
+    staged: Fates,
+) -> dict[str, dict[str, int]]:
+    """The account of each batch that the attempt took rows of; each count is measured where it happens.
+
+    Where several rows fold into one, `folded` stands for those published and deduplicated.
+    """
+    found: dict[str, Counter[str]] = {}
+    for batch_id, name, rows in (
+        *_delivered_rows(taken, rejected),
+        *_judged_rows(counts, folds=spec.reduce is not None),
+        *(_merged_rows(staged) if spec.reduce is None else ()),
+    ):
+        found.setdefault(batch_id, Counter())[name] += rows
+    return {batch_id: dict(account) for batch_id, account in sorted(found.items())}
+
+
+def _delivered_rows(taken: Sequence[Batch], rejected: Sequence[Batch]) -> Iterator[Entry]:
+    for batch in (*taken, *rejected):
+        yield batch.batch_id, "ingested", batch.rows
+    for batch in rejected:
+        yield batch.batch_id, "rejected", batch.rows
+
+
+def _judged_rows(counts: Counter[Group], *, folds: bool) -> Iterator[Entry]:
+    for group, rows in counts.items():
+        if group.rule is not None:
+            if not group.retried:
+                yield group.batch_id, "quarantined", rows
+            continue
+        if group.retried:
+            yield group.batch_id, "released", rows
+        if folds:
+            yield group.batch_id, "folded", rows
+        elif group.superseded:
+            yield group.batch_id, "deduplicated", rows
+
+
+def _merged_rows(staged: Fates) -> Iterator[Entry]:
+    names = {Fate.published: "published", Fate.unchanged: "deduplicated"}
+    for (batch_id, fate), rows in staged.items():
+        if fate in names:
+            yield batch_id, names[Fate(fate)], rows
+
+
+def in_all(
+    spec: SilverSpec, accounts: Mapping[str, Account], counts: Counter[Group], staged: Fates
+) -> dict[str, int]:
+    """The account of the whole attempt."""
+
+    def summed(name: str) -> int:
+        return sum(account.get(name, 0) for account in accounts.values())
+
+    def of(fate: Fate) -> int:
+        return sum(rows for (_, each), rows in staged.items() if each == fate)
+
+    fresh = sum(n for group, n in counts.items() if not group.retried)
+    rows = {
+        "ingested": summed("ingested"),
+        "read": fresh + summed("rejected"),
+        "released": summed("released"),
+        "published": of(Fate.published),
+        "refreshed": of(Fate.refreshed),
+        "removed": of(Fate.removed),
+        "quarantined": summed("quarantined"),
+        "waiting": sum(
+            n for g, n in counts.items() if g.rule == REFERENCE_MISSING and not g.retried
+        ),
+        "rejected": summed("rejected"),
+    }
+    if spec.reduce:
+        superseded = sum(n for group, n in counts.items() if group.superseded)
+        keys = summed("folded") - superseded
+        return rows | {
+            "folded": summed("folded"),
+            "keys": keys,
+            "unchanged": of(Fate.unchanged),
+        }
+    return rows | {"deduplicated": summed("deduplicated")}
+
+
+def accounted(account: Account) -> int:
+    """Ingested rows that are accounted for."""
+    taken = (
+        account["folded"]
+        if "folded" in account
+        else account.get("published", 0) + account.get("deduplicated", 0)
+    )
+    kept_out = account.get("quarantined", 0) + account.get("rejected", 0)
+    return taken + kept_out - account.get("released", 0)
+
+
+def unbalanced(accounts: Mapping[str, Account]) -> list[str]:
+    """Batches with rows that are not accounted for, in words."""
+    return [
+        f"{batch_id}: {accounted(account):,} of {account.get('ingested', 0):,} rows"
+        for batch_id, account in accounts.items()
+        if accounted(account) != account.get("ingested", 0)
+    ]
+
+
+@dataclass(frozen=True)
+class Balance:
+    """The account of a table since its first load, or since its last rebuild, which counts all anew.
+
+    Attributes:
+        delivered: Rows of the deliveries that bronze recorded up to the position consumed; None where
+            bronze's history does not reach back to its first delivery.
+        rows: Sum of the accounts of the table's commits.
+        held: Rows in quarantine now.
+        batches: The same sums for each batch.
+    """
+
+    delivered: int | None
+    rows: Counter[str] = field(default_factory=Counter)
+    held: int = 0
+    batches: Mapping[str, Account] = field(default_factory=dict)
+
+    @property
+    def owed(self) -> int:
+        """Rows that went into quarantine and were not released."""
+        return self.rows["quarantined"] - self.rows["released"]
+
+    def missing(self) -> list[str]:
+        """What is lost, in words; empty where every row is accounted for."""
+        found = []
+        ingested = self.rows["ingested"]
+        if self.delivered is not None and ingested != self.delivered:
+            found.append(f"{ingested:,} of {self.delivered:,} delivered rows were ingested")
+        if accounted(self.rows) != ingested:
+            found.append(f"{accounted(self.rows):,} of {ingested:,} rows are accounted for")
+        if self.held < self.owed:
+            found.append(f"{self.held:,} of {self.owed:,} quarantined rows are in quarantine")
+        return found
+
+    def missing_of_batches(self, held: Mapping[str, int]) -> list[str]:
+        """The same for each batch.
+
+        Args:
+            held: Rows in quarantine, by batch.
+        """
+        found = unbalanced(self.batches)
+        for batch_id, account in self.batches.items():
+            owed, there = account["quarantined"] - account["released"], held.get(batch_id, 0)
+            if there < owed:
+                found.append(f"{batch_id}: {there:,} of {owed:,} quarantined rows are there")
+        return found
+
+    @property
+    def surplus(self) -> int:
+        """Rows in quarantine that no commit speaks of: those of an attempt that was cut off."""
+        return max(0, self.held - self.owed)
+
+
+def balance(
+    store: TableStore,
+    ref: TableRef,
+    quarantine: TableRef,
+    source: TableRef,
+    staged: CommitRecord | None = None,
+) -> Balance:
+    """The account of a table, from commit records and metadata alone.
+
+    Args:
+        store: Where the tables are.
+        ref: A table fed row by row.
+        quarantine: Its quarantine.
+        source: Its bronze table.
+        staged: What is about to be committed, counted among the commits; its quarantined and released
+            rows are not, for the quarantine is as it was before.
+    """
+    total: Counter[str] = Counter()
+    batches: dict[str, Counter[str]] = {}
+    head = store.head(ref).record
+    if staged is not None:
+        head = staged
+        total.update(_sums(staged.rows))
+    if not (staged is not None and staged.notes.get(REBUILT)):
+        for record in _records(store, ref):
+            total.update(_sums(record.rows))
+            for batch_id, account in record.notes.get(ACCOUNTS, {}).items():
+                batches.setdefault(batch_id, Counter()).update(account)
+    until = head.inputs.get(source.label) if head else None
+    held = store.stats(quarantine).rows
+    if staged is not None:
+        rows = staged.rows
+        held += rows.get("quarantined", 0) - rows.get("released", 0)
+    return Balance(_delivered(store, source, until), total, held, batches)
+
+
+def _records(store: TableStore, ref: TableRef) -> Iterator[CommitRecord]:
+    """Commit records back to the one that counts everything anew, newest first.
+
+    Commits that were rolled back do not count, nor do those that only carry a record on.
+    """
+    for entry in store.lineage(ref):
+        if entry.record is None or entry.restored is not None or "evolved" in entry.record.notes:
+            continue
+        yield entry.record
+        if entry.record.notes.get(REBUILT):
+            return
+
+
+def _sums(rows: Account) -> dict[str, int]:
+    return {name: rows[name] for name in COUNTS if name in rows}
+
+
+def _delivered(store: TableStore, source: TableRef, until: str | None) -> int | None:
+    if until is None:
+        return 0
+    if not complete(store, source):
+        return None
+    behind = store.lineage(source, Version(until))
+    return sum(file.rows for entry in behind if entry.record for file in entry.record.files)

@@ -1,0 +1,235 @@
+"""Rows leave the quarantine through the normal path, exactly once, wherever a run is cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from storage.registry import FORMATS
+from tasks import accounting, changes, publish, quarantine
+from tasks.releases import Action, withdraw
+from tasks.spec import Strategy
+from tests.conftest import MakeLake
+from tests.quarantine.shop import CUSTOMERS, ORDERS, Shop, order
+
+MakeShop = Callable[..., Shop]
+
+
+@pytest.fixture
+def make_shop(spark: SparkSession, make_lake: MakeLake, tmp_path: Path) -> MakeShop:
+    return lambda name, strategy=Strategy.upsert: Shop(spark, make_lake(name), tmp_path, strategy)
+
+
+@pytest.fixture(params=FORMATS)
+def shop(request: pytest.FixtureRequest, make_shop: MakeShop) -> Shop:
+    return make_shop(request.param)
+
+
+def assert_balanced(shop: Shop) -> None:
+    balance = shop.balance()
+    assert balance.missing() == []
+    assert (balance.surplus, balance.held) == (0, len(shop.held()))
+
+
+def test_released_rows_are_judged_again_and_those_still_bad_stay(shop: Shop) -> None:
+    shop.deliver("orders_1", ORDERS, order("o1", 1, 500), order("o2", 1, -1), order("o3", 1, 900))
+    shop.run()
+    assert shop.orders() == {}
+    assert set(shop.held().values()) == {"over_limit", "negative"}
+
+    shop.allow(600)
+    assert set(shop.run().values()) == {None}, "nobody asked"
+    request = shop.ask()
+    staged = shop.run()["silver.orders"]
+    assert staged is not None
+    assert shop.orders() == {"o1": 500}
+    assert shop.held() == {("o2", "-1"): "negative", ("o3", "900"): "over_limit"}
+    assert shop.left() == [("orders_1.csv:1", "over_limit", "released")]
+    (stay,) = shop.store.read_arrow(quarantine.history(shop.fed)).to_pylist()
+    head = shop.store.head(shop.fed).record
+    assert head is not None
+    assert (stay["_request_id"], stay["_merge_id"]) == (request.request_id, head.token)
+    (batch,) = staged.notes[accounting.ACCOUNTS].values()
+    assert batch == {"released": 1, "published": 1}
+    assert_balanced(shop)
+    assert set(shop.run().values()) == {None}
+
+
+def test_a_row_released_twice_is_published_once(shop: Shop) -> None:
+    shop.deliver("orders_1", ORDERS, order("o1", 1, 500))
+    shop.run()
+    shop.allow(600)
+    shop.ask()
+    shop.ask()
+    shop.run()
+    assert shop.orders() == {"o1": 500}
+    assert len(shop.left()) == 1
+    version = shop.store.head(shop.fed).version
+    assert set(shop.run().values()) == {None}
+    assert shop.store.head(shop.fed).version == version
+    assert_balanced(shop)
+
+
+def test_a_released_row_does_not_overwrite_a_newer_one(shop: Shop) -> None:
+    shop.deliver("orders_1", ORDERS, order("o1", 1, 500))
+    shop.deliver("orders_2", ORDERS, order("o1", 2, 50))
+    shop.run()
+    shop.allow(600)
+    shop.ask()
+    staged = shop.run()["silver.orders"]
+    assert staged is not None
+    assert (staged.rows["released"], staged.rows["deduplicated"]) == (1, 1)
+    assert shop.orders() == {"o1": 50}
+    assert shop.held() == {}
+    assert_balanced(shop)
+
+
+def test_a_waived_row_is_let_in_and_a_rebuild_lets_it_in_again(shop: Shop) -> None:
+    shop.deliver("orders_1", ORDERS, order("o1", 1, -1), order("o2", 1, -2), order("o3", 1, 1))
+    shop.run()
+    shop.ask(lambda row: row["order"] == "o1", action=Action.waive)
+    shop.run()
+    expected = {"o1": -1, "o3": 1}
+    assert (shop.orders(), shop.held()) == (expected, {("o2", "-2"): "negative"})
+    assert shop.left() == [("orders_1.csv:1", "negative", "waived")]
+
+    shop.run(rebuild=True)
+    assert (shop.orders(), shop.held()) == (expected, {("o2", "-2"): "negative"})
+    assert shop.left() == [("orders_1.csv:1", "negative", "waived")]
+    assert_balanced(shop)
+    shop.deliver("orders_2", ORDERS, order("o4", 1, -1))
+    shop.run()
+    assert shop.held() == {("o2", "-2"): "negative", ("o4", "-1"): "negative"}, "only that row"
+
+
+def test_a_request_that_is_withdrawn_is_not_followed(shop: Shop) -> None:
+    shop.deliver("orders_1", ORDERS, order("o1", 1, -1), order("o2", 1, -2))
+    shop.run()
+    first = shop.ask(lambda row: row["order"] == "o1", action=Action.waive)
+    withdraw(shop.store, shop.fed, first.request_id, reason="no", by="bob")
+    assert set(shop.run().values()) == {None}
+    second = shop.ask(action=Action.waive)
+    shop.run()
+    assert shop.orders() == {"o1": -1, "o2": -2}
+    withdraw(shop.store, shop.fed, second.request_id, reason="no", by="bob")
+    assert set(shop.run().values()) == {None}, "what is published stays"
+    shop.run(rebuild=True)
+    assert (shop.orders(), len(shop.held())) == ({}, 2)
+    assert_balanced(shop)
+
+
+def test_a_waiver_lifts_one_rule_and_the_next_is_named(shop: Shop) -> None:
+    shop.deliver("orders_1", ORDERS, order("o1", 1, -1, customer="c2"))
+    shop.run()
+    shop.ask(action=Action.waive)
+    shop.run()
+    assert shop.held() == {("o1", "-1"): "reference_missing"}
+    shop.deliver("customers_2", CUSTOMERS, ("c2",))
+    shop.run()
+    assert (shop.orders(), shop.held()) == ({"o1": -1}, {})
+    assert_balanced(shop)
+
+
+def test_a_rebuild_keeps_the_history_of_rows_that_are_good_now(shop: Shop) -> None:
+    shop.deliver("orders_1", ORDERS, order("o1", 1, 500), order("o2", 1, -1))
+    shop.run()
+    (before,) = [
+        r for r in shop.store.read(quarantine.table(shop.fed)).collect() if r.order == "o2"
+    ]
+    shop.allow(600)
+    shop.run(rebuild=True)
+    assert (shop.orders(), shop.held()) == ({"o1": 500}, {("o2", "-1"): "negative"})
+    assert shop.left() == [("orders_1.csv:1", "over_limit", "judged_anew")]
+    (after,) = shop.store.read(quarantine.table(shop.fed)).collect()
+    assert after._quarantined_at == before._quarantined_at
+    assert_balanced(shop)
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+POINTS = [
+    pytest.param(quarantine, "enter", id="before rows enter"),
+    pytest.param(quarantine, "note_leaving", id="after rows have entered"),
+    pytest.param(changes, "keep", id="before the commit"),
+    pytest.param(publish, "_write", id="at the commit"),
+    pytest.param(quarantine, "leave", id="after the commit"),
+]
+
+
+@pytest.mark.parametrize("moves", [False, True], ids=["same input", "more input"])
+@pytest.mark.parametrize(("module", "name"), POINTS)
+def test_a_release_cut_off_anywhere_is_completed_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, module: object, name: str, moves: bool
+) -> None:
+    shop.deliver("orders_1", ORDERS, order("o1", 1, 500), order("o2", 1, 700))
+    shop.deliver("orders_2", ORDERS, order("o3", 1, 1, customer="c2"))
+    shop.run()
+    shop.allow(600)
+    shop.ask()
+    shop.deliver("customers_2", CUSTOMERS, ("c2",))
+    shop.deliver("orders_3", ORDERS, order("o4", 1, -4), order("o5", 1, 5, customer="c3"))
+
+    def die(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        # customers are up to date first: the run dies at its orders
+        run = getattr(module, name)
+        patch.setattr(
+            module, name,
+            lambda bench, staged, *rest: die() if staged.table == shop.fed
+            else run(bench, staged, *rest),
+        )  # fmt: skip
+        with pytest.raises(KilledError):
+            shop.run()
+    if moves:
+        shop.deliver("customers_3", CUSTOMERS, ("c3",))
+    shop.run()
+    good = {"o1": 500, "o3": 1} | ({"o5": 5} if moves else {})
+    bad = {("o2", "700"): "over_limit", ("o4", "-4"): "negative"}
+    waits = {} if moves else {("o5", "5"): "reference_missing"}
+    assert (shop.orders(), shop.held()) == (good, bad | waits)
+    assert set(shop.left()) >= {
+        ("orders_1.csv:1", "over_limit", "released"),
+        ("orders_2.csv:1", "reference_missing", "released"),
+    }
+    assert len(shop.left()) == len({row for row, _, _ in shop.left()})
+    assert_balanced(shop)
+    assert set(shop.run().values()) == {None}
+
+
+def test_a_rebuild_cut_off_before_its_commit_loses_no_waiting_row(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.deliver("orders_1", ORDERS, order("o1", 1, 1, customer="c2"))
+    shop.run()
+    shop.deliver("customers_2", CUSTOMERS, ("c2",))
+
+    def die(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(quarantine, "note_leaving", die)
+        with pytest.raises(KilledError):
+            shop.run(rebuild=True)
+    shop.run()
+    assert (shop.orders(), shop.held()) == ({"o1": 1}, {})
+    assert_balanced(shop)
+
+
+def test_events_of_a_history_are_released_into_it(make_shop: MakeShop) -> None:
+    shop = make_shop("delta", Strategy.scd2)
+    shop.deliver("orders_1", ORDERS, order("o1", 1, 500), order("o1", 2, 50))
+    shop.run()
+    assert shop.orders() == {"o1": 50}
+    shop.allow(600)
+    assert shop.ask().table_name == "silver.orders"
+    shop.run()
+    rows = shop.store.read(shop.domain.ref("silver.orders")).orderBy("valid_from").collect()
+    assert [(r.amount, r.is_current) for r in rows] == [(500, False), (50, True)]
+    assert_balanced(shop)
