@@ -5,7 +5,7 @@ No run takes its starting point from them; runs and row counts can be rebuilt fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from checks.model import Outcome
 from storage.base import TableStore
+from storage.evolution import AddColumn, compare
 from storage.types import CommitRecord, TableRef
 from tasks.bench import RunInfo
 
@@ -74,7 +75,35 @@ TABLE_METRICS = pa.schema(
 )
 REPLACED = "replaced"
 """Status in `table_metrics` of a table that a rebuild wrote anew."""
-TABLES = {"runs": RUNS, "check_results": CHECK_RESULTS, "table_metrics": TABLE_METRICS}
+SCHEMA_CHANGES = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("domain", pa.string()),
+        ("table_name", pa.string()),
+        ("batch_id", pa.string()),
+        ("mode", pa.string()),
+        ("outcome", pa.string()),
+        ("change", pa.string()),
+        ("before", pa.string()),
+        ("after", pa.string()),
+        ("code", pa.string()),
+        ("recorded_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+CONTRACTS = pa.schema(
+    [
+        ("contract", pa.string()),
+        ("domain", pa.string()),
+        ("table_name", pa.string()),
+        ("code", pa.string()),
+        ("meaning", pa.string()),
+        ("recorded_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+TABLES = {
+    "runs": RUNS, "check_results": CHECK_RESULTS, "table_metrics": TABLE_METRICS,
+    "schema_changes": SCHEMA_CHANGES, "contracts": CONTRACTS,
+}  # fmt: skip
 
 
 @dataclass
@@ -136,8 +165,48 @@ def report(
     ]
     for name, rows in (("check_results", checks), ("table_metrics", metrics), ("runs", runs)):
         if rows:
-            table = pa.Table.from_pylist(rows, schema=TABLES[name])
-            store.append_arrow(ref(name), table, CommitRecord(run.run_id, f"ops:{run.run_id}"))
+            append(store, name, rows, CommitRecord(run.run_id, f"ops:{run.run_id}"))
+
+
+def append(
+    store: TableStore, name: str, rows: Sequence[Mapping[str, object]], record: CommitRecord
+) -> None:
+    """Add rows to an operational table, also to one that another version of the code made.
+
+    Columns that it lacks are added; its columns that this version does not know are null.
+    """
+    table = pa.Table.from_pylist(list(rows), schema=TABLES[name])
+    upgrade(store, [name])
+    if store.exists(ref(name)):
+        known = store.columns(ref(name))
+        for column in known:
+            if column.name not in table.column_names:
+                table = table.append_column(column, pa.nulls(table.num_rows, column.type))
+    store.append_arrow(ref(name), table, record)
+
+
+def outdated(store: TableStore, names: Sequence[str] = tuple(TABLES)) -> dict[str, list[AddColumn]]:
+    """The columns that operational tables of an older version lack, by table."""
+    found: dict[str, list[AddColumn]] = {}
+    for name in names:
+        if store.exists(ref(name)):
+            changes = compare(store.columns(ref(name)), TABLES[name]).changes
+            last, added = store.columns(ref(name)).names[-1], []
+            for change in changes:
+                if isinstance(change, AddColumn):
+                    added.append(AddColumn(change.name, change.type, last))
+                    last = change.name
+            if added:
+                found[name] = added
+    return found
+
+
+def upgrade(store: TableStore, names: Sequence[str] = tuple(TABLES)) -> dict[str, list[AddColumn]]:
+    """Add the columns that operational tables of an older version lack; a repeat adds none."""
+    made = outdated(store, names)
+    for name, added in made.items():
+        store.evolve(ref(name), added)
+    return made
 
 
 def _metrics(

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from storage.plans import NEVER, MergePlan
-from storage.schemas import schema
+from storage.schemas import same_columns, schema
 from storage.sql import quote
 from storage.types import CommitRecord, TableRef, Version
 from tasks.bench import Bench, Staged
@@ -35,9 +35,9 @@ def quarantine_schema(source: SourceSpec) -> StructType:
     return schema([*bronze, *ADDED])
 
 
-def _columns(bench: Bench, ref: TableRef) -> list[str]:
-    source = bench.domain.bronze[(bench.domain.silver[ref.name].source or "").split(".")[1]]
-    return [f.name for f in quarantine_schema(source).fields]
+def _schema(bench: Bench, ref: TableRef) -> StructType:
+    source = bench.domain.ref(bench.domain.silver[ref.name].source or "")
+    return quarantine_schema(bench.domain.bronze[source.name])
 
 
 def waiting(bench: Bench, ref: TableRef, pending: Sequence[str]) -> DataFrame | None:
@@ -48,7 +48,8 @@ def waiting(bench: Bench, ref: TableRef, pending: Sequence[str]) -> DataFrame | 
     kept = bench.store.read(table(ref)).where(F.col("_rule") == REFERENCE_MISSING)
     if pending:
         kept = kept.where(~F.col("_batch_id").isin(list(pending)))
-    return kept.drop(*[name for name, _ in ADDED])
+    added = {name for name, _ in ADDED}
+    return kept.select(*[quote(c) for c in _schema(bench, ref).names if c not in added])
 
 
 def holds(bench: Bench, ref: TableRef) -> bool:
@@ -64,23 +65,26 @@ def to_release(bench: Bench, ref: TableRef, good: DataFrame) -> DataFrame:
 
 def enter(bench: Bench, staged: Staged) -> None:
     """Commit the newly quarantined rows; a repeat adds none."""
-    ref = table(staged.table)
+    ref, wanted = table(staged.table), _schema(bench, staged.table)
     count = staged.rows.get("quarantined", 0)
     if not count:
-        if staged.replace and holds(bench, staged.table):
-            bench.store.delete(ref, "true", _record(bench, staged, "enter"))
+        stale = holds(bench, staged.table) or not same_columns(bench.store.columns(ref), wanted)
+        if staged.replace and stale:
+            none = bench.store.session.createDataFrame([], wanted)
+            bench.store.replace(ref, none, _record(bench, staged, "enter"))
         return
-    columns = _columns(bench, staged.table)
+    columns = wanted.names
     rows = bench.store.session.read.parquet(staged.part("quarantine"))
-    raw = [f"{RAW}.{quote(f.name)}" for f in rows.schema[RAW].dataType.fields]  # type: ignore[attr-defined]
+    raw = rows.select(f"{RAW}.*").columns
     instant = F.lit(bench.run.started_at).cast("timestamp").alias("_quarantined_at")
-    metadata = [c for c in columns if c.startswith("_") and c != "_quarantined_at"]
-    flat = rows.select(*raw, *metadata, instant).select(*map(quote, columns))
+    metadata = [c for c in columns if c not in raw and c != "_quarantined_at"]
+    own = [f"{RAW}.{quote(c)}" for c in raw]
+    flat = rows.select(*own, *metadata, instant).select(*map(quote, columns))
     record = _record(bench, staged, "enter")
-    if not holds(bench, staged.table):
+    if staged.replace:
+        bench.store.replace(ref, flat, record)
+    elif not holds(bench, staged.table):
         bench.store.append(ref, flat, record)
-    elif staged.replace:
-        bench.store.overwrite(ref, flat, record)
     else:
         plan = MergePlan(("_sequence",), tuple(columns), update_when=NEVER)
         bench.store.merge(ref, flat, plan, record)

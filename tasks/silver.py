@@ -19,7 +19,7 @@ from storage.plans import BEFORE, MergePlan
 from storage.schemas import schema
 from storage.sql import quote
 from storage.types import TableRef, Version
-from tasks import changes, ordering, quarantine, snapshots, tombstones
+from tasks import bronze, changes, ordering, quarantine, snapshots, tombstones
 from tasks.bench import Batch, Bench, Staged, attempt_id, fingerprint, moved, position
 from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
@@ -182,6 +182,7 @@ def _judged_rows(bench: Bench, ref: TableRef, spec: SilverSpec, intake: Intake) 
     else:
         changed = bench.store.changes(source, Version(after), until)
         fresh = changed.where("_change_type = 'insert'").drop("_change_type")
+    fresh = bronze.declared(bench, source, fresh)
     if intake.rejected:
         fresh = fresh.where(~F.col("_batch_id").isin(intake.rejected_ids))
     fresh = fresh.withColumn("_retried", F.lit(False))
