@@ -15,7 +15,7 @@ import click
 import psutil
 
 from flows import services_cli
-from flows.cli import batches, data, inspect, run, upgrade
+from flows.cli import batches, contract, data, inspect, run, upgrade
 from storage.errors import ConfigurationError, LakehouseError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -32,7 +32,7 @@ def cli() -> None:
 
 
 for command in (*run.COMMANDS, *inspect.COMMANDS, *data.COMMANDS, *batches.COMMANDS,
-                *upgrade.COMMANDS, *services_cli.COMMANDS):  # fmt: skip
+                *upgrade.COMMANDS, *contract.COMMANDS, *services_cli.COMMANDS):  # fmt: skip
     cli.add_command(command)
 
 
