@@ -39,7 +39,7 @@ class Drift:
         before: The columns expected, with the types of the last delivery where it had types.
         after: The columns delivered.
         unknown: Columns that nothing expected.
-        widened: Columns whose type holds each value of the earlier one, as `name: old to new`.
+        widened: Columns whose type holds each value of the earlier one, in words.
         breaking: What always blocks, in words.
     """
 
@@ -59,8 +59,9 @@ class Drift:
     @property
     def news(self) -> tuple[str, ...]:
         """What does not break, in words."""
-        added = f"new: {', '.join(self.unknown)}" if self.unknown else ""
-        return tuple(filter(None, [added, *(f"wider: {w}" for w in self.widened)]))
+        verb = "are" if len(self.unknown) > 1 else "is"
+        added = f"brings {', '.join(self.unknown)}, which {verb} not declared"
+        return (*([added] if self.unknown else []), *self.widened)
 
     @property
     def difference(self) -> str:
@@ -99,7 +100,7 @@ def found(
         before,
         dict(delivered),
         unknown,
-        tuple(f"{c} from {old} to {new}" for c, old, new in changed if _holds(new, old)),
+        tuple(f"{c} widens from {old} to {new}" for c, old, new in changed if _holds(new, old)),
         (
             *_gone(gone, unknown),
             *(_narrowed(*one) for one in changed if not _holds(one[2], one[1])),
@@ -183,7 +184,7 @@ def note_declared(bench: Bench, ref: TableRef, lacking: Sequence[AddColumn]) -> 
     """Report that a table gets columns which the domain newly declares."""
     before = named_types(bench.store.columns(ref))
     after = before | {c.name: c.type for c in lacking}
-    change = f"new: {', '.join(c.name for c in lacking)}"
+    change = f"declared: {', '.join(c.name for c in lacking)}"
     row = _row(bench, ref, mode="declared", change=change, before=before, after=after)
     _append(bench, [row], f"declared:{ref.path}:{','.join(after)}")
 
