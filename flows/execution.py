@@ -7,7 +7,7 @@ from flows.runs import Run
 from flows.runtime import Runtime
 from flows.summary import Summary, summarise
 from storage.types import TableRef
-from tasks import ops
+from tasks import contracts, freshness, ops
 from tasks.contracts import refuse_outdated
 from tasks.ops import TableOutcome
 from tasks.planning import has_news, selected
@@ -19,9 +19,11 @@ def conclude(run: Run, wanted: list[TableRef]) -> Summary:
         run.outcomes.setdefault(
             ref, TableOutcome(ref, "skipped", message="a table that it reads was not published")
         )
-    summary = summarise(run, [run.outcomes[ref] for ref in wanted])
+    bench = run.runtime.bench(spark=False)
+    overdue = freshness.overdue(bench, wanted)
+    summary = summarise(run, [run.outcomes[ref] for ref in wanted], overdue)
     ops.report(
-        run.runtime.metadata_store(),
+        bench.store,
         summary.domain,
         run.runtime.run,
         summary.outcomes,
@@ -29,6 +31,8 @@ def conclude(run: Run, wanted: list[TableRef]) -> Summary:
         score=summary.score,
         message=summary.message,
     )
+    written = [o.table for o in summary.outcomes if o.status in ("published", "unchanged")]
+    contracts.remember(bench, [ref for ref in written if bench.store.exists(ref)])
     return summary
 
 

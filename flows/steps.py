@@ -18,7 +18,7 @@ from flows.runtime import Runtime
 from storage.errors import LakehouseError, TransientError
 from storage.failures import NATIVE, translate
 from storage.types import TableRef
-from tasks import bronze, derived, silver, tables
+from tasks import bronze, derived, drift, silver, tables
 from tasks.accounting import ACCOUNTS
 from tasks.bench import Bench, Staged
 from tasks.gate import GateReport, check, is_derived
@@ -87,6 +87,7 @@ def check_table(run_id: str, table: str, staged: Staged | None) -> GateReport | 
     report = _guarded(run, ref, lambda: check(run.runtime.bench(), staged))
     good, total = passed(report)
     if report.verdict.blocked:
+        drift.record(run.runtime.bench(spark=False), staged, outcome="blocked")
         advice = settle_commands(run.runtime, report)
         outcome = TableOutcome(
             ref, "blocked", dict(staged.rows), staged.seconds, gate=report,

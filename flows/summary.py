@@ -35,8 +35,8 @@ class Summary:
         return [o for o in self.outcomes if o.status in statuses]
 
 
-def summarise(run: Run, outcomes: Sequence[TableOutcome]) -> Summary:
-    """Judge a run from what became of its tables."""
+def summarise(run: Run, outcomes: Sequence[TableOutcome], overdue: Sequence[str] = ()) -> Summary:
+    """Judge a run from what became of its tables; `overdue` names those that nothing new arrived for."""
     results = [result for o in outcomes if o.gate for result in o.gate.results]
     info, config, status = run.runtime.run, run.runtime.config, _status(outcomes)
     return Summary(
@@ -45,7 +45,7 @@ def summarise(run: Run, outcomes: Sequence[TableOutcome]) -> Summary:
         format=config.format.name,
         status=status,
         score=score(results) if results else float(status == "done"),
-        message=_message(outcomes),
+        message="; ".join([_message(outcomes), *overdue]),
         seconds=(datetime.now(UTC) - info.started_at).total_seconds(),
         outcomes=tuple(outcomes),
     )

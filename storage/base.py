@@ -271,6 +271,23 @@ class TableStore(ABC):
             ref, "overwrite", record, lambda: self._overwrite(ref, rows, record, where)
         )
 
+    def replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> Commit:
+        """Replace all rows, and the columns by those of `rows`, in one commit.
+
+        History, properties and those partition columns that are still there stay. Row changes over such a
+        commit are not to be read.
+
+        Raises:
+            CommitLostError: The rows were acknowledged, but the table has other columns.
+        """
+
+        def run() -> None:
+            self._replace(ref, rows, record)
+            if not same_columns(self.columns(ref), rows.schema):
+                raise CommitLostError(f"{ref.label}: the columns were not replaced")
+
+        return self._write(ref, "replace", record, run)
+
     def delete(self, ref: TableRef, where: str, record: CommitRecord) -> Commit:
         """Delete the rows that satisfy `where` in one commit."""
         return self._write(ref, "delete", record, lambda: self._delete(ref, where, record))
@@ -315,6 +332,9 @@ class TableStore(ABC):
     def _overwrite(
         self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
     ) -> None: ...
+
+    @abstractmethod
+    def _replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None: ...
 
     @abstractmethod
     def _delete(self, ref: TableRef, where: str, record: CommitRecord) -> None: ...

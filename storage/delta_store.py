@@ -110,12 +110,15 @@ class DeltaStore(TableStore):
             (F.col(quote(name)) if name in rows.columns else F.lit(None)).cast(kind).alias(name)
             for name, kind in kinds.items()
         ]
-        writer = rows.select(*values).write.format("delta").mode("overwrite")
-        parts = self._open(ref).metadata().partition_columns
+        self._with_columns(ref, rows.select(*values), record)
+
+    def _with_columns(self, ref: TableRef, rows: DataFrame, record: CommitRecord | None) -> None:
+        writer = rows.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+        parts = [c for c in self._open(ref).metadata().partition_columns if c in rows.columns]
         writer = writer.partitionBy(*parts) if parts else writer
         if record is not None:
             writer = writer.option("userMetadata", record.to_json())
-        writer.option("overwriteSchema", "true").save(str(self.location(ref)))
+        writer.save(str(self.location(ref)))
 
     def drop(self, ref: TableRef) -> None:
         with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
@@ -249,6 +252,9 @@ class DeltaStore(TableStore):
         if where is not None:
             writer = writer.option("replaceWhere", where)
         writer.option("userMetadata", record.to_json()).save(str(self.location(ref)))
+
+    def _replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
+        self._with_columns(ref, rows, record)
 
     def _delete(self, ref: TableRef, where: str, record: CommitRecord) -> None:
         with self._metadata(record):

@@ -25,6 +25,9 @@ class AddColumn:
     type: str
     after: str = FIRST
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.type} is missing"
+
 
 @dataclass(frozen=True)
 class WidenColumn:
@@ -33,12 +36,18 @@ class WidenColumn:
     name: str
     type: str
 
+    def __str__(self) -> str:
+        return f"{self.name} is narrower than {self.type}"
+
 
 @dataclass(frozen=True)
 class AllowNulls:
     """A column takes nulls."""
 
     name: str
+
+    def __str__(self) -> str:
+        return f"{self.name} does not take nulls"
 
 
 Change = AddColumn | WidenColumn | AllowNulls

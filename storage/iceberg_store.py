@@ -16,6 +16,7 @@ from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
 from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import IcebergType, NestedField
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -32,7 +33,7 @@ from storage.errors import (
     UnsafeReadError,
     VersionNotFoundError,
 )
-from storage.evolution import FIRST, AllowNulls, Change, WidenColumn
+from storage.evolution import FIRST, AllowNulls, Change, WidenColumn, compare
 from storage.failures import NATIVE, native_text, translate
 from storage.iceberg_catalog import CATALOG, SqliteCatalog
 from storage.locks import Locks
@@ -213,8 +214,7 @@ class IcebergStore(TableStore):
                     ),
                 )
             )
-            parent = snapshot.parent_snapshot_id
-            snapshot = table.snapshot_by_id(parent) if parent is not None else None
+            snapshot = _before(table, snapshot)
         if snapshot is None and (limit is None or len(found) < limit):
             created = datetime.fromtimestamp(table.metadata.last_updated_ms / 1000, UTC)
             found.append(
@@ -266,24 +266,34 @@ class IcebergStore(TableStore):
         self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
     ) -> None:
         if where is None:
-            self._replace(ref, rows, record, F.lit(True))
+            self._overwrite_where(ref, rows, record, F.lit(True))
             return
         stray = rows.where(f"NOT coalesce(({where}), false)").limit(1).collect()
         if stray:
             raise TerminalError(f"{ref.label}: a row does not satisfy {where}: {stray[0]}")
         try:
-            self._replace(ref, rows, record, F.expr(where))
+            self._overwrite_where(ref, rows, record, F.expr(where))
         except NATIVE as error:
             if not any(mark in native_text(error) for mark in WHOLE_FILES_ONLY):
                 raise
             kept = self.read(ref).where(f"NOT coalesce(({where}), false)")
-            self._replace(ref, kept.unionByName(rows), record, F.lit(True))
+            self._overwrite_where(ref, kept.unionByName(rows), record, F.lit(True))
 
-    def _replace(
+    def _overwrite_where(
         self, ref: TableRef, rows: DataFrame, record: CommitRecord, condition: Column
     ) -> None:
         writer = rows.writeTo(self._name(ref))
         writer.option(f"snapshot-property.{RECORD}", record.to_json()).overwrite(condition)
+
+    def _replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
+        # Schema and rows become one commit of the catalog; the earlier snapshots stay in the table, but
+        # the new one has no parent (see `history`).
+        table = self._catalog.load(ref)
+        names = [table.schema().find_column_name(f.source_id) for f in table.spec().fields]
+        parts = [F.col(quote(name)) for name in names if name in rows.columns]
+        writer = rows.writeTo(self._name(ref)).using("iceberg")
+        writer = writer.partitionedBy(*parts) if parts else writer
+        writer.option(f"snapshot-property.{RECORD}", record.to_json()).replace()
 
     def _delete(self, ref: TableRef, where: str, record: CommitRecord) -> None:
         # A delete of whole files would be a commit of metadata alone, which takes no snapshot property;
@@ -301,6 +311,8 @@ class IcebergStore(TableStore):
         rows = self.read(ref, to)
         if to == EMPTY:
             self._delete(ref, "true", record)
+        elif compare(arrow_schema(rows.schema), self.columns(ref)).breaking:
+            self._replace(ref, rows, record)
         else:
             self._overwrite(ref, rows, record, None)
 
@@ -322,6 +334,7 @@ class IcebergStore(TableStore):
 
     def _operations(self, ref: TableRef, after: Version, until: Version) -> set[str]:
         operations: set[str] = set()
+        replacing = _replacing(self._catalog.load(ref))
         inside = False
         for entry in self.history(ref):
             inside = inside or entry.version == until
@@ -329,6 +342,11 @@ class IcebergStore(TableStore):
                 return operations
             if inside:
                 operations.add(entry.operation)
+                if entry.version in replacing:
+                    raise ChangesNotTrackedError(
+                        f"{ref.label}: version {entry.version} replaced the columns, so the changes "
+                        "over it cannot be read"
+                    )
         raise VersionNotFoundError(
             f"{ref.label}: there are no retained snapshots {after} and, at or after it, {until}"
         )
@@ -359,6 +377,24 @@ class IcebergStore(TableStore):
             if known or any(name in native_text(error) for name in CONFLICTS):
                 raise CommitConflictError(f"{ref.label}: another writer committed first") from error
             raise translate(ref, error) from error
+
+
+def _before(table: Table, snapshot: IcebergSnapshot) -> IcebergSnapshot | None:
+    """The snapshot before: the parent, or for one that replaced the table the newest of lower sequence."""
+    if snapshot.parent_snapshot_id is not None:
+        return table.snapshot_by_id(snapshot.parent_snapshot_id)
+    number = snapshot.sequence_number or 0
+    earlier = [s for s in table.snapshots() if (s.sequence_number or 0) < number]
+    return max(earlier, key=lambda s: s.sequence_number or 0, default=None)
+
+
+def _replacing(table: Table) -> set[str]:
+    """Ids of the snapshots that replaced the table: without a parent, but not the first."""
+    return {
+        str(s.snapshot_id)
+        for s in table.snapshots()
+        if s.parent_snapshot_id is None and _before(table, s) is not None
+    }
 
 
 def _iceberg_type(kind: DataType) -> IcebergType:

@@ -5,7 +5,7 @@ This is the only place that knows both the ledger and the staging folder; reader
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,15 +17,16 @@ from storage.errors import InputError
 from storage.schemas import schema
 from storage.sql import quote
 from storage.types import SourceFile, TableRef
-from tasks import ledger
+from tasks import drift, ledger
 from tasks.bench import Batch, Bench, Problem, Staged, fingerprint
 from tasks.decisions import Decision, Settlement, settlements
-from tasks.frames import is_sourced, suspect
+from tasks.drift import Drift
+from tasks.frames import is_sourced, rescued, suspect
 from tasks.ledger import delivered, last_delivery
 from tasks.sources.hashing import record_hash
-from tasks.sources.reader import Offer, Reader, Request, StagedFile
+from tasks.sources.reader import Offer, Request, StagedFile
 from tasks.sources.registry import reader_of
-from tasks.spec import DomainSpec, SourceSpec
+from tasks.spec import DomainSpec, DriftMode, SourceSpec
 
 METADATA = (
     ("_ingested_at", "timestamp"),
@@ -112,7 +113,7 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
     folder = bench.folder(ref, token)
     decided = settlements(bench.store, bench.domain.name)
     first = last_delivery(bench.store, ref) + 1
-    taken = _take(reader_of(source), found, folder, first, set(decided))
+    taken = _take(bench, ref, found, folder, first, set(decided))
     rows = sum(f.rows for f in taken.files)
     staged = Staged(
         table=ref,
@@ -126,7 +127,7 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
         rows={"ingested": rows + taken.skipped, "published": rows}
         | ({"deduplicated": taken.skipped} if taken.skipped else {}),
         contract=_contract(source),
-        notes=position | _reached(source, found[-1].offer),
+        notes=position | _reached(source, found[-1].offer) | _noted(bench, ref, taken),
     )
     staged.save()
     return staged
@@ -134,18 +135,27 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
 
 @dataclass
 class _Taken:
-    """Deliveries that were read, reasons against those that were not, and records left out."""
+    """Deliveries that were read, reasons against those that were not, and records left out.
+
+    Attributes:
+        delivered: Columns and types of the last delivery.
+        drifts: How deliveries differ from what is expected, and the mode each was taken in with.
+    """
 
     files: list[SourceFile] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     skipped: int = 0
+    delivered: Mapping[str, str] = field(default_factory=dict)
+    drifts: list[tuple[Drift, DriftMode]] = field(default_factory=list)
 
 
 def _take(
-    reader: Reader, found: Sequence[Offered], folder: Path, first: int, decided: Set[str]
-) -> _Taken:
+    bench: Bench, ref: TableRef, found: Sequence[Offered], folder: Path, first: int,
+    decided: Set[str],
+) -> _Taken:  # fmt: skip
     """Read each delivery into the folder, numbered from `first`."""
-    taken = _Taken()
+    source = bench.domain.bronze[ref.name]
+    reader, taken = reader_of(source), _Taken(delivered=_last_delivered(bench, ref))
     for one in found:
         offer, delivery = one.offer, first + len(taken.files)
         size = offer.path.stat().st_size
@@ -154,8 +164,16 @@ def _take(
         except InputError as error:
             taken.problems.append(Problem(one.batch_id, offer.name, str(error), acceptable=False))
             continue
-        if parsed.missing and one.batch_id not in decided:
-            taken.problems.append(_lacking(one, parsed, reader.shape))
+        accepted = one.batch_id in decided
+        differs = _drift(bench, ref, one, parsed, taken.delivered)
+        mode = DriftMode.rescue if accepted and source.drift is DriftMode.freeze else source.drift
+        if differs.is_news(taken.delivered, mode):
+            taken.drifts.append((differs, mode))
+        blocks = differs.difference if mode is DriftMode.freeze else "; ".join(differs.breaking)
+        if blocks and not accepted:
+            text = f"{one.offer.name}: the {reader.shape} {blocks}"
+            taken.problems.append(Problem(one.batch_id, one.offer.name, text, acceptable=True))
+        taken.delivered = differs.after
         taken.skipped += parsed.skipped
         taken.files.append(
             SourceFile(offer.name, offer.sha256, size, parsed.rows, one.batch_id, delivery)
@@ -249,17 +267,63 @@ def _file(folder: Path, delivery: int) -> Path:
     return folder / "files" / f"{delivery:06d}.parquet"
 
 
-def _lacking(one: Offered, parsed: StagedFile, shape: str) -> Problem:
-    extra = f"; it has {', '.join(parsed.unknown)} instead" if parsed.unknown else ""
-    text = f"{one.offer.name}: the {shape} lacks {', '.join(parsed.missing)}{extra}"
-    return Problem(one.batch_id, one.offer.name, text, acceptable=True)
+def _drift(
+    bench: Bench, ref: TableRef, one: Offered, parsed: StagedFile, last: Mapping[str, str]
+) -> Drift:
+    source = bench.domain.bronze[ref.name]
+    own = [c for c in source.columns if c not in (*parsed.missing, *parsed.absent)]
+    gone = [c for c in parsed.absent if c in last and set(parsed.unknown) - set(last)]
+    return drift.found(
+        one.batch_id,
+        declared=source.columns,
+        held=evolved_columns(bench, ref),
+        last=last,
+        delivered=parsed.types or dict.fromkeys([*own, *parsed.unknown], "string"),
+        missing=[*parsed.missing, *gone],
+        mode=source.drift,
+    )
+
+
+def _noted(bench: Bench, ref: TableRef, taken: _Taken) -> dict[str, object]:
+    """The columns delivered, for the commit record: the next delivery is compared with them."""
+    held = {c.lower() for c in [*bronze_schema(bench.domain.bronze[ref.name]).names,
+                                *evolved_columns(bench, ref)]}  # fmt: skip
+    new = [c for d, mode in taken.drifts if mode is DriftMode.evolve for c in d.unknown]
+    columns = {c.lower(): c for c in reversed(new) if drift.can_be_column(c)}
+    added = [c for key, c in columns.items() if key not in held][::-1]
+    entries = [drift.entry(d, mode.value) for d, mode in taken.drifts]
+    return {
+        drift.DELIVERED: dict(taken.delivered),
+        **({drift.DRIFT: entries} if entries else {}),
+        **({drift.EVOLVED: added} if added else {}),
+    }
+
+
+def _last_delivered(bench: Bench, ref: TableRef) -> Mapping[str, str]:
+    record = bench.store.head(ref).record if bench.store.exists(ref) else None
+    return dict(record.notes.get(drift.DELIVERED, {})) if record is not None else {}
+
+
+def evolved_columns(bench: Bench, ref: TableRef) -> list[str]:
+    """Columns that the bronze table has beyond those declared: it tells itself how it evolved."""
+    if not bench.store.exists(ref):
+        return []
+    declared = set(bronze_schema(bench.domain.bronze[ref.name]).names)
+    return [c for c in bench.store.columns(ref).names if c not in declared]
+
+
+def declared(bench: Bench, ref: TableRef, rows: DataFrame) -> DataFrame:
+    """Rows of a bronze table without the columns that the domain does not declare."""
+    return rows.select(*map(quote, bronze_schema(bench.domain.bronze[ref.name]).names))
 
 
 def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
     """The staged records with their metadata columns, as they will be appended."""
     ref = staged.table
     source = bench.domain.bronze[ref.name]
-    wanted = bronze_schema(source)
+    evolved = evolved_columns(bench, ref)
+    evolved += [c for c in staged.notes.get(drift.EVOLVED, ()) if c not in evolved]
+    wanted = schema([*((c, "string") for c in (*source.columns, *evolved)), *METADATA])
     session = bench.store.session
     if not staged.files:
         return session.createDataFrame([], wanted)
@@ -276,6 +340,9 @@ def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
         )
         parts = rows if parts is None else parts.unionByName(rows)
     assert parts is not None  # noqa: S101 - staged.files is not empty
+    parts = _moved(parts, evolved) if source.drift is DriftMode.evolve else parts.select(
+        "*", *[F.lit(None).cast("string").alias(c) for c in evolved]
+    )  # fmt: skip
     instant = F.lit(bench.run.started_at).cast("timestamp")
     flagged = F.when(suspect(typed_uses(bench.domain, ref)), "suspect").otherwise("ok")
     complete = parts.select(
@@ -290,6 +357,16 @@ def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
         ),
     )
     return complete.select([quote(f.name) for f in wanted.fields])
+
+
+def _moved(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """Take columns out of `_rescued`, which keeps only what has no column of its own."""
+    if not columns:
+        return rows
+    others = F.array_except(F.json_object_keys("_rescued"), F.array(*map(F.lit, columns)))
+    left = F.when(F.size(others) > 0, F.col("_rescued"))
+    values = [rescued(columns)[c].alias(c) for c in columns]
+    return rows.select("*", *values).withColumn("_rescued", left)
 
 
 def typed_uses(domain: DomainSpec, ref: TableRef) -> list[tuple[str, str]]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
+from storage.base import TableStore
 from storage.errors import OutdatedError
-from storage.types import TableRef
+from storage.types import CommitRecord, TableRef
+from tasks import ops
 from tasks.bench import Bench, fingerprint
 from tasks.spec import DomainSpec, SilverSpec, dependencies
 
 ENGINE = 2
 """Counts up whenever the platform itself computes something differently from the same declarations."""
-NO_MEANING = {"description", "doc", "quarantine", "missing_share", "volume", "groups", "full"}
+NO_MEANING = {
+    "description", "doc", "owner", "personal", "freshness", "quarantine", "missing_share", "volume",
+    "anomalies", "groups", "full",
+}  # fmt: skip
 """Declarations that change no row."""
 
 
@@ -27,6 +33,7 @@ class Outdated:
         wanted: Fingerprint of the one declared.
         code: Version of the platform that wrote it.
         because: The table upstream whose rebuild makes it outdated; empty where it is so by itself.
+        changes: What differs between the two, in words; empty where the old one is not known.
     """
 
     table: TableRef
@@ -34,10 +41,13 @@ class Outdated:
     wanted: str
     code: str
     because: str = ""
+    changes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if self.because:
             return f"{self.table.label} (computed from {self.because})"
+        if self.changes:
+            return f"{self.table.label} ({'; '.join(self.changes)})"
         return (
             f"{self.table.label} (contract {self.found} of version {self.code}, now {self.wanted})"
         )
@@ -46,7 +56,9 @@ class Outdated:
 def meaning(bench: Bench, ref: TableRef) -> dict[str, Any]:
     """Everything that decides which rows the table has, as JSON-serialisable values."""
     texts = {path: bench.sql(path) for path in _files(bench.domain, ref)}
-    return {"engine": ENGINE, "declared": _meaningful(_spec(bench.domain, ref)), "sql": texts}
+    spec = _spec(bench.domain, ref)
+    order = list(getattr(spec, "columns", ()))  # a fingerprint does not see the order of keys
+    return {"engine": ENGINE, "declared": _meaningful(spec), "order": order, "sql": texts}
 
 
 def contract_of(bench: Bench, ref: TableRef) -> str:
@@ -60,6 +72,7 @@ def outdated(bench: Bench, tables: Sequence[TableRef]) -> list[Outdated]:
     Bronze keeps what was delivered, whatever is declared, so it is never outdated.
     """
     found: dict[str, Outdated] = {}
+    texts: Mapping[str, Mapping[str, Any]] | None = None
     graph = dependencies(bench.domain)
     for ref in tables:
         if ref.layer == "bronze" or not bench.store.exists(ref):
@@ -71,10 +84,91 @@ def outdated(bench: Bench, tables: Sequence[TableRef]) -> list[Outdated]:
         cause = next((label for label in graph[ref.label] if label in found), "")
         if record.contract != wanted or cause:
             by_itself = record.contract != wanted
+            texts = known(bench.store) if texts is None else texts
+            old = texts.get(record.contract) if by_itself else None
             found[ref.label] = Outdated(
-                ref, record.contract, wanted, record.code, "" if by_itself else cause
+                ref,
+                record.contract,
+                wanted,
+                record.code,
+                "" if by_itself else cause,
+                differences(old, meaning(bench, ref)) if old else (),
             )
     return list(found.values())
+
+
+def known(store: TableStore) -> dict[str, Mapping[str, Any]]:
+    """The meanings that were written down, by fingerprint; empty where there is no such report."""
+    if not store.exists(ops.ref("contracts")):
+        return {}
+    rows = store.read_arrow(ops.ref("contracts")).select(["contract", "meaning"]).to_pylist()
+    return {row["contract"]: json.loads(row["meaning"]) for row in rows}
+
+
+def remember(bench: Bench, tables: Sequence[TableRef]) -> None:
+    """Write down the meaning of tables, so that a later difference can be told in words."""
+    derived = [ref for ref in tables if ref.layer != "bronze"]
+    there = known(bench.store) if derived else {}
+    rows = [
+        {
+            "contract": contract_of(bench, ref), "domain": bench.domain.name,
+            "table_name": ref.label, "code": bench.run.code,
+            "meaning": json.dumps(meaning(bench, ref), default=str),
+            "recorded_at": bench.run.started_at,
+        }
+        for ref in derived
+        if contract_of(bench, ref) not in there
+    ]  # fmt: skip
+    if rows:
+        record = CommitRecord(bench.run.run_id, f"contracts:{bench.run.run_id}")
+        ops.append(bench.store, "contracts", rows, record)
+
+
+NAMED = {
+    "columns": "column", "samples": "sample", "rules": "rule", "references": "reference",
+    "lookups": "lookup",
+}  # fmt: skip
+"""Declarations that hold several by name, and what one of them is called."""
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
+    """What differs between two meanings of a table, in words."""
+    new = json.loads(json.dumps(new, default=str))
+    found = []
+    if old.get("engine") != new.get("engine"):
+        found.append("the platform computes it differently now")
+    before, after = old.get("declared", {}), new.get("declared", {})
+    for key in dict.fromkeys([*after, *before]):
+        if key in NAMED:
+            found += _named(NAMED[key], before.get(key) or {}, after.get(key) or {})
+        elif before.get(key) != after.get(key):
+            found.append(f"{key}: {_said(before.get(key))} → {_said(after.get(key))}")
+    kept = set(old.get("order", ())) & set(new["order"])
+    if [c for c in old.get("order", new["order"]) if c in kept] != [
+        c for c in new["order"] if c in kept
+    ]:
+        found.append("the order of the columns changed")
+    texts = dict.fromkeys([*new.get("sql", {}), *old.get("sql", {})])
+    changed = [p for p in texts if old.get("sql", {}).get(p) != new.get("sql", {}).get(p)]
+    return (*found, *(f"SQL of {path} changed" for path in changed))
+
+
+def _named(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    found = [f"{kind} {name} dropped" for name in before if name not in after]
+    for name, spec in after.items():
+        if name not in before:
+            found.append(f"{kind} {name} added")
+            continue
+        for part in dict.fromkeys([*spec, *before[name]]):
+            old, new = before[name].get(part), spec.get(part)
+            if old != new:
+                own = "" if part == "type" else f" {part}"
+                found.append(f"{kind} {name}{own}: {_said(old)} → {_said(new)}")
+    return found
+
+
+def _said(value: object) -> str:
+    return "none" if value in (None, "", [], {}) else str(value)
 
 
 def _spec(domain: DomainSpec, ref: TableRef) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
 
 from storage.sql import quote
 from tasks.ordering import DELETED
@@ -62,8 +63,15 @@ def unparseable(raw: Column, type_name: str) -> Column:
     return F.coalesce(raw != "", F.lit(False)) & parsed(raw, type_name).isNull()
 
 
+def rescued(columns: Sequence[str]) -> Column:
+    """The columns' texts in `_rescued`, as a struct: those of rows that came before they were declared."""
+    return F.from_json("_rescued", StructType([StructField(c, StringType()) for c in columns]))
+
+
 def typed(rows: DataFrame, columns: Mapping[str, ColumnSpec], source: Iterable[str]) -> DataFrame:
     """Bronze rows with typed columns beside `_raw` and the metadata columns.
+
+    A value that bronze kept in `_rescued`, because its column was declared only later, is read from there.
 
     Args:
         rows: Bronze rows.
@@ -71,13 +79,16 @@ def typed(rows: DataFrame, columns: Mapping[str, ColumnSpec], source: Iterable[s
         source: Columns of the source, which move into `_raw`.
     """
     source = list(source)
-    metadata = [c for c in rows.columns if c not in source]
+    metadata = [c for c in rows.columns if c not in source and c.startswith("_")]
     sourced = {n: c for n, c in columns.items() if is_sourced(c)}
+    kept = rescued(source)
+    values = [F.coalesce(F.col(quote(c)), kept[c]).alias(c) for c in source]
     result = rows.select(
-        F.struct(*[F.col(quote(c)) for c in source]).alias(RAW),
-        *[F.col(quote(c)) for c in metadata],
-        *[parsed(F.col(quote(c.source or n)), c.type).alias(n) for n, c in sourced.items()],
-    )
+        F.struct(*values).alias(RAW), *[F.col(quote(c)) for c in metadata]
+    ).select(
+        "*",
+        *[parsed(_raw(n, c), c.type).alias(n) for n, c in sourced.items()],
+    )  # fmt: skip
     for name, column in columns.items():
         if column.expr is not None:
             result = result.withColumn(name, F.expr(column.expr).cast(column.type))

@@ -20,7 +20,7 @@ from checks.model import (
 )
 from storage.plans import MergePlan
 from storage.types import TableRef, Version
-from tasks import accounting, anomalies, bronze, derived, quarantine, silver
+from tasks import accounting, anomalies, bronze, derived, freshness, quarantine, silver
 from tasks.bench import Bench, Staged, live
 from tasks.spec import EVENTS, QuarantineLimit, SilverSpec, dependencies
 from tasks.sql_text import tables_in, to_views
@@ -67,6 +67,7 @@ def check(bench: Bench, staged: Staged) -> GateReport:
     results = [
         *_engine_checks(bench, staged),
         *anomalies.checks(bench, staged),
+        *freshness.checks(bench, staged),
         *_declared_checks(bench, staged),
     ]
     waivable = [r for r in results if r.outcome in BLOCKING and _is_waived(r, staged)]

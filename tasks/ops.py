@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from checks.model import Outcome
 from storage.base import TableStore
+from storage.evolution import AddColumn, compare
 from storage.types import CommitRecord, Snapshot, TableRef
 from tasks import accounting
 from tasks.bench import RunInfo
@@ -88,11 +89,38 @@ BATCH_METRICS = pa.schema(
         ("recorded_at", pa.timestamp("us", tz="UTC")),
     ]
 )
+SCHEMA_CHANGES = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("domain", pa.string()),
+        ("table_name", pa.string()),
+        ("batch_id", pa.string()),
+        ("mode", pa.string()),
+        ("outcome", pa.string()),
+        ("change", pa.string()),
+        ("before", pa.string()),
+        ("after", pa.string()),
+        ("code", pa.string()),
+        ("recorded_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+CONTRACTS = pa.schema(
+    [
+        ("contract", pa.string()),
+        ("domain", pa.string()),
+        ("table_name", pa.string()),
+        ("code", pa.string()),
+        ("meaning", pa.string()),
+        ("recorded_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
 TABLES = {
     "runs": RUNS,
     "check_results": CHECK_RESULTS,
     "table_metrics": TABLE_METRICS,
     "batch_metrics": BATCH_METRICS,
+    "schema_changes": SCHEMA_CHANGES,
+    "contracts": CONTRACTS,
 }
 
 
@@ -163,8 +191,48 @@ def report(
     reported = {"check_results": checks, "batch_metrics": batches, "table_metrics": metrics}
     for name, rows in (*reported.items(), ("runs", runs)):
         if rows:
-            table = pa.Table.from_pylist(rows, schema=TABLES[name])
-            store.append_arrow(ref(name), table, CommitRecord(run.run_id, f"ops:{run.run_id}"))
+            append(store, name, rows, CommitRecord(run.run_id, f"ops:{run.run_id}"))
+
+
+def append(
+    store: TableStore, name: str, rows: Sequence[Mapping[str, object]], record: CommitRecord
+) -> None:
+    """Add rows to an operational table, also to one that another version of the code made.
+
+    Columns that it lacks are added; its columns that this version does not know are null.
+    """
+    table = pa.Table.from_pylist(list(rows), schema=TABLES[name])
+    upgrade(store, [name])
+    if store.exists(ref(name)):
+        known = store.columns(ref(name))
+        for column in known:
+            if column.name not in table.column_names:
+                table = table.append_column(column, pa.nulls(table.num_rows, column.type))
+    store.append_arrow(ref(name), table, record)
+
+
+def outdated(store: TableStore, names: Sequence[str] = tuple(TABLES)) -> dict[str, list[AddColumn]]:
+    """The columns that operational tables of an older version lack, by table."""
+    found: dict[str, list[AddColumn]] = {}
+    for name in names:
+        if store.exists(ref(name)):
+            changes = compare(store.columns(ref(name)), TABLES[name]).changes
+            last, added = store.columns(ref(name)).names[-1], []
+            for change in changes:
+                if isinstance(change, AddColumn):
+                    added.append(AddColumn(change.name, change.type, last))
+                    last = change.name
+            if added:
+                found[name] = added
+    return found
+
+
+def upgrade(store: TableStore, names: Sequence[str] = tuple(TABLES)) -> dict[str, list[AddColumn]]:
+    """Add the columns that operational tables of an older version lack; a repeat adds none."""
+    made = outdated(store, names)
+    for name, added in made.items():
+        store.evolve(ref(name), added)
+    return made
 
 
 def _metrics(

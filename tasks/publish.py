@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from storage.schemas import same_columns
 from storage.types import Commit, CommitRecord
-from tasks import bronze, changes, quarantine, tombstones
+from tasks import bronze, changes, drift, quarantine, tombstones
 from tasks.bench import Bench, Staged
 from tasks.gate import GateReport, is_derived, planned
 
@@ -31,6 +32,7 @@ def _publish(bench: Bench, staged: Staged, gate: GateReport) -> Commit:
     ref, store = staged.table, bench.store
     notes = {"score": round(gate.verdict.score, 4), "waived": list(gate.waived)}
     if ref.layer == "bronze":
+        drift.apply(bench, staged)
         rows = bronze.staged_rows(bench, staged)
         return store.append(ref, rows, bench.record(staged, **notes))
     row_by_row = not is_derived(bench, ref)
@@ -52,6 +54,8 @@ def _publish(bench: Bench, staged: Staged, gate: GateReport) -> Commit:
 def _write(bench: Bench, staged: Staged, record: CommitRecord) -> Commit:
     ref, store = staged.table, bench.store
     plan, rows = planned(bench, staged)
+    if staged.replace and not same_columns(store.columns(ref), plan.initial(rows).schema):
+        return drift.replace(bench, ref, plan.initial(rows), record)
     if not store.stats(ref).rows:
         return store.append(ref, plan.initial(rows), record)  # cheaper than matching nothing
     if staged.replace or store.head(ref).record is None:

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from storage.plans import NEVER, MergePlan, differs
-from storage.schemas import schema
+from storage.schemas import same_columns, schema
 from storage.sql import quote
 from storage.types import CommitRecord, TableRef
 from tasks.bench import Bench, Staged
@@ -57,9 +57,9 @@ def quarantine_schema(source: SourceSpec) -> StructType:
     return schema([*bronze, *ADDED])
 
 
-def _columns(bench: Bench, ref: TableRef) -> list[str]:
-    source = bench.domain.bronze[(bench.domain.silver[ref.name].source or "").split(".")[1]]
-    return [f.name for f in quarantine_schema(source).fields]
+def _schema(bench: Bench, ref: TableRef) -> StructType:
+    source = bench.domain.ref(bench.domain.silver[ref.name].source or "")
+    return quarantine_schema(bench.domain.bronze[source.name])
 
 
 def holds(bench: Bench, ref: TableRef) -> bool:
@@ -82,8 +82,10 @@ def retried(
     if bench.run.rebuild or (asked is None and not waits) or not holds(bench, ref):
         return None
     kept = _tried_again(bench.store.read(table(ref)), asked, waits=waits)
-    kept = kept.where(~F.col("_batch_id").isin(list(pending))).drop(REQUEST)
-    return kept.withColumn(HELD_RULE, F.col("_rule")).drop(*[name for name, _ in ADDED])
+    kept = kept.where(~F.col("_batch_id").isin(list(pending)))
+    added = {name for name, _ in ADDED}
+    own = [quote(c) for c in _schema(bench, ref).names if c not in added]
+    return kept.select(*own, F.col("_rule").alias(HELD_RULE))
 
 
 def _tried_again(kept: DataFrame, asked: DataFrame | None, *, waits: bool) -> DataFrame:
@@ -142,22 +144,50 @@ def _released_as() -> Column:
 
 
 def enter(bench: Bench, staged: Staged) -> None:
-    """Commit the newly quarantined rows, and other reasons of rows that are there; a repeat adds none."""
-    if not staged.count("quarantine"):
-        return
-    ref = table(staged.table)
-    columns = _columns(bench, staged.table)
-    rows = bench.store.session.read.parquet(staged.part("quarantine"))
-    raw = [f"{RAW}.{quote(f.name)}" for f in rows.schema[RAW].dataType.fields]  # type: ignore[attr-defined]
-    instant = F.lit(bench.run.started_at).cast("timestamp").alias("_quarantined_at")
-    metadata = [c for c in columns if c.startswith("_") and c != "_quarantined_at"]
-    flat = rows.select(*raw, *metadata, instant).select(*map(quote, columns))
+    """Commit the newly quarantined rows, and other reasons of rows that are there; a repeat adds none.
+
+    A rebuild under other columns replaces them; rows that it will release stay until they leave.
+    """
+    ref, wanted = table(staged.table), _schema(bench, staged.table)
     record = _record(bench, staged, "enter")
-    if not holds(bench, staged.table):
-        bench.store.append(ref, flat, record)
+    other = staged.replace and not same_columns(bench.store.columns(ref), wanted)
+    flat = _flat(bench, staged, wanted) if staged.count("quarantine") else None
+    if other:
+        bench.store.replace(ref, _aligned(bench, ref, wanted, flat), record)
+    elif flat is None:
         return
-    plan = MergePlan(("_sequence",), tuple(columns), update_when=differs(["_rule", "_reason"]))
-    bench.store.merge(ref, _since_when(flat, bench.store.read(ref)), plan, record)
+    elif not holds(bench, staged.table):
+        bench.store.append(ref, flat, record)
+    else:
+        plan = MergePlan(
+            ("_sequence",), tuple(wanted.names), update_when=differs(["_rule", "_reason"])
+        )
+        bench.store.merge(ref, _since_when(flat, bench.store.read(ref)), plan, record)
+
+
+def _flat(bench: Bench, staged: Staged, wanted: StructType) -> DataFrame:
+    rows = bench.store.session.read.parquet(staged.part("quarantine"))
+    raw = rows.select(f"{RAW}.*").columns
+    instant = F.lit(bench.run.started_at).cast("timestamp").alias("_quarantined_at")
+    metadata = [c for c in wanted.names if c not in raw and c != "_quarantined_at"]
+    own = [f"{RAW}.{quote(c)}" for c in raw]
+    return rows.select(*own, *metadata, instant).select(*map(quote, wanted.names))
+
+
+def _aligned(bench: Bench, ref: TableRef, wanted: StructType, flat: DataFrame | None) -> DataFrame:
+    """The quarantine under other columns, with the rows of the attempt."""
+    kept = bench.store.read(ref)
+    columns = [
+        (F.col(quote(f.name)) if f.name in kept.columns else F.lit(None))
+        .cast(f.dataType)
+        .alias(f.name)
+        for f in wanted.fields
+    ]
+    held = kept.select(*columns)
+    if flat is None:
+        return held
+    fresh = _since_when(flat, kept)
+    return held.join(fresh.select("_sequence"), "_sequence", "left_anti").unionByName(fresh)
 
 
 def _since_when(rows: DataFrame, kept: DataFrame) -> DataFrame:

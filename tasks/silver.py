@@ -16,7 +16,7 @@ from storage.plans import BEFORE, MergePlan
 from storage.schemas import schema
 from storage.sql import quote
 from storage.types import TableRef, Version
-from tasks import accounting, changes, ordering, quarantine, releases, snapshots, tombstones
+from tasks import accounting, bronze, changes, ordering, quarantine, releases, snapshots, tombstones
 from tasks.accounting import Fate
 from tasks.bench import Batch, Bench, Staged, attempt_id, fingerprint, moved, position
 from tasks.contracts import contract_of
@@ -204,6 +204,7 @@ def _judged_rows(bench: Bench, ref: TableRef, spec: SilverSpec, intake: Intake) 
         fresh = bench.store.read(source, until)
     else:
         fresh = arrived(bench.store, source, Version(after), until)
+    fresh = bronze.declared(bench, source, fresh)
     if intake.rejected:
         fresh = fresh.where(~F.col("_batch_id").isin(intake.rejected_ids))
     held = F.lit(None).cast("string")

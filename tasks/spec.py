@@ -82,6 +82,17 @@ class Envelope(StrEnum):
     debezium = "debezium"
 
 
+class DriftMode(StrEnum):
+    """What becomes of columns that a source delivers and the domain does not declare."""
+
+    rescue = "rescue"
+    """Their values are kept in `_rescued`."""
+    evolve = "evolve"
+    """The bronze table gets them."""
+    freeze = "freeze"
+    """The delivery is blocked."""
+
+
 @dataclass
 class WatermarkSpec:
     """How far an incremental extraction has come, and how much it reads again."""
@@ -129,6 +140,15 @@ class SourceSpec:
     """Options of Spark's JDBC reader: driver, user, password, ... (`jdbc`)."""
     watermark: WatermarkSpec | None = None
     """Extract only what is new; without it the whole table is extracted each time (`jdbc`)."""
+    drift: DriftMode = DriftMode.rescue
+    """What becomes of columns that it delivers and `columns` lacks: kept in `_rescued`, added to the bronze
+    table, or the delivery is blocked. A column that is missing or takes a narrower type always blocks."""
+    owner: str = ""
+    """Who answers for it; the domain's owner where empty."""
+    freshness: str = ""
+    """How old its newest delivery may be, for example `26 hours`."""
+    personal: dict[str, list[str]] = field(default_factory=dict)
+    """Kinds of personal data by column, for example `{city: [address]}`."""
 
 
 @dataclass
@@ -149,6 +169,8 @@ class ColumnSpec:
     """Rows for which it is null go to quarantine."""
     doc: str = ""
     """Meaning, shown by `lakehouse show`."""
+    personal: list[str] = field(default_factory=list)
+    """Kinds of personal data in it, for example `[name, contact]`."""
 
 
 @dataclass
@@ -260,6 +282,10 @@ class SilverSpec:
     """Columns whose change starts a new span (`scd2`)."""
     anomalies: VolumeLimits | None = None
     """Own control limits of row counts, in place of the domain's."""
+    owner: str = ""
+    """Who answers for it; the domain's owner where empty."""
+    freshness: str = ""
+    """How old the newest delivery in it may be, for example `26 hours`."""
 
     @property
     def row_columns(self) -> dict[str, ColumnSpec]:
@@ -308,6 +334,10 @@ class GoldSpec:
     """What must arrive from the inputs."""
     anomalies: VolumeLimits | None = None
     """Own control limits of row counts, in place of the domain's."""
+    owner: str = ""
+    """Who answers for it; the domain's owner where empty."""
+    freshness: str = ""
+    """How old the newest delivery in it may be, for example `26 hours`."""
 
 
 @dataclass
@@ -328,6 +358,8 @@ class DomainSpec:
     """Name of the file; part of the names of the databases."""
     description: str = ""
     """What the domain is about."""
+    owner: str = ""
+    """Who answers for its tables."""
     roots: Roots = field(default_factory=Roots)
     """Where its SQL files and checks are."""
     generator: str | None = None

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from storage.plans import upsert_plan
-from storage.schemas import schema
+from storage.schemas import same_columns, schema
 from storage.sql import quote
 from storage.types import CommitRecord, TableRef
 from tasks import changes
@@ -83,13 +83,17 @@ def enter(bench: Bench, staged: Staged, spec: SilverSpec) -> None:
         return
     ref, record = table(staged.table), _record(bench, staged)
     if not staged.rows.get("tombstones"):
-        if staged.replace and bench.store.stats(ref).rows:
-            bench.store.delete(ref, "true", record)
+        wanted = tombstone_schema(spec)
+        if staged.replace and (
+            bench.store.stats(ref).rows or not same_columns(bench.store.columns(ref), wanted)
+        ):
+            none = bench.store.session.createDataFrame([], wanted)
+            bench.store.replace(ref, none, record)
         return
     columns = [*_columns(spec), *(name for name, _ in METADATA)]
     rows = changes.rows_of(bench, staged).where(DELETED).select(*map(quote, columns))
     if staged.replace:
-        bench.store.overwrite(ref, rows, record)
+        bench.store.replace(ref, rows, record)
     else:
         bench.store.merge(ref, rows, upsert_plan(_columns(spec), columns, []), record)
 

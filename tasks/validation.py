@@ -9,7 +9,7 @@ from pathlib import Path
 
 from storage.schemas import type_of
 from storage.types import LAYERS
-from tasks.sources.watermark import Overlap
+from tasks.sources.watermark import Overlap, duration
 from tasks.spec import (
     ColumnSpec,
     Deletes,
@@ -39,6 +39,7 @@ def problems(
     if not 0 <= domain.score_threshold <= 1:
         found.append(f"domain.score_threshold: {domain.score_threshold} is outside 0 to 1")
     found += _anomalies(domain)
+    found += _freshness(domain)
     for label, inputs in graph.items():
         found += [f"domain.{label}: unknown table {i}" for i in inputs if i not in graph]
     try:
@@ -83,10 +84,23 @@ def _anomalies(domain: DomainSpec) -> list[str]:
     return found
 
 
+def _freshness(domain: DomainSpec) -> list[str]:
+    found = []
+    for layer in LAYERS:
+        for name, table in getattr(domain, layer).items():
+            try:
+                if table.freshness:
+                    duration(table.freshness)
+            except ValueError as error:
+                found.append(f"domain.{layer}.{name}.freshness: {error}")
+    return found
+
+
 def _bronze(source: SourceSpec) -> list[str]:
     found = [] if source.columns else ["columns: no columns"]
     doubled = {c for c in source.columns if source.columns.count(c) > 1}
     found += [f"columns: {c} is named more than once" for c in sorted(doubled)]
+    found += [f"personal: {c} is not a column" for c in source.personal if c not in source.columns]
     found += [
         f"{name}: has no meaning for kind {source.kind}"
         for name, kind in KIND_OF.items()

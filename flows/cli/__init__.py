@@ -16,7 +16,7 @@ import click
 import psutil
 
 from flows import services_cli
-from flows.cli import batches, data, inspect, quarantine, rollback, run, upgrade
+from flows.cli import batches, contract, data, inspect, quarantine, rollback, run, upgrade
 from storage.errors import ConfigurationError, LakehouseError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -32,7 +32,7 @@ def cli() -> None:
     """
 
 
-MODULES = (run, inspect, data, batches, quarantine, upgrade, rollback, services_cli)
+MODULES = (run, inspect, data, batches, quarantine, upgrade, rollback, contract, services_cli)
 for command in chain.from_iterable(module.COMMANDS for module in MODULES):
     cli.add_command(command)
 

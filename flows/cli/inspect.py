@@ -81,8 +81,11 @@ def status_command(overrides: tuple[str, ...], *, as_json: bool, runs: int) -> N
         for ref in reader.tables()
         if ref.name.endswith("__quarantine") and reader.store.stats(ref).rows
     ]
+    overdue = _overdue(reader)
     if as_json:
-        shown = {"runs": rows[:runs], "stopped": stopped, "quarantined": held}
+        shown = {
+            "runs": rows[:runs], "stopped": stopped, "quarantined": held, "overdue": overdue,
+        }  # fmt: skip
         click.echo(json.dumps(shown, indent=2, default=str))
         return
     wanted = (
@@ -103,6 +106,8 @@ def status_command(overrides: tuple[str, ...], *, as_json: bool, runs: int) -> N
         )  # fmt: skip
     if held:
         _print_rows(held, title="rows in quarantine")
+    for line in overdue:
+        click.echo(line)
 
 
 @click.command("show")
@@ -203,6 +208,15 @@ def _stopped(reader: Any) -> list[dict[str, Any]]:
         for row in last.values()
         if row["status"] in ("blocked", "failed")
     ]
+
+
+def _overdue(reader: Any) -> list[str]:
+    """Tables whose newest delivery is older than they promise."""
+    from flows.runtime import Runtime, new_run  # noqa: PLC0415
+    from tasks import freshness  # noqa: PLC0415
+
+    bench = Runtime(reader.config, new_run()).bench(spark=False)
+    return freshness.overdue(bench, reader.config.domain.tables())
 
 
 def _reader(overrides: tuple[str, ...]) -> Any:

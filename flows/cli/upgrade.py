@@ -3,50 +3,74 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 
 import click
 
 from conf.load import load_config
 from flows.cli.run import run
 from flows.runtime import Runtime, new_run
+from storage.evolution import AddColumn
+from tasks import ops
 from tasks.contracts import Outdated, outdated
+from tasks.spec import EVENTS
+
+Added = Mapping[str, Sequence[AddColumn]]
 
 
 @click.command("upgrade")
 @click.argument("overrides", nargs=-1)
-@click.option("--dry-run", is_flag=True, help="Only say what would be rebuilt.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def upgrade_command(overrides: tuple[str, ...], *, dry_run: bool, as_json: bool) -> int:
     """Rebuild from bronze what an older version of the code, the SQL or a contract wrote.
 
-    Each table is replaced in one commit, through the same gates; what did not change is left alone.
+    Each table is replaced in one commit, rows and columns, through the same gates; what did not change
+    is left alone. Operational tables get the columns that they lack.
     """
     config = load_config(overrides)
-    found = outdated(Runtime(config, new_run()).bench(spark=False), config.domain.tables())
+    bench = Runtime(config, new_run()).bench(spark=False)
+    found = outdated(bench, config.domain.tables())
+    added = ops.outdated(bench.store) if dry_run else ops.upgrade(bench.store)
     if not found or dry_run:
-        click.echo(json.dumps([_as_dict(o) for o in found], indent=2) if as_json else _text(found))
+        shown = [*map(_as_dict, found), *_ops_as_dicts(added)]
+        click.echo(json.dumps(shown, indent=2) if as_json else _text(found, added))
         return 0
     if not as_json:
-        click.echo(_text(found))
-    labels = ",".join(o.table.label for o in found)
+        click.echo(_text(found, added))
+    labels = ",".join(dict.fromkeys(o.table.label.removesuffix(EVENTS) for o in found))
     kept = [o for o in overrides if o.split("=", 1)[0] not in ("tables", "layers")]
-    return run((*kept, f"tables=[{labels}]"), as_json=as_json, rebuild=True)
+    chosen = (f"tables=[{labels}]", "layers=[silver,gold]")
+    return run((*kept, *chosen), as_json=as_json, rebuild=True)
 
 
-def _text(found: list[Outdated]) -> str:
-    if not found:
-        return "nothing to upgrade: every table was written with the meaning declared now"
-    return "\n".join(["to rebuild from bronze:", *(f"  {o}" for o in found)])
+def _text(found: Sequence[Outdated], added: Added) -> str:
+    lines = [
+        f"ops.{name} gets {', '.join(column.name for column in columns)}"
+        for name, columns in added.items()
+    ]
+    if found:
+        lines += ["to rebuild from bronze:", *(f"  {o}" for o in found)]
+    said = "nothing to upgrade: every table was written with the meaning declared now"
+    return "\n".join(lines) or said
 
 
-def _as_dict(found: Outdated) -> dict[str, str]:
+def _as_dict(found: Outdated) -> dict[str, object]:
     return {
         "table": found.table.label,
         "found": found.found,
         "wanted": found.wanted,
         "code": found.code,
         "because": found.because,
+        "changes": list(found.changes),
     }
+
+
+def _ops_as_dicts(added: Added) -> list[dict[str, object]]:
+    return [
+        {"table": f"ops.{name}", "columns": [column.name for column in columns]}
+        for name, columns in added.items()
+    ]
 
 
 COMMANDS = (upgrade_command,)

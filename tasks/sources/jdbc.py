@@ -30,6 +30,7 @@ from pyspark.sql.types import (
     FloatType,
     IntegralType,
     MapType,
+    StructField,
     StructType,
 )
 
@@ -59,12 +60,14 @@ class Extraction:
         type_name: Spark's name of the watermark's type.
         since: Text of the value from which on rows are read; None for all.
         missing: Columns of the source that the table lacks.
+        types: Every column of the table and its type; those of the source under its names.
     """
 
     rows: DataFrame
     type_name: str
     since: str | None
     missing: tuple[str, ...]
+    types: Mapping[str, str]
 
 
 class JdbcReader:
@@ -103,18 +106,22 @@ class JdbcReader:
         if self._source.watermark is None:
             known = bool(request.taken) and request.taken[-1].sha256 == sha256
             name = f"jdbc:{request.table}@{sha256[:12]}"
-            return [] if known else [Offer(file, name, sha256, missing=extraction.missing)]
+            offer = Offer(file, name, sha256, missing=extraction.missing, types=extraction.types)
+            return [] if known else [offer]
         if not pq.read_metadata(file).num_rows:
             return []
         reached = _highest(frozen, request.watermark, extraction.type_name)
         name = f"jdbc:{request.table}@{reached}"
-        return [Offer(file, name, sha256, reached, extraction.missing)]
+        return [Offer(file, name, sha256, reached, extraction.missing, extraction.types)]
 
     def stage(self, offer: Offer, target: Path) -> StagedFile:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(offer.path, target)
         rows = pq.read_metadata(target).num_rows
-        return StagedFile(target, offer.sha256, rows, missing=offer.missing)
+        unknown = tuple(c for c in offer.types if c not in self._source.columns)
+        return StagedFile(
+            target, offer.sha256, rows, missing=offer.missing, unknown=unknown, types=offer.types
+        )
 
     def extraction(self, session: SparkSession, watermark: str | None) -> Extraction:
         """The rows to read, lazily; the database itself evaluates the condition on the watermark.
@@ -149,7 +156,11 @@ class JdbcReader:
              else F.lit(None).cast("string")).alias(c)
             for c in self._source.columns
         ]  # fmt: skip
-        return Extraction(table.select(*texts, reached.alias(MARK)), type_name, since, missing)
+        names = {f.name: declared for declared, f in found.items()}
+        types = {names.get(f.name, f.name): f.dataType.simpleString() for f in table.schema.fields}
+        rest = [f for f in table.schema.fields if f.name not in names]
+        rows = table.select(*texts, reached.alias(MARK), _rescued(rest).alias("_rescued"))
+        return Extraction(rows, type_name, since, missing, types)
 
     def _since(self, watermark: str | None, type_name: str) -> str | None:
         mark = self._source.watermark
@@ -214,6 +225,12 @@ def _text(column: Column, data_type: DataType) -> Column:
     return column.cast("string")
 
 
+def _rescued(fields: Sequence[StructField]) -> Column:
+    """The columns that the source does not name, as a JSON object."""
+    texts = [_text(F.col(quote(f.name)), f.dataType).alias(f.name) for f in fields]
+    return F.to_json(F.struct(*texts)) if texts else F.lit(None).cast("string")
+
+
 def _as_stored(schema: StructType) -> str:
     """The types in which SQLite's values are read without loss.
 
@@ -237,7 +254,7 @@ def _numbered(rows: DataFrame, columns: Sequence[str], folder: Path) -> Path:
         *map(quote, columns),
         HASH,
         (F.monotonically_increasing_id() + 1).alias("_record_number"),
-        F.lit(None).cast("string").alias("_rescued"),
+        "_rescued",
     ).write.parquet(str(folder))
     return next(folder.glob("*.parquet"))
 

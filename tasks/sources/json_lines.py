@@ -59,9 +59,10 @@ def stage_json_lines(
             has any of the columns, or changed while it was read; the message names file and record.
     """
     unknown: dict[str, None] = {}
+    named: set[str] = set()
     rows = malformed = skipped = understood = 0
     with opened(path, source.encoding, newline="\n") as content, _Writer(target, source) as writer:
-        for record in _records(content, source, unknown):
+        for record in _records(content, source, unknown, named):
             if record is None:
                 skipped += 1
                 continue
@@ -78,14 +79,17 @@ def stage_json_lines(
             f"{', '.join(source.columns)}",
             advice="Check that the file is the one the pattern means, and its format and envelope.",
         )
-    return StagedFile(target, digest, rows, malformed, unknown=tuple(unknown), skipped=skipped)
+    absent = tuple(c for c in source.columns if c not in named)
+    return StagedFile(
+        target, digest, rows, malformed, unknown=tuple(unknown), skipped=skipped, absent=absent
+    )
 
 
 _MARK = f'{{"{MALFORMED}":'
 
 
 def _records(
-    content: Content, source: SourceSpec, unknown: dict[str, None]
+    content: Content, source: SourceSpec, unknown: dict[str, None], named: set[str]
 ) -> Iterator[Record | None]:
     flatten = debezium.flattened if source.envelope is Envelope.debezium else _plain
     for number, line in _lines(content, source.encoding):
@@ -100,6 +104,7 @@ def _records(
             continue
         extra = {name: value for name, value in found.items() if name not in source.columns}
         unknown.update(dict.fromkeys(extra))
+        named.update(found)
         yield Record(
             number,
             [text_of(found.get(column)) for column in source.columns],

@@ -7,8 +7,8 @@ with a `Reader`, named in `tasks/sources/registry.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -56,6 +56,7 @@ class Offer:
         sha256: Hash of its content.
         watermark: For an incremental extraction, the highest value reached.
         missing: Columns of the source that an extraction found missing.
+        types: For an extraction, every column found and its type in the source.
     """
 
     path: Path
@@ -63,6 +64,7 @@ class Offer:
     sha256: str
     watermark: str | None = None
     missing: tuple[str, ...] = ()
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,9 @@ class StagedFile:
         rows: Records in it, malformed ones included.
         malformed: Records that are none of their source; their content is in `_rescued`.
         missing: Columns of the source that the delivery lacks; their values are null.
+        absent: Columns of the source that no record names, where records need not name each.
         unknown: Columns of the delivery that the source does not know; kept in `_rescued`.
+        types: Every column of the delivery and its type in the source, where that has types.
         skipped: Records that carry nothing beyond the one before them and are left out.
     """
 
@@ -84,6 +88,8 @@ class StagedFile:
     missing: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     skipped: int = 0
+    types: Mapping[str, str] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
 
 
 class Reader(Protocol):

@@ -15,6 +15,18 @@ _DURATION = re.compile(rf"(\d+) ({'|'.join(UNITS)})s?")
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}([ T])\d{2}:\d{2}:\d{2}")
 
 
+def duration(text: str) -> timedelta:
+    """Read `26 hours`.
+
+    Raises:
+        ValueError: It is no duration.
+    """
+    matched = _DURATION.fullmatch(text.strip())
+    if not matched:
+        raise ValueError(f"{text!r} is not like '26 hours'")
+    return timedelta(**{f"{matched[2]}s": int(matched[1])})
+
+
 @dataclass(frozen=True)
 class Overlap:
     """What is read again below a watermark: a duration, or a number."""

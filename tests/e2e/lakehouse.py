@@ -16,6 +16,8 @@ import pytest
 from conf.load import load_config
 from flows.cli import invoke
 from flows.reading import Reader
+from flows.runtime import Runtime, new_run
+from storage.base import TableStore
 from storage.types import TableRef
 from tests.oracle.compare import assert_equal
 from tests.oracle.olist import KEYS, Oracle
@@ -103,6 +105,10 @@ class Lakehouse:
     @property
     def reader(self) -> Reader:
         return Reader(load_config(self.overrides), lambda text: None)
+
+    def with_spark(self) -> TableStore:
+        """A store that can write, on the process's session."""
+        return Runtime(load_config(self.overrides), new_run()).bench().store
 
     def table(self, label: str) -> pa.Table:
         """The rows of a table."""

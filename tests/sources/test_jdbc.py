@@ -297,7 +297,7 @@ def test_columns_that_the_table_lacks_are_for_a_person_to_accept(
     staged = shop.stage()
     assert staged is not None
     (problem,) = staged.problems
-    assert problem.message.endswith("the table lacks colour")
+    assert problem.message.endswith("the table lacks colour (was it renamed to amount?)")
     shop.settle(problem.batch_id, Decision.accepted)
     shop.run()
     assert shop.rows() == [("a", None, at("10:00:00"))]

@@ -1,0 +1,224 @@
+"""Changes of columns: what a source delivers against what is declared, and what a table gets.
+
+Each change is in `ops.schema_changes` with the columns before and after, as JSON objects of name and type.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from storage.evolution import FIRST, AddColumn, compare, widens
+from storage.schemas import named_types
+from storage.types import Commit, CommitRecord, TableRef
+from tasks import ops
+from tasks.bench import Bench, Staged
+from tasks.spec import DriftMode
+
+DELIVERED = "delivered"
+"""Note of a bronze commit: the columns of its last delivery."""
+DRIFT = "drift"
+"""Note of a bronze commit: how its deliveries differ from what is declared."""
+EVOLVED = "evolve"
+"""Note of a bronze commit: the columns that it adds."""
+FIRST_METADATA = "_ingested_at"
+
+Columns = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How one delivery differs from the columns that were expected.
+
+    Attributes:
+        before: The columns expected, with the types of the last delivery where it had types.
+        after: The columns delivered.
+        unknown: Columns that nothing expected.
+        widened: Columns whose type holds each value of the earlier one, in words.
+        breaking: What always blocks, in words.
+    """
+
+    batch_id: str
+    before: Columns
+    after: Columns
+    unknown: tuple[str, ...] = ()
+    widened: tuple[str, ...] = ()
+    breaking: tuple[str, ...] = ()
+
+    def is_news(self, last: Columns, mode: DriftMode) -> bool:
+        """Whether it is a change since the last delivery, or of the table's columns."""
+        new = set(self.unknown) - set(last)
+        makes = mode is DriftMode.evolve and any(map(can_be_column, self.unknown))
+        return bool(self.breaking or self.widened or new or makes)
+
+    @property
+    def news(self) -> tuple[str, ...]:
+        """What does not break, in words."""
+        verb = "are" if len(self.unknown) > 1 else "is"
+        added = f"brings {', '.join(self.unknown)}, which {verb} not declared"
+        return (*([added] if self.unknown else []), *self.widened)
+
+    @property
+    def difference(self) -> str:
+        """Everything, in words."""
+        return "; ".join([*self.breaking, *self.news])
+
+
+def found(
+    batch_id: str,
+    *,
+    declared: Sequence[str],
+    held: Sequence[str],
+    last: Columns,
+    delivered: Columns,
+    missing: Sequence[str],
+    mode: DriftMode,
+) -> Drift:
+    """Compare a delivery with what is expected of it.
+
+    Args:
+        batch_id: The delivery.
+        declared: Columns that the domain declares.
+        held: Columns that the bronze table got by earlier evolution.
+        last: Columns and types of the delivery before; empty where none was recorded.
+        delivered: Columns and types of this one.
+        missing: Declared columns that it lacks.
+        mode: With `evolve`, columns that evolved are expected as long as they come.
+    """
+    expected = [*declared, *(c for c in held if c in last and mode is DriftMode.evolve)]
+    before = {c: last.get(c, delivered.get(c, "string")) for c in expected}
+    gone = [*missing, *(c for c in expected if c not in declared and c not in delivered)]
+    unknown = tuple(c for c in delivered if c not in declared and c not in held)
+    changed = [(c, last[c], kind) for c, kind in delivered.items() if last.get(c, kind) != kind]
+    return Drift(
+        batch_id,
+        before,
+        dict(delivered),
+        unknown,
+        tuple(f"{c} widens from {old} to {new}" for c, old, new in changed if _holds(new, old)),
+        (
+            *_gone(gone, unknown),
+            *(_narrowed(*one) for one in changed if not _holds(one[2], one[1])),
+        ),
+    )
+
+
+def _gone(gone: Sequence[str], unknown: Sequence[str]) -> list[str]:
+    if not gone:
+        return []
+    renamed = f" (was it renamed to {' or '.join(unknown)}?)" if unknown else ""
+    return [f"lacks {', '.join(gone)}{renamed}"]
+
+
+def _holds(new: str, old: str) -> bool:
+    """Whether a source's type holds each value of the earlier one; text holds everything."""
+    return new == "string" or (old, new) in WIDER or widens(old, new)
+
+
+WIDER = {
+    (small, large)
+    for order in (("tinyint", "smallint", "int", "bigint"), ("float", "double"))
+    for n, small in enumerate(order)
+    for large in order[n + 1 :]
+}
+"""Types of a source's columns, and those that hold each of their values; bronze keeps all as text."""
+
+
+def _narrowed(column: str, old: str, new: str) -> str:
+    how = "narrower" if _holds(old, new) else "another type"
+    return f"{column} is {new}, was {old}, which is {how}"
+
+
+def can_be_column(name: str) -> bool:
+    """Whether both formats take the name for a column; other ones stay in `_rescued`."""
+    return name.isidentifier() and not name.startswith("_")
+
+
+def additions(found: pa.Schema, wanted: Sequence[tuple[str, str]]) -> list[AddColumn]:
+    """The columns that a table lacks, to be added before the metadata columns."""
+    names = found.names
+    place = names.index(FIRST_METADATA) if FIRST_METADATA in names else len(names)
+    after = names[place - 1] if place else FIRST
+    added: list[AddColumn] = []
+    for name, kind in wanted:
+        if name not in names:
+            added.append(AddColumn(name, kind, after))
+            after = name
+    return added
+
+
+def apply(bench: Bench, staged: Staged) -> None:
+    """Record how the deliveries of a bronze attempt differ, and add the columns that it brings.
+
+    A repeat after a kill records nothing twice and adds what is left.
+    """
+    record(bench, staged, outcome="applied")
+    columns = [(str(name), "string") for name in staged.notes.get(EVOLVED, ())]
+    lacking = additions(bench.store.columns(staged.table), columns)
+    if lacking:
+        bench.store.evolve(staged.table, lacking)
+
+
+def record(bench: Bench, staged: Staged, *, outcome: str) -> None:
+    """Report the differences of an attempt in `ops.schema_changes`."""
+    entries = staged.notes.get(DRIFT, ())
+    rows = [_row(bench, staged.table, outcome=outcome, **entry) for entry in entries]
+    _append(bench, rows, f"drift:{outcome}:{staged.token}")
+
+
+def entry(drift: Drift, mode: str) -> dict[str, object]:
+    """A difference as a note of the attempt."""
+    text = drift.difference
+    return {
+        "batch_id": drift.batch_id, "mode": mode, "change": text,
+        "before": dict(drift.before), "after": dict(drift.after),
+    }  # fmt: skip
+
+
+def note_declared(bench: Bench, ref: TableRef, lacking: Sequence[AddColumn]) -> None:
+    """Report that a table gets columns which the domain newly declares."""
+    before = named_types(bench.store.columns(ref))
+    after = before | {c.name: c.type for c in lacking}
+    change = f"declared: {', '.join(c.name for c in lacking)}"
+    row = _row(bench, ref, mode="declared", change=change, before=before, after=after)
+    _append(bench, [row], f"declared:{ref.path}:{','.join(after)}")
+
+
+def replace(bench: Bench, ref: TableRef, rows: DataFrame, record: CommitRecord) -> Commit:
+    """Replace rows and columns of a table in one commit, and report the change of its columns."""
+    before, after = named_types(bench.store.columns(ref)), named_types(rows.schema)
+    evolution = compare(bench.store.columns(ref), rows.schema)
+    change = "; ".join([*map(str, evolution.changes), *evolution.breaking])
+    row = _row(bench, ref, mode="upgrade", change=change, before=before, after=after)
+    _append(bench, [row], f"upgrade:{record.token}")
+    return bench.store.replace(ref, rows, record)
+
+
+def _row(
+    bench: Bench,
+    ref: TableRef,
+    *,
+    mode: str,
+    change: str,
+    before: Columns,
+    after: Columns,
+    batch_id: str = "",
+    outcome: str = "applied",
+) -> dict[str, object]:
+    return {
+        "run_id": bench.run.run_id, "domain": bench.domain.name, "table_name": ref.label,
+        "batch_id": batch_id, "mode": mode, "outcome": outcome, "change": change,
+        "before": json.dumps(before, ensure_ascii=False),
+        "after": json.dumps(after, ensure_ascii=False),
+        "code": bench.run.code, "recorded_at": datetime.now(UTC),
+    }  # fmt: skip
+
+
+def _append(bench: Bench, rows: Sequence[Mapping[str, object]], token: str) -> None:
+    if rows:
+        ops.append(bench.store, "schema_changes", rows, CommitRecord(bench.run.run_id, token))

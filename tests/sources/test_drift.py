@@ -1,0 +1,244 @@
+"""Columns that a source delivers and the domain does not declare, and columns that go missing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from storage.types import TableRef
+from tasks import bronze, drift, ops, quarantine, silver, tables
+from tasks.bench import Bench, Staged
+from tasks.contracts import outdated
+from tasks.decisions import Decision
+from tasks.gate import check
+from tasks.publish import publish
+from tasks.spec import DriftMode, FileFormat, SourceKind, SourceSpec
+from tests.sources.conftest import MakeShop
+from tests.sources.shop import Database, Shop
+
+SALE = TableRef("shop", "bronze", "sale")
+
+
+def source(drift: DriftMode, **more: Any) -> SourceSpec:
+    return SourceSpec(pattern="*.csv", columns=["id", "amount"], drift=drift, **more)
+
+
+def changes(shop: Shop) -> list[dict[str, Any]]:
+    """The report of changed columns."""
+    store = shop.bench(spark=False).store
+    if not store.exists(ops.ref("schema_changes")):
+        return []
+    rows = store.read_arrow(ops.ref("schema_changes")).to_pylist()
+    return sorted(rows, key=lambda row: row["recorded_at"])
+
+
+def problem(shop: Shop) -> tuple[str, str]:
+    """Batch and message of the one delivery that is kept out."""
+    staged = shop.stage()
+    assert staged is not None
+    assert shop.check(staged).verdict.blocked
+    (found,) = staged.problems
+    return found.batch_id, found.message
+
+
+def test_rescued_columns_are_kept_and_reported_once(make_shop: MakeShop, format_name: str) -> None:
+    shop = make_shop(source(DriftMode.rescue), format_name)
+    shop.write("1.csv", "id,amount", "a,1")
+    shop.run()
+    assert changes(shop) == []
+    for number in (2, 3):
+        shop.write(f"{number}.csv", "id,amount,colour", f"b{number},2,red")
+        shop.run()
+    kept = [text and json.loads(text) for (text,) in shop.rows("bronze.sale", "_rescued")]
+    assert kept == [None, {"colour": "red"}, {"colour": "red"}]
+    (change,) = changes(shop)
+    assert (change["table_name"], change["mode"], change["outcome"]) == (
+        "bronze.sale", "rescue", "applied"
+    )  # fmt: skip
+    assert change["change"] == "brings colour, which is not declared"
+    assert json.loads(change["before"]) == {"id": "string", "amount": "string"}
+    assert json.loads(change["after"]) == {"id": "string", "amount": "string", "colour": "string"}
+    assert change["batch_id"].startswith("sale-")
+
+
+def test_evolving_adds_the_column_and_expects_it_from_then_on(
+    make_shop: MakeShop, format_name: str
+) -> None:
+    shop = make_shop(source(DriftMode.evolve), format_name)
+    shop.write("1.csv", "id,amount", "a,1")
+    shop.run()
+    shop.write("2.csv", "colour,id,amount,odd name", "red,b,2,x")
+    shop.run()
+    names = ("id", "colour", "_rescued", "_quality_flag")
+    assert [row[:2] for row in shop.rows("bronze.sale", *names)] == [("a", None), ("b", "red")]
+    # A name that cannot be a column stays where it was.
+    assert json.loads(shop.rows("bronze.sale", "_rescued")[1][0])["odd name"] == "x"
+    shop.write("3.csv", "id,amount,colour", "c,3,blue")
+    shop.run()
+    assert shop.rows("bronze.sale", *names)[2] == ("c", "blue", None, "ok")
+    assert [c["change"] for c in changes(shop)] == [
+        "brings colour, odd name, which are not declared"
+    ]
+
+    shop.write("4.csv", "id,amount,color", "d,4,green")
+    batch, message = problem(shop)
+    assert message == "4.csv: the header lacks colour (was it renamed to color?)"
+    shop.settle(batch, Decision.accepted)
+    shop.run()
+    assert shop.rows("bronze.sale", "colour", "color")[3] == (None, "green")
+    shop.write("5.csv", "id,amount,color", "e,5,green")
+    shop.run()  # what was accepted is expected now
+    # Silver changes only when the domain declares the column.
+    shop.run("silver.sale")
+    assert (
+        "colour"
+        not in shop.bench(spark=False).store.columns(TableRef("shop", "silver", "sale")).names
+    )
+    assert len(shop.rows("silver.sale", "id")) == 5
+
+
+def test_a_frozen_source_blocks_and_takes_an_accepted_delivery_as_rescued(
+    make_shop: MakeShop, format_name: str
+) -> None:
+    shop = make_shop(source(DriftMode.freeze), format_name)
+    shop.write("1.csv", "id,amount", "a,1")
+    shop.run()
+    shop.write("2.csv", "id,amount,colour", "b,2,red")
+    batch, message = problem(shop)
+    assert message == "2.csv: the header brings colour, which is not declared"
+    shop.settle(batch, Decision.accepted)
+    shop.run()
+    assert json.loads(shop.rows("bronze.sale", "_rescued")[1][0]) == {"colour": "red"}
+    assert "colour" not in shop.bench(spark=False).store.columns(SALE).names
+    shop.write("3.csv", "id,amount,colour", "c,3,red")
+    assert problem(shop)[0] != batch
+
+
+def test_a_repeat_after_a_kill_adds_and_reports_nothing_twice(make_shop: MakeShop) -> None:
+    shop = make_shop(source(DriftMode.evolve))
+    shop.write("1.csv", "id,amount,colour", "a,1,red")
+    staged = shop.stage()
+    assert staged is not None
+    drift.apply(shop.bench(), staged)  # and the process dies before the rows are appended
+    assert shop.rows("bronze.sale", "id") == []
+    shop.run()
+    assert shop.rows("bronze.sale", "id", "colour") == [("a", "red")]
+    assert len(changes(shop)) == 1
+
+
+def _rebuilt(shop: Shop) -> None:
+    """Silver, built anew as `lakehouse upgrade` does."""
+    bench = shop.bench()
+    bench = replace(bench, run=replace(bench.run, rebuild=True))
+    ref = bench.domain.ref("silver.sale")
+    tables.create(bench, ref)
+    staged = silver.stage(bench, ref)
+    assert staged is not None
+    report = check(bench, staged)
+    assert not report.verdict.blocked, report.verdict.reasons
+    publish(bench, staged, report)
+
+
+@pytest.mark.parametrize("mode", [DriftMode.rescue, DriftMode.evolve])
+def test_old_rows_are_read_again_when_their_column_is_declared(
+    make_shop: MakeShop, format_name: str, mode: DriftMode
+) -> None:
+    shop = make_shop(
+        SourceSpec(pattern="*.jsonl", columns=["id"], format=FileFormat.jsonl, drift=mode),
+        format_name,
+    )
+    shop.write("1.jsonl", '{"id":"a","weight":12345678901234567.10}', '{"id":"","weight":2}')
+    shop.write("2.jsonl", '{"id":"b"}', '{"id":"c","weight":null}')
+    shop.run()
+    shop.run("silver.sale")
+    before = shop.bench(spark=False)
+    assert outdated(before, [before.domain.ref("silver.sale")]) == []
+
+    declared = shop.with_source(columns=["weight", "id"])
+    bench = declared.bench(spark=False)
+    assert [o.table.label for o in outdated(bench, [bench.domain.ref("silver.sale")])] == [
+        "silver.sale"
+    ]
+    _rebuilt(declared)
+    assert sorted(declared.rows("silver.sale", "id", "weight")) == [
+        ("a", "12345678901234567.10"), ("b", None), ("c", None)
+    ]  # fmt: skip
+    kept = declared.rows("silver.sale__quarantine", "id", "weight", "_rule")
+    assert kept == [("", "2", "key_missing")]
+    assert [c["mode"] for c in changes(declared)][-1] == "upgrade"
+    # The next delivery brings the column itself, and both tables go on.
+    declared.write("3.jsonl", '{"id":"d","weight":4}')
+    declared.run()
+    declared.run("silver.sale")
+    assert ("d", "4") in declared.rows("silver.sale", "id", "weight")
+
+
+def test_json_lines_that_rename_a_key_are_blocked(make_shop: MakeShop) -> None:
+    shop = make_shop(SourceSpec(pattern="*.jsonl", columns=["id", "at"], format=FileFormat.jsonl))
+    shop.write("1.jsonl", '{"id":"a","at":"x"}')
+    shop.run()
+    shop.write("2.jsonl", '{"id":"b"}')
+    shop.run()  # an absent key is null
+    shop.write("3.jsonl", '{"id":"c","at":"y"}')
+    shop.run()
+    shop.write("4.jsonl", '{"id":"d","moment":"z"}')
+    assert "lacks at (was it renamed to moment?)" in problem(shop)[1]
+
+
+def _extracted(database: Database, mode: DriftMode) -> SourceSpec:
+    return SourceSpec(
+        columns=["id", "amount"], kind=SourceKind.jdbc, url=database.url, table="sale", drift=mode
+    )
+
+
+@pytest.mark.parametrize("mode", [DriftMode.rescue, DriftMode.evolve])
+def test_columns_of_a_database_that_are_not_declared(
+    make_shop: MakeShop, database: Database, mode: DriftMode
+) -> None:
+    shop = make_shop(_extracted(database, mode))
+    database.put(("a", 1, "x"))
+    shop.run()
+    assert shop.record().notes[drift.DELIVERED]["at"] == "string"
+    (kept,) = shop.rows("bronze.sale", "_rescued")
+    if mode is DriftMode.rescue:
+        assert json.loads(kept[0]) == {"at": "x"}
+    else:
+        assert kept == (None,)
+        assert shop.rows("bronze.sale", "id", "at") == [("a", "x")]
+
+
+def test_a_narrower_type_of_a_database_blocks(make_shop: MakeShop, database: Database) -> None:
+    shop = make_shop(_extracted(database, DriftMode.rescue))
+    database.put(("a", 1, "x"))
+    shop.run()
+    database.execute("drop table sale")
+    database.execute("create table sale (id text primary key, amount integer, at text)")
+    database.put(("a", 1, "x"), ("b", 2, "y"))
+    batch, message = problem(shop)
+    assert message.endswith("the table amount is bigint, was string, which is narrower")
+    shop.settle(batch, Decision.accepted)
+    staged = shop.run()
+    assert isinstance(staged, Staged)
+    database.put(("c", 3, "z"))
+    shop.run()  # the type that was accepted is the one compared with from now on
+
+
+def test_a_declared_column_that_goes_stays_in_the_tables(
+    make_shop: MakeShop, format_name: str
+) -> None:
+    shop = make_shop(source(DriftMode.rescue), format_name)
+    shop.write("1.csv", "id,amount", "a,1", ",2")
+    shop.run()
+    shop.run("silver.sale")
+    fewer = shop.with_source(columns=["id"])
+    bench: Bench = fewer.bench()
+    assert bronze.evolved_columns(bench, SALE) == ["amount"]
+    fewer.write("2.csv", "id,amount", "b,3", ",4")
+    fewer.run()
+    _rebuilt(fewer)
+    assert sorted(fewer.rows("silver.sale", "id")) == [("a",), ("b",)]
+    ref = quarantine.table(bench.domain.ref("silver.sale"))
+    assert "amount" not in bench.store.columns(ref).names
