@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from tasks.spec import ColumnSpec, SilverSpec, Strategy, WindowSpec
 from tests.conftest import MakeLake
-from tests.tasks.shelf import BOTH, Shelf
+from tests.steps.shelf import BOTH, Shelf
 
 ROWS = [
     ("x", "2024-01-01 10:00:00", "1"),

@@ -16,7 +16,7 @@ from storage.types import Version
 from tasks.ledger import complete, delivered
 from tasks.rollback import Restore, left_behind, plan_run, plan_version, readers, restore
 from tests.conftest import BUSY_TIMEOUT_MS, LOCK_SECONDS, format_properties
-from tests.tasks.shop import Row, Shop
+from tests.steps.shop import Row, Shop
 
 State = dict[str, list[Row]]
 FROM = "run-1"

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from tasks.spec import ColumnSpec, Deletes, SilverSpec, Strategy
 from tests.conftest import MakeLake
-from tests.tasks.shelf import BOTH, Shelf
+from tests.steps.shelf import BOTH, Shelf
 
 DAYS = ("2024-01-01", "2024-01-02", "2024-01-03")
 SNAPSHOTS: dict[str, list[tuple[str, str]]] = {
