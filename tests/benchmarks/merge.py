@@ -20,13 +20,13 @@ from rich.table import Table
 
 from conf.load import load_config
 from flows.runtime import spark_session
-from storage.registry import FORMATS, Lake
+from storage.registry import FORMATS
 from storage.types import TableRef
 from tasks.bench import Bench
-from tests.conftest import BUSY_TIMEOUT_MS, LOCK_SECONDS, format_properties
 from tests.property.domain import load_domain
 from tests.property.driver import benches, check_and_publish, stage
 from tests.property.events import COLUMNS
+from tests.sessions import lake_at
 
 SEED = 7
 MERGED = "accounts_soft"
@@ -67,8 +67,7 @@ def measure(format_name: str, rows: int, changes: list[int], root: Path) -> list
     domain = load_domain()
     domain.silver = {MERGED: domain.silver[MERGED]}
     domain.gold = {}
-    properties = format_properties(format_name)
-    lake = Lake(root / "lake", format_name, properties, LOCK_SECONDS, BUSY_TIMEOUT_MS)
+    lake = lake_at(root / "lake", format_name)
     draw, landing = random.Random(SEED), root / "landing"
     session = spark_session(load_config([f"paths.lake={root / 'lake'}", "spark=local"]))
     costs: list[Cost] = []

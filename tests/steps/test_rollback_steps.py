@@ -11,11 +11,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from storage.errors import ConfigurationError, VersionNotFoundError
-from storage.registry import Lake
 from storage.types import Version
 from tasks.ledger import complete, delivered
 from tasks.rollback import Restore, left_behind, plan_run, plan_version, readers, restore
-from tests.conftest import BUSY_TIMEOUT_MS, LOCK_SECONDS, format_properties
+from tests.sessions import lake_at
 from tests.steps.shop import Row, Shop
 
 State = dict[str, list[Row]]
@@ -59,10 +58,7 @@ def shop(
     request: pytest.FixtureRequest, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory
 ) -> Shop:
     folder = tmp_path_factory.mktemp(f"rollback-{request.param}")
-    lake = Lake(
-        folder / "lake", request.param, format_properties(request.param),
-        LOCK_SECONDS, BUSY_TIMEOUT_MS,
-    )  # fmt: skip
+    lake = lake_at(folder / "lake", request.param)
     made = Shop(lake, folder, spark)
     made.deliver("customers_1", "c1,here", "c2,there")
     made.deliver("orders_1", "o1,c1,10.00,2018-10-16", "o2,c2,20.00,2018-10-17",

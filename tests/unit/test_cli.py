@@ -176,6 +176,7 @@ def test_an_empty_lake_is_shown_as_empty(capsys: pytest.CaptureFixture[str]) -> 
         "runs": [],
         "stopped": [],
         "quarantined": [],
+        "overdue": [],
     }
 
 
