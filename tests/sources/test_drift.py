@@ -70,8 +70,11 @@ def test_evolving_adds_the_column_and_expects_it_from_then_on(
     shop = make_shop(source(DriftMode.evolve), format_name)
     shop.write("1.csv", "id,amount", "a,1")
     shop.run()
+    shop.run("silver.sale")
     shop.write("2.csv", "colour,id,amount,odd name", "red,b,2,x")
     shop.run()
+    shop.run("silver.sale")
+    assert shop.rows("silver.sale", "id") == [("a",), ("b",)]
     names = ("id", "colour", "_rescued", "_quality_flag")
     assert [row[:2] for row in shop.rows("bronze.sale", *names)] == [("a", None), ("b", "red")]
     # A name that cannot be a column stays where it was.
