@@ -154,7 +154,7 @@ def _take(
     decided: Set[str],
 ) -> _Taken:  # fmt: skip
     """Read each delivery into the folder, numbered from `first`."""
-    source = bench.domain.bronze[ref.name]
+    source, held = bench.domain.bronze[ref.name], evolved_columns(bench, ref)
     reader, taken = reader_of(source), _Taken(delivered=_last_delivered(bench, ref))
     for one in found:
         offer, delivery = one.offer, first + len(taken.files)
@@ -165,7 +165,7 @@ def _take(
             taken.problems.append(Problem(one.batch_id, offer.name, str(error), acceptable=False))
             continue
         accepted = one.batch_id in decided
-        differs = _drift(bench, ref, one, parsed, taken.delivered)
+        differs = _drift(source, held, one.batch_id, parsed, taken.delivered)
         mode = DriftMode.rescue if accepted and source.drift is DriftMode.freeze else source.drift
         if differs.is_news(taken.delivered, mode):
             taken.drifts.append((differs, mode))
@@ -268,15 +268,18 @@ def _file(folder: Path, delivery: int) -> Path:
 
 
 def _drift(
-    bench: Bench, ref: TableRef, one: Offered, parsed: StagedFile, last: Mapping[str, str]
+    source: SourceSpec,
+    held: Sequence[str],
+    batch_id: str,
+    parsed: StagedFile,
+    last: Mapping[str, str],
 ) -> Drift:
-    source = bench.domain.bronze[ref.name]
     own = [c for c in source.columns if c not in (*parsed.missing, *parsed.absent)]
     gone = [c for c in parsed.absent if c in last and set(parsed.unknown) - set(last)]
     return drift.found(
-        one.batch_id,
+        batch_id,
         declared=source.columns,
-        held=evolved_columns(bench, ref),
+        held=held,
         last=last,
         delivered=parsed.types or dict.fromkeys([*own, *parsed.unknown], "string"),
         missing=[*parsed.missing, *gone],
@@ -286,12 +289,13 @@ def _drift(
 
 def _noted(bench: Bench, ref: TableRef, taken: _Taken) -> dict[str, object]:
     """The columns delivered, for the commit record: the next delivery is compared with them."""
-    held = {c.lower() for c in [*bronze_schema(bench.domain.bronze[ref.name]).names,
+    source = bench.domain.bronze[ref.name]
+    held = {c.lower() for c in [*bronze_schema(source).names,
                                 *evolved_columns(bench, ref)]}  # fmt: skip
     new = [c for d, mode in taken.drifts if mode is DriftMode.evolve for c in d.unknown]
     columns = {c.lower(): c for c in reversed(new) if drift.can_be_column(c)}
     added = [c for key, c in columns.items() if key not in held][::-1]
-    entries = [drift.entry(d, mode.value) for d, mode in taken.drifts]
+    entries = [drift.entry(d, source.drift.value) for d, _ in taken.drifts]
     return {
         drift.DELIVERED: dict(taken.delivered),
         **({drift.DRIFT: entries} if entries else {}),
@@ -313,8 +317,18 @@ def evolved_columns(bench: Bench, ref: TableRef) -> list[str]:
 
 
 def declared(bench: Bench, ref: TableRef, rows: DataFrame) -> DataFrame:
-    """Rows of a bronze table without the columns that the domain does not declare."""
-    return rows.select(*map(quote, bronze_schema(bench.domain.bronze[ref.name]).names))
+    """Rows of a bronze table with the columns that the domain declares.
+
+    Iceberg reads a version with the columns of its time, so one that was added since is null.
+    """
+    wanted = bronze_schema(bench.domain.bronze[ref.name]).fields
+    return rows.select(
+        *[
+            F.col(quote(f.name)) if f.name in rows.columns
+            else F.lit(None).cast(f.dataType).alias(f.name)
+            for f in wanted
+        ]
+    )  # fmt: skip
 
 
 def staged_rows(bench: Bench, staged: Staged) -> DataFrame:

@@ -203,6 +203,6 @@ def refuse_outdated(bench: Bench, tables: Sequence[TableRef]) -> None:
     found = outdated(bench, tables)
     if found:
         raise OutdatedError(
-            "written with another meaning than is declared now: " + "; ".join(map(str, found)),
+            "\n  ".join(["written with another meaning than is declared now:", *map(str, found)]),
             advice=f"Rebuild what is named from bronze: lakehouse upgrade domain={bench.domain.name}",
         )

@@ -70,8 +70,11 @@ def test_evolving_adds_the_column_and_expects_it_from_then_on(
     shop = make_shop(source(DriftMode.evolve), format_name)
     shop.write("1.csv", "id,amount", "a,1")
     shop.run()
+    shop.run("silver.sale")
     shop.write("2.csv", "colour,id,amount,odd name", "red,b,2,x")
     shop.run()
+    shop.run("silver.sale")
+    assert shop.rows("silver.sale", "id") == [("a",), ("b",)]
     names = ("id", "colour", "_rescued", "_quality_flag")
     assert [row[:2] for row in shop.rows("bronze.sale", *names)] == [("a", None), ("b", "red")]
     # A name that cannot be a column stays where it was.
@@ -242,3 +245,25 @@ def test_a_declared_column_that_goes_stays_in_the_tables(
     assert sorted(fewer.rows("silver.sale", "id")) == [("a",), ("b",)]
     ref = quarantine.table(bench.domain.ref("silver.sale"))
     assert "amount" not in bench.store.columns(ref).names
+
+
+@pytest.mark.parametrize("columns", [(["id", "__m"], ["id"]), (["id"], ["id", "__m"])])
+def test_a_source_may_declare_others_that_silver_does_not_read(
+    make_shop: MakeShop, format_name: str, columns: tuple[list[str], list[str]]
+) -> None:
+    """Nothing is rebuilt: bronze and the quarantine take rows with and without the column."""
+    shop = make_shop(SourceSpec(pattern="*.csv", columns=columns[0]), format_name)
+    for number, declared in enumerate((columns[0], columns[1], columns[1]), start=1):
+        shop = shop.with_source(columns=declared)
+        bench = shop.bench(spark=False)
+        assert outdated(bench, [bench.domain.ref("silver.sale")]) == []
+        shop.write(f"{number}.csv", "id,__m", f"a{number},1", f",{number}")
+        shop.run()
+        shop.run("silver.sale")
+    assert len(shop.rows("silver.sale", "id")) == 3
+    found = shop.rows("silver.sale__quarantine", "id", "__m", "_rule")
+    given = [
+        str(n) if "__m" in c else None
+        for n, c in enumerate((columns[0], columns[1], columns[1]), 1)
+    ]
+    assert found == [("", value, "key_missing") for value in given]
