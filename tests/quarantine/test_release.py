@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from storage.registry import FORMATS
 from tasks import accounting, changes, publish, quarantine
+from tasks.bench import Bench, Staged
 from tasks.releases import Action, withdraw
 from tasks.spec import Strategy
 from tests.conftest import MakeLake
@@ -23,7 +23,7 @@ def make_shop(spark: SparkSession, make_lake: MakeLake, tmp_path: Path) -> MakeS
     return lambda name, strategy=Strategy.upsert: Shop(spark, make_lake(name), tmp_path, strategy)
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(params=["delta", pytest.param("iceberg", marks=pytest.mark.slow)])
 def shop(request: pytest.FixtureRequest, make_shop: MakeShop) -> Shop:
     return make_shop(request.param)
 
@@ -152,6 +152,22 @@ class KilledError(Exception):
     """Stands for the end of the process."""
 
 
+def killed_run(
+    shop: Shop, patch: pytest.MonkeyPatch, module: object, name: str, *, rebuild: bool = False
+) -> None:
+    """A run that ends where it comes to a function for its orders."""
+    whole = getattr(module, name)
+
+    def until_orders(bench: Bench, staged: Staged, *rest: object) -> object:
+        if staged.table == shop.fed:
+            raise KilledError
+        return whole(bench, staged, *rest)
+
+    with patch.context() as patched, pytest.raises(KilledError):
+        patched.setattr(module, name, until_orders)
+        shop.run(rebuild=rebuild)
+
+
 POINTS = [
     pytest.param(quarantine, "enter", id="before rows enter"),
     pytest.param(quarantine, "note_leaving", id="after rows have entered"),
@@ -161,7 +177,13 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize("moves", [False, True], ids=["same input", "more input"])
+@pytest.mark.parametrize(
+    "moves",
+    [
+        pytest.param(False, id="same input"),
+        pytest.param(True, id="more input", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(("module", "name"), POINTS)
 def test_a_release_cut_off_anywhere_is_completed_once(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, module: object, name: str, moves: bool
@@ -174,19 +196,7 @@ def test_a_release_cut_off_anywhere_is_completed_once(
     shop.deliver("customers_2", CUSTOMERS, ("c2",))
     shop.deliver("orders_3", ORDERS, order("o4", 1, -4), order("o5", 1, 5, customer="c3"))
 
-    def die(*_: object) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as patch:
-        # customers are up to date first: the run dies at its orders
-        run = getattr(module, name)
-        patch.setattr(
-            module, name,
-            lambda bench, staged, *rest: die() if staged.table == shop.fed
-            else run(bench, staged, *rest),
-        )  # fmt: skip
-        with pytest.raises(KilledError):
-            shop.run()
+    killed_run(shop, monkeypatch, module, name)
     if moves:
         shop.deliver("customers_3", CUSTOMERS, ("c3",))
     shop.run()
@@ -210,13 +220,7 @@ def test_a_rebuild_cut_off_before_its_commit_loses_no_waiting_row(
     shop.run()
     shop.deliver("customers_2", CUSTOMERS, ("c2",))
 
-    def die(*_: object) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(quarantine, "note_leaving", die)
-        with pytest.raises(KilledError):
-            shop.run(rebuild=True)
+    killed_run(shop, monkeypatch, quarantine, "note_leaving", rebuild=True)
     shop.run()
     assert (shop.orders(), shop.held()) == ({"o1": 1}, {})
     assert_balanced(shop)
