@@ -69,6 +69,7 @@ def test_a_run_is_rolled_back_and_run_again(loaded: Lakehouse) -> None:
     assert loaded.run(SOME).summary["message"] == "nothing new: no table was changed"
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_rejected_stays_out(loaded: Lakehouse) -> None:
     batch = loaded.table("bronze.sellers").to_pylist()
     (bad,) = {row["_batch_id"] for row in batch if row["seller_id"] == "s2"}
@@ -78,11 +79,12 @@ def test_a_batch_that_is_rejected_stays_out(loaded: Lakehouse) -> None:
     assert ids(loaded) == ["s1"]
 
 
-def test_it_waits_for_a_run_that_is_going_on(loaded: Lakehouse) -> None:
-    config = load_config(loaded.overrides)
+def test_it_waits_for_a_run_that_is_going_on(make_lakehouse: Callable[..., Lakehouse]) -> None:
+    lake = make_lakehouse("delta")
+    config = load_config(lake.overrides)
     name = f"run.{config.format.name}.{config.domain.name}"
     with lake_of(config).locks().hold(name):
-        status, _, err = loaded.command("rollback", "--run", "any", "locking.run_seconds=0.2")
+        status, _, err = lake.command("rollback", "--run", "any", "locking.run_seconds=0.2")
     assert status == 1
     assert "was held by another process" in err
 

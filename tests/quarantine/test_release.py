@@ -163,9 +163,10 @@ def killed_run(
             raise KilledError
         return whole(bench, staged, *rest)
 
-    with patch.context() as patched, pytest.raises(KilledError):
+    with patch.context() as patched:
         patched.setattr(module, name, until_orders)
-        shop.run(rebuild=rebuild)
+        with pytest.raises(KilledError):
+            shop.run(rebuild=rebuild)
 
 
 POINTS = [

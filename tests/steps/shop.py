@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -112,15 +113,20 @@ class Shop:
     def landing(self) -> Path:
         return self.folder / "landing"
 
-    @property
+    @cached_property
     def store(self) -> TableStore:
         return self.lake.store(self.session)
 
-    def bench(self, run_id: str = "look") -> Bench:
-        return Bench(
-            self.store, SodaScanner(), self.spec, self.landing, self.folder / "staging",
-            RunInfo(run_id, datetime.now(UTC), "1.0"),
-        )  # fmt: skip
+    @cached_property
+    def log(self) -> TableStore:
+        """Metadata without Spark, as the plans of the command line see it."""
+        return self.lake.store(None)
+
+    def bench(self, run_id: str | None = None) -> Bench:
+        """A bench of a run, or without Spark."""
+        info = RunInfo(run_id or "look", datetime.now(UTC), "1.0")
+        store = self.store if run_id else self.log
+        return Bench(store, SodaScanner(), self.spec, self.landing, self.folder / "staging", info)
 
     def deliver(self, name: str, *records: str) -> Path:
         header = ",".join(self.spec.bronze[name.partition("_")[0]].columns)
@@ -167,7 +173,7 @@ class Shop:
         }
 
     def heads(self) -> dict[str, str]:
-        return {ref.label: str(self.store.head(ref).version) for ref in self.spec.tables()}
+        return {ref.label: str(self.log.head(ref).version) for ref in self.spec.tables()}
 
     def deliveries(self, label: str = "bronze.orders") -> list[int]:
         rows = self.store.read(self.spec.ref(label)).select("_delivery").distinct().collect()
