@@ -23,11 +23,12 @@ from storage.types import (
     lineage,
 )
 from tasks import quarantine
+from tasks.accounting import ACCOUNTS, REBUILT
 from tasks.bench import Bench
 from tasks.ledger import DELIVERIES, delivered, last_delivery
 from tasks.spec import DomainSpec, dependencies
 
-OWN_NOTES = frozenset({ROLLBACK, "mark", "evolved", "releases"})
+OWN_NOTES = frozenset({ROLLBACK, ACCOUNTS, REBUILT, "mark", "evolved", "releases"})
 """Notes that tell of one commit alone; the others tell of the state that it left."""
 
 
