@@ -8,6 +8,7 @@ its token: a run killed between the two leaves a superset, which the next run se
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -153,7 +154,8 @@ def enter(bench: Bench, staged: Staged) -> None:
     other = staged.replace and not same_columns(bench.store.columns(ref), wanted)
     flat = _flat(bench, staged, wanted) if staged.count("quarantine") else None
     if other:
-        bench.store.replace(ref, _aligned(bench, ref, wanted, flat), record)
+        rows = _by_file(bench, _aligned(bench, ref, wanted, flat), Path(staged.part("entering")))
+        bench.store.replace(ref, rows, record)
     elif flat is None:
         return
     elif not holds(bench, staged.table):
@@ -162,7 +164,9 @@ def enter(bench: Bench, staged: Staged) -> None:
         plan = MergePlan(
             ("_sequence",), tuple(wanted.names), update_when=differs(["_rule", "_reason"])
         )
-        bench.store.merge(ref, _since_when(flat, bench.store.read(ref)), plan, record)
+        rows = _since_when(flat, bench.store.read(ref))
+        rows = _by_file(bench, rows, Path(staged.part("entering")))
+        bench.store.merge(ref, rows, plan, record)
 
 
 def _flat(bench: Bench, staged: Staged, wanted: StructType) -> DataFrame:
@@ -247,10 +251,14 @@ def _remove(bench: Bench, ref: TableRef, token: str, record: CommitRecord) -> No
     plan = MergePlan(
         ("_sequence",), ("_sequence",), update_when=NEVER, delete_when="true", insert_when=NEVER
     )
-    # Iceberg cannot plan a merge that only deletes and whose source is an Iceberg table.
-    path = str(bench.folder(ref, token) / "leaving")
-    noted.select("_sequence").write.mode("overwrite").parquet(path)
-    bench.store.merge(table(ref), bench.store.session.read.parquet(path), plan, record)
+    path = bench.folder(ref, token) / "leaving"
+    bench.store.merge(table(ref), _by_file(bench, noted.select("_sequence"), path), plan, record)
+
+
+def _by_file(bench: Bench, rows: DataFrame, path: Path) -> DataFrame:
+    """The rows from Parquet: Spark failed to plan a merge into Iceberg that reads another Iceberg table."""
+    rows.write.mode("overwrite").parquet(str(path))
+    return bench.store.session.read.parquet(str(path))
 
 
 def _record(bench: Bench, staged: Staged, step: str) -> CommitRecord:

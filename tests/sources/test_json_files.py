@@ -16,10 +16,8 @@ EVENTS = SourceSpec(
 )  # fmt: skip
 
 
-def test_json_lines_reach_silver_and_bad_ones_the_quarantine(
-    make_shop: MakeShop, format_name: str
-) -> None:
-    shop = make_shop(LINES, format_name)
+def test_json_lines_reach_silver_and_bad_ones_the_quarantine(make_shop: MakeShop) -> None:
+    shop = make_shop(LINES)
     shop.write("sale_1.jsonl", '{"id":"a","amount":1.10}', '{"id":"b",', '{"id":"c","size":3}')
     staged = shop.run()
     assert staged is not None
