@@ -133,7 +133,7 @@ def test_a_run_is_undone_whole_and_taken_in_again(shop: Shop, last: str) -> None
     before = shop.deliveries()
     steps = plan_run(shop.bench(), shop.spec.tables(), last)
     assert [s.table.label for s in steps] == [
-        "gold.daily", "silver.orders", "silver.orders__quarantine", "silver.customers",
+        "gold.daily", "silver.orders", "silver.orders__quarantine", "silver.orders__released", "silver.customers",
         "bronze.orders", "bronze.customers",
     ]  # fmt: skip
     assert {s.undone for s in steps} == {(last,)}
