@@ -110,7 +110,7 @@ def restore(bench: Bench, step: Restore) -> Commit:
 
 
 def _withdraw(bench: Bench, step: Restore) -> None:
-    """Take rows of deliveries that leave bronze out of the quarantines of silver; they may come again."""
+    """Take the rows of deliveries that leave bronze out of silver's quarantines; they may come again."""
     store, domain = bench.store, bench.domain
     behind = store.lineage(step.table, step.to)
     kept = {file.delivery for e in behind if e.record for file in e.record.files}
@@ -231,11 +231,13 @@ def _bases(history: Iterable[Snapshot]) -> list[str]:
     return [e.record.token.rpartition(".")[0] if e.record is not None else "" for e in history]
 
 
-def readers(domain: DomainSpec, steps: Sequence[Restore]) -> list[str]:
+def readers(bench: Bench, steps: Sequence[Restore]) -> list[str]:
     """Tables outside the plan that read a table in it; the next run brings them up to date."""
     labels = {step.table.label for step in steps}
     return [
         label
-        for label, inputs in dependencies(domain).items()
-        if label not in labels and labels & set(inputs)
+        for label, inputs in dependencies(bench.domain).items()
+        if label not in labels
+        and labels & set(inputs)
+        and bench.store.exists(bench.domain.ref(label))
     ]

@@ -53,7 +53,7 @@ def rollback_command(
         steps = _plan(bench, config, run_id, version)
         warnings = left_behind(bench, steps)
         done = _restored(runtime, steps, run_id, version) if steps and not dry_run else {}
-        follow = readers(config.domain, steps)
+        follow = readers(bench, steps)
     if as_json:
         click.echo(json.dumps(_as_dict(runtime, steps, done, warnings, follow), indent=2))
         return
