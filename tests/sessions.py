@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import yaml
 from pyspark.sql import SparkSession
 
@@ -15,6 +16,8 @@ from storage.session import SparkSettings, start_session
 REPOSITORY = Path(__file__).parents[1]
 LOCK_SECONDS = 120.0
 BUSY_TIMEOUT_MS = 10_000
+BOTH = ["delta", pytest.param("iceberg", marks=pytest.mark.slow)]
+"""Both formats, one of them in the default suite: the steps are the same, the stores have their own."""
 
 SMALL = yaml.safe_load((REPOSITORY / "conf" / "spark" / "small.yaml").read_text("utf-8"))
 

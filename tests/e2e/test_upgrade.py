@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pyarrow as pa
 import pytest
@@ -11,9 +12,18 @@ from storage.types import CommitRecord, TableRef
 from tasks import ops
 from tests.e2e.lakehouse import Lakehouse
 from tests.e2e.test_gates import SELLERS, SOME, TRANSLATION
+from tests.sessions import BOTH
 
 SILVER = TableRef("olist", "silver", "sellers")
 OTHER_TYPE = "domain.silver.sellers.columns.seller_zip_code_prefix.type=int"
+
+
+@pytest.fixture(params=BOTH)
+def lakehouse(
+    request: pytest.FixtureRequest, make_lakehouse: Callable[..., Lakehouse]
+) -> Lakehouse:
+    """A lake of each format."""
+    return make_lakehouse(request.param)
 
 
 @pytest.fixture

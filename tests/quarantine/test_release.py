@@ -14,6 +14,7 @@ from tasks.releases import Action, withdraw
 from tasks.spec import Strategy
 from tests.conftest import MakeLake
 from tests.quarantine.shop import CUSTOMERS, ORDERS, Shop, order
+from tests.sessions import BOTH
 
 MakeShop = Callable[..., Shop]
 
@@ -23,7 +24,7 @@ def make_shop(spark: SparkSession, make_lake: MakeLake, tmp_path: Path) -> MakeS
     return lambda name, strategy=Strategy.upsert: Shop(spark, make_lake(name), tmp_path, strategy)
 
 
-@pytest.fixture(params=["delta", pytest.param("iceberg", marks=pytest.mark.slow)])
+@pytest.fixture(params=BOTH)
 def shop(request: pytest.FixtureRequest, make_shop: MakeShop) -> Shop:
     return make_shop(request.param)
 
@@ -170,9 +171,9 @@ def killed_run(
 
 
 POINTS = [
-    pytest.param(quarantine, "enter", id="before rows enter"),
-    pytest.param(quarantine, "note_leaving", id="after rows have entered"),
-    pytest.param(changes, "keep", id="before the commit"),
+    pytest.param(quarantine, "enter", id="before rows enter", marks=pytest.mark.slow),
+    pytest.param(quarantine, "note_leaving", id="after rows have entered", marks=pytest.mark.slow),
+    pytest.param(changes, "keep", id="before the commit", marks=pytest.mark.slow),
     pytest.param(publish, "_write", id="at the commit"),
     pytest.param(quarantine, "leave", id="after the commit"),
 ]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from storage.registry import FORMATS
 from tasks.spec import SourceSpec
 from tests.conftest import MakeLake
+from tests.sessions import BOTH
 from tests.sources.shop import Database, Shop
 
 MakeShop = Callable[..., Shop]
@@ -24,7 +24,7 @@ def make_shop(spark: SparkSession, tmp_path: Path, make_lake: MakeLake) -> MakeS
     return make
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(params=BOTH)
 def format_name(request: pytest.FixtureRequest) -> str:
     """Each format."""
     name: str = request.param

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pyspark.sql import SparkSession
 
 from storage.base import TableStore
@@ -21,8 +20,6 @@ from tests.property.driver import benches, rows_of, stage
 
 CHECK = "checks for staged:\n  - row_count >= 0:\n      name: rows are counted\n"
 SOURCE = "item"
-BOTH = ["delta", pytest.param("iceberg", marks=pytest.mark.slow)]
-"""Both formats, one of them in the default suite: the steps are the same, the stores have their own."""
 
 
 @dataclass

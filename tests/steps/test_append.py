@@ -10,7 +10,8 @@ from pyspark.sql import SparkSession
 
 from tasks.spec import ColumnSpec, SilverSpec, Strategy, WindowSpec
 from tests.conftest import MakeLake
-from tests.steps.shelf import BOTH, Shelf
+from tests.sessions import BOTH
+from tests.steps.shelf import Shelf
 
 ROWS = [
     ("x", "2024-01-01 10:00:00", "1"),

@@ -11,7 +11,8 @@ from pyspark.sql import SparkSession
 
 from tasks.spec import ColumnSpec, Deletes, SilverSpec, Strategy
 from tests.conftest import MakeLake
-from tests.steps.shelf import BOTH, Shelf
+from tests.sessions import BOTH
+from tests.steps.shelf import Shelf
 
 DAYS = ("2024-01-01", "2024-01-02", "2024-01-03")
 SNAPSHOTS: dict[str, list[tuple[str, str]]] = {
@@ -49,8 +50,11 @@ def deliver(made: Shelf, day: str) -> None:
 @pytest.mark.parametrize("deletes", Deletes)
 @pytest.mark.parametrize(
     "order",
-    [DAYS, (DAYS[2], DAYS[0], DAYS[1]), (DAYS[0], DAYS[2], DAYS[1])],
-    ids=["in order", "newest first", "last late"],
+    [
+        pytest.param(DAYS, id="in order", marks=pytest.mark.slow),
+        pytest.param((DAYS[2], DAYS[0], DAYS[1]), id="newest first"),
+        pytest.param((DAYS[0], DAYS[2], DAYS[1]), id="last late", marks=pytest.mark.slow),
+    ],
 )
 def test_the_newest_snapshot_decides_in_any_order(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str,
