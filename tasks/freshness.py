@@ -17,7 +17,7 @@ CHECK = "newest delivery within freshness"
 
 def limit(domain: DomainSpec, ref: TableRef) -> timedelta | None:
     """The declared freshness of a table; None where none is declared."""
-    text: str = getattr(domain, ref.layer)[ref.name].freshness
+    text = _declared(domain, ref)
     return duration(text) if text else None
 
 
@@ -67,7 +67,7 @@ def overdue(bench: Bench, tables: Sequence[TableRef]) -> list[str]:
         if newest is None:
             found.append(f"{ref.label} is overdue: nothing delivered yet")
         elif bench.run.started_at - newest > allowed:
-            found.append(f"{ref.label} is overdue: {_said(bench, newest, allowed)}")
+            found.append(f"{ref.label} is overdue: {_said(bench, ref, newest)}")
     return found
 
 
@@ -81,20 +81,25 @@ def checks(bench: Bench, staged: Staged) -> list[CheckResult]:
     if ref.layer != "bronze":
         newest = _newest(bench.store, bench.domain, staged.inputs)
     late = newest is None or bench.run.started_at - newest > allowed
-    text = "nothing delivered yet" if newest is None else _said(bench, newest, allowed)
+    text = "nothing delivered yet" if newest is None else _said(bench, ref, newest)
     return [
         CheckResult(
             name=CHECK, dataset="staged", definition=CHECK,
             outcome=Outcome.WARN if late else Outcome.PASS,
             value=None if newest is None else _hours(bench.run.started_at - newest),
-            threshold=f"<= {_hours(allowed):g} hours", severity=Severity.MEDIUM, message=text,
+            threshold=f"<= {_declared(bench.domain, ref)}", severity=Severity.MEDIUM, message=text,
         )
     ]  # fmt: skip
 
 
-def _said(bench: Bench, newest: datetime, allowed: timedelta) -> str:
-    age = _hours(bench.run.started_at - newest)
-    return f"the newest delivery is {age:.1f} hours old, allowed are {_hours(allowed):g}"
+def _said(bench: Bench, ref: TableRef, newest: datetime) -> str:
+    age, allowed = _hours(bench.run.started_at - newest), _declared(bench.domain, ref)
+    return f"the newest delivery is {age:.1f} hours old, allowed are {allowed}"
+
+
+def _declared(domain: DomainSpec, ref: TableRef) -> str:
+    text: str = getattr(domain, ref.layer)[ref.name].freshness
+    return text
 
 
 def _hours(span: timedelta) -> float:

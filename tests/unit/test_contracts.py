@@ -112,7 +112,7 @@ def test_a_table_is_overdue_when_its_newest_delivery_is_too_old(bench: Bench) ->
     later = replace(
         bench, run=replace(bench.run, started_at=datetime.now(UTC) + timedelta(hours=27))
     )
-    says = "is overdue: the newest delivery is 27.0 hours old, allowed are 26"
+    says = "is overdue: the newest delivery is 27.0 hours old, allowed are 26 hours"
     assert freshness.overdue(later, [BRONZE, ORDERS, DAILY]) == [
         f"bronze.orders {says}", f"silver.orders {says}"
     ]  # fmt: skip
