@@ -108,7 +108,7 @@ def _records(
         yield Record(
             number,
             [text_of(found.get(column)) for column in source.columns],
-            compact(extra) if extra else None,
+            compact({name: text_of(value) for name, value in extra.items()}) if extra else None,
             understood=len(extra) < len(found),
         )
 

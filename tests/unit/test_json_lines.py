@@ -75,7 +75,7 @@ def test_missing_keys_are_null_and_unknown_ones_are_kept_as_json(tmp_path: Path)
     staged, rows = stage(tmp_path, '{"id":"1","size":1.10,"tags":["a"]}\n{"name":"n"}\n')
     assert rows[0] == {
         "id": "1", "name": None, "note": None, "_record_number": 1,
-        "_rescued": '{"size":1.10,"tags":["a"]}',
+        "_rescued": '{"size":"1.10","tags":"[\\"a\\"]"}',
     }  # fmt: skip
     assert rows[1]["_rescued"] is None
     assert staged.unknown == ("size", "tags")
@@ -211,7 +211,7 @@ def test_values_stay_as_debezium_encoded_them(tmp_path: Path) -> None:
 
 def test_columns_of_the_row_that_the_source_does_not_know_are_kept(tmp_path: Path) -> None:
     staged, rows = stage(tmp_path, event("c", None, {"id": 1, "size": 2}), EVENTS)
-    assert rows[0]["_rescued"] == '{"size":2}'
+    assert rows[0]["_rescued"] == '{"size":"2"}'
     assert staged.unknown == ("size",)
 
 
