@@ -66,10 +66,11 @@ def shop_domain(folder: Path, strategy: Strategy = Strategy.upsert) -> DomainSpe
     customers = SilverSpec(
         source="bronze.customers", key=["customer"], columns={"customer": ColumnSpec()}
     )
+    instant = "valid_from" if strategy is Strategy.scd2 else "placed"
     domain = DomainSpec(
         name="shop",
         roots=Roots(sql=str(folder), checks=str(folder / "checks")),
-        as_of="select max(placed) from silver.orders",
+        as_of=f"select max({instant}) from silver.orders",
         bronze={
             "customers": SourceSpec("customers*.csv", list(CUSTOMERS)),
             "orders": SourceSpec("orders*.csv", list(ORDERS)),

@@ -170,7 +170,7 @@ def test_other_writes_on_a_full_disk_fail_alike(
 
 def writes(store: TableStore) -> dict[str, Callable[[CommitRecord], object]]:
     other = TableRef("shop", "silver", "another")
-    plan = upsert_plan(["id"], NAMES, "id")
+    plan = upsert_plan(["id"], NAMES, ["id"])
     source = rows(store, 7)
     return {
         "merge": lambda r: store.merge(REF, source, plan, r),
