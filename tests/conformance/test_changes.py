@@ -11,7 +11,7 @@ from storage.errors import ChangesNotTrackedError, VersionNotFoundError
 from storage.plans import upsert_plan
 from tests.conformance.tables import NAMES, Table, record
 
-UPSERT = upsert_plan(["id"], NAMES, "seq")
+UPSERT = upsert_plan(["id"], NAMES, ["seq"])
 
 
 def test_appended_rows_are_inserts(table: Table) -> None:

@@ -76,7 +76,7 @@ def test_no_reader_is_lost(narrow: Table) -> None:
 
 def test_a_merge_afterwards_writes_values_that_did_not_fit(narrow: Table) -> None:
     table = widened(narrow)
-    plan = upsert_plan(["id"], [name for name, _ in WIDE], "seq")
+    plan = upsert_plan(["id"], [name for name, _ in WIDE], ["seq"])
     table.merge(
         plan, (1, "123456789.01", "2018-10-17", 2), (2**40, "1", None, 1), (2, "5", None, 0)
     )

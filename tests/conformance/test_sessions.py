@@ -11,7 +11,7 @@ from storage.plans import upsert_plan
 from storage.registry import Lake
 from tests.conformance.tables import NAMES, Table, record
 
-UPSERT = upsert_plan(["id"], NAMES, "seq")
+UPSERT = upsert_plan(["id"], NAMES, ["seq"])
 WRITERS, ROUNDS = 2, 3
 
 

@@ -108,7 +108,7 @@ def test_a_dropped_table_is_gone_and_can_be_made_anew(table: Table) -> None:
         lambda s: s.since(ABSENT, None),
         lambda s: s.changes(ABSENT, Version("0"), Version("1")),
         lambda s: s.append(ABSENT, s.session.range(1), record()),
-        lambda s: s.merge(ABSENT, s.session.range(1), upsert_plan(["id"], ["id"], "id"), record()),
+        lambda s: s.merge(ABSENT, s.session.range(1), upsert_plan(["id"], ["id"], ["id"]), record()),
         lambda s: s.delete(ABSENT, "true", record()),
         lambda s: s.mark(ABSENT, record()),
         lambda s: s.rollback(ABSENT, Version("0"), record()),

@@ -35,7 +35,7 @@ def test_the_record_of_every_write_comes_back_whole(table: Table, write: str) ->
     rows = table.frame((1, "A", 2))
     commit = {
         "append": lambda: store.append(ref, rows, wanted),
-        "merge": lambda: store.merge(ref, rows, upsert_plan(["id"], NAMES, "seq"), wanted),
+        "merge": lambda: store.merge(ref, rows, upsert_plan(["id"], NAMES, ["seq"]), wanted),
         "overwrite": lambda: store.overwrite(ref, rows, wanted),
         "where": lambda: store.overwrite(ref, rows, wanted, where="id = 1"),
         "delete": lambda: store.delete(ref, "id = 1", wanted),
@@ -111,7 +111,7 @@ def test_a_write_that_changes_no_row_still_commits_its_record(table: Table, writ
     store, ref, none = table.store, table.ref, table.frame()
     commit = {
         "append": lambda r: store.append(ref, none, r),
-        "merge": lambda r: store.merge(ref, none, upsert_plan(["id"], NAMES, "seq"), r),
+        "merge": lambda r: store.merge(ref, none, upsert_plan(["id"], NAMES, ["seq"]), r),
         "overwrite": lambda r: store.overwrite(ref, table.frame((1, "a", 1)), r),
         "where": lambda r: store.overwrite(ref, none, r, where="id = 99"),
         "delete": lambda r: store.delete(ref, "id = 99", r),

@@ -24,7 +24,7 @@ from storage.types import CommitRecord, TableRef
 
 REF = TableRef("shop", "silver", "orders")
 COLUMNS = (("writer", "bigint"), ("number", "bigint"))
-PLAN = upsert_plan(["writer", "number"], [name for name, _ in COLUMNS], "number")
+PLAN = upsert_plan(["writer", "number"], [name for name, _ in COLUMNS], ["number"])
 SMALL = Path(__file__).parents[2] / "conf" / "spark" / "small.yaml"
 
 
