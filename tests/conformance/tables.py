@@ -70,9 +70,13 @@ class Table:
         return self.store.merge(self.ref, self.frame(*rows), plan, record(token))
 
     def make_equal(self, *rows: Row, compared: Sequence[str], token: str | None = None) -> Commit:
-        """Merge the difference from these rows; `id` is the key."""
+        """Merge the difference from these rows; `id` is the key.
+
+        The difference stands apart from the table before it is merged, as that of a step does in its folder.
+        """
         names = [f.name for f in self.schema.fields]
         changed = difference(self.store.read(self.ref), self.frame(*rows), ["id"], compared)
+        changed = changed.localCheckpoint()
         plan = difference_plan(["id"], names)
         return self.store.merge(self.ref, changed, plan, record(token))
 
