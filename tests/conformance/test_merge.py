@@ -156,8 +156,7 @@ def newer(old: Row, new: Row) -> bool:
 
 
 def filled(old: Row, new: Row) -> bool:
-    same = old[3] is not None and old[3] == new[3]
-    return newer(old, new) or (same and old[2] != new[2])
+    return newer(old, new) or (old[3] == new[3] and old[2] != new[2])
 
 
 def never(old: Row, new: Row) -> bool:
