@@ -87,6 +87,16 @@ class Bench:
             },
         )
 
+    def step_record(self, staged: Staged, step: str) -> CommitRecord:
+        """The commit record of a table that is written beside the staged one, under its token."""
+        return CommitRecord(
+            run_id=self.run.run_id,
+            token=f"{staged.token}.{step}",
+            inputs=staged.inputs,
+            code=self.run.code,
+            contract=staged.contract,
+        )
+
 
 @dataclass(frozen=True)
 class Batch:

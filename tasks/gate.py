@@ -19,9 +19,9 @@ from checks.model import (
     Severity,
 )
 from storage.plans import MergePlan
-from storage.types import TableRef, Version
+from storage.types import TableRef
 from tasks import accounting, anomalies, bronze, derived, freshness, quarantine, silver
-from tasks.bench import Bench, Staged, live
+from tasks.bench import Bench, Staged, live, views
 from tasks.spec import EVENTS, QuarantineLimit, SilverSpec, dependencies
 from tasks.sql_text import tables_in, to_views
 
@@ -149,10 +149,8 @@ def _expected_rows(staged: Staged) -> int:
 def _register(bench: Bench, staged: Staged) -> DataFrame:
     """Register `staged`, `result` and the inputs; the result follows the plan that will publish."""
     ref, store = staged.table, bench.store
-    for label in dependencies(bench.domain)[ref.label]:
-        other = bench.domain.ref(label)
-        rows = store.read(other, Version(staged.inputs[label]))
-        live(bench.domain, other, rows).createOrReplaceTempView(other.view)
+    labels = dependencies(bench.domain)[ref.label]
+    views(bench, {label: staged.inputs[label] for label in labels})
     if ref.layer == "bronze":
         rows = bronze.staged_rows(bench, staged)
         rows.createOrReplaceTempView("staged")

@@ -150,7 +150,7 @@ def enter(bench: Bench, staged: Staged) -> None:
     A rebuild under other columns replaces them; rows that it will release stay until they leave.
     """
     ref, wanted = table(staged.table), _schema(bench, staged.table)
-    record = _record(bench, staged, "enter")
+    record = bench.step_record(staged, "enter")
     other = staged.replace and not same_columns(bench.store.columns(ref), wanted)
     flat = _flat(bench, staged, wanted) if staged.count("quarantine") else None
     if other:
@@ -219,13 +219,13 @@ def note_leaving(bench: Bench, staged: Staged) -> None:
     )
     columns = tuple(name for name, _ in LEFT)
     plan = MergePlan(("_sequence", "_quarantined_at"), columns, update_when="true")
-    bench.store.merge(ref, rows, plan, _record(bench, staged, "leaving"))
+    bench.store.merge(ref, rows, plan, bench.step_record(staged, "leaving"))
 
 
 def leave(bench: Bench, staged: Staged) -> None:
     """Remove the rows that the silver commit released; a repeat removes none."""
     if staged.notes.get("releases"):
-        _remove(bench, staged.table, staged.token, _record(bench, staged, "leave"))
+        _remove(bench, staged.table, staged.token, bench.step_record(staged, "leave"))
 
 
 def unsettled(bench: Bench, ref: TableRef) -> bool:
@@ -259,13 +259,3 @@ def _by_file(bench: Bench, rows: DataFrame, path: Path) -> DataFrame:
     """The rows from Parquet: Spark failed to plan a merge into Iceberg that reads another Iceberg table."""
     rows.write.mode("overwrite").parquet(str(path))
     return bench.store.session.read.parquet(str(path))
-
-
-def _record(bench: Bench, staged: Staged, step: str) -> CommitRecord:
-    return CommitRecord(
-        run_id=bench.run.run_id,
-        token=f"{staged.token}.{step}",
-        inputs=staged.inputs,
-        code=bench.run.code,
-        contract=staged.contract,
-    )

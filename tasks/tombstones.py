@@ -16,7 +16,7 @@ from pyspark.sql.types import StructType
 from storage.plans import upsert_plan
 from storage.schemas import same_columns, schema
 from storage.sql import quote
-from storage.types import CommitRecord, TableRef
+from storage.types import TableRef
 from tasks import changes
 from tasks.bench import Bench, Staged
 from tasks.ordering import DELETED, last, sequence
@@ -81,7 +81,7 @@ def enter(bench: Bench, staged: Staged, spec: SilverSpec) -> None:
     """Commit the deletes of an attempt; a repeat adds none."""
     if not kept_for(spec):
         return
-    ref, record = table(staged.table), _record(bench, staged)
+    ref, record = table(staged.table), bench.step_record(staged, "tombstones")
     if not staged.rows.get("tombstones"):
         wanted = tombstone_schema(spec)
         if staged.replace and (
@@ -100,13 +100,3 @@ def enter(bench: Bench, staged: Staged, spec: SilverSpec) -> None:
 
 def _columns(spec: SilverSpec) -> list[str]:
     return list(dict.fromkeys([*spec.key, *sequence(spec)]))
-
-
-def _record(bench: Bench, staged: Staged) -> CommitRecord:
-    return CommitRecord(
-        run_id=bench.run.run_id,
-        token=f"{staged.token}.tombstones",
-        inputs=staged.inputs,
-        code=bench.run.code,
-        contract=staged.contract,
-    )
