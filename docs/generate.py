@@ -29,6 +29,7 @@ from tasks.spec import (
     DomainSpec,
     GoldSpec,
     JoinSpec,
+    PartitionSpec,
     QuarantineLimit,
     Roots,
     RuleSpec,
@@ -55,7 +56,7 @@ SECTIONS: Mapping[str, type] = {
 }
 DOMAIN_PARTS = (
     DomainSpec, Roots, SourceSpec, WatermarkSpec, SilverSpec, ColumnSpec, RuleSpec, JoinSpec, WindowSpec,
-    QuarantineLimit, GoldSpec, VolumeSpec, VolumeLimits,
+    PartitionSpec, QuarantineLimit, GoldSpec, VolumeSpec, VolumeLimits,
 )  # fmt: skip
 _PART = re.compile(r"<!-- generated: ([\w.-]+) -->\n.*?<!-- end -->", re.DOTALL)
 

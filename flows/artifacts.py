@@ -6,6 +6,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from checks.model import Outcome
 from flows.summary import Summary
+from tasks.backfill_ledger import Backfill, Ledger
 from tasks.ops import TableOutcome, passed
 
 
@@ -37,6 +38,18 @@ def publish_artifacts(summary: Summary) -> None:
         )
 
 
+def publish_grid(backfill: Backfill, ledger: Ledger) -> None:
+    """Write the state of every partition of a backfill."""
+    rows = [
+        {"table": table.label, "partition": partition.label, "state": entry.state.value,
+         "version": entry.version, "message": entry.message}
+        for (table, partition), entry in ledger.items()
+    ]  # fmt: skip
+    create_table_artifact(
+        key=f"backfill-{backfill.id}", table=rows, description=f"{len(rows)} partitions"
+    )
+
+
 def markdown(summary: Summary) -> str:
     """The summary as a Markdown table, one row a table."""
     lines = [
@@ -62,7 +75,7 @@ def _row(outcome: TableOutcome) -> str:
         outcome.table.label,
         outcome.status,
         f"{rows.get('ingested', rows.get('computed', 0)):,}",
-        f"{rows.get('published', 0):,}" if outcome.status == "published" else "",
+        outcome.written() if outcome.status == "published" else "",
         f"{rows.get('quarantined', 0):,}" if rows else "",
         f"{good}/{total}" if total else "",
         f"{outcome.seconds:.1f}" if outcome.seconds else "",

@@ -99,12 +99,17 @@ def deploy(prefect_file: Path, *, environment: Mapping[str, str], directory: Pat
 
 
 def missing_deployments(client: SyncPrefectClient, prefect_file: Path) -> set[str]:
-    """Names of the file's deployments that the server does not have."""
+    """`flow/name` of the file's deployments that the server does not have."""
     wanted = {
-        entry["name"] for entry in yaml.safe_load(prefect_file.read_text("utf-8"))["deployments"]
+        (entry["entrypoint"].rpartition(".")[2], entry["name"])
+        for entry in yaml.safe_load(prefect_file.read_text("utf-8"))["deployments"]
     }
-    named = DeploymentFilter(name=DeploymentFilterName(any_=sorted(wanted)))
-    return wanted - {found.name for found in client.read_deployments(deployment_filter=named)}
+    named = DeploymentFilter(name=DeploymentFilterName(any_=sorted({name for _, name in wanted})))
+    there = {
+        (client.read_flow(found.flow_id).name, found.name)
+        for found in client.read_deployments(deployment_filter=named)
+    }
+    return {"/".join(names) for names in wanted - there}
 
 
 def worker_reports(client: SyncPrefectClient, pool: str, name: str, since: float) -> bool:

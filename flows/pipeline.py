@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -103,12 +104,20 @@ def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI
     run = Run(Runtime(config, info), caller.progress)
     register(run)
     try:
-        locks = run.runtime.lake.locks()
-        name = f"run.{config.format.name}.{config.domain.name}"
-        with run_slot(), locks.hold(name, timeout_seconds=config.locking.run_seconds):
+        with turn(run):
             return _execute(run)
     finally:
         forget(run)
+
+
+@contextlib.contextmanager
+def turn(run: Run) -> Iterator[None]:
+    """While inside, no other run works on the domain in this format."""
+    config = run.runtime.config
+    name = f"run.{config.format.name}.{config.domain.name}"
+    locks = run.runtime.lake.locks()
+    with run_slot(), locks.hold(name, timeout_seconds=config.locking.run_seconds):
+        yield
 
 
 def parameters_to_overrides(
@@ -161,16 +170,16 @@ def _execute(run: Run) -> State[Any]:
     news = plan_run(run_id, wanted)
     if news:
         start_spark(run_id)
-        _work(run, wanted)
+        work(run, wanted)
         changes.prune(run.runtime.bench(spark=False))
     else:
         run.outcomes.update({ref: TableOutcome(ref, "unchanged") for ref in wanted})
     summary = conclude(run, wanted)
     publish_artifacts(summary)
-    return _state(summary)
+    return as_state(summary)
 
 
-def _work(run: Run, wanted: list[TableRef]) -> None:
+def work(run: Run, wanted: list[TableRef]) -> None:
     """Submit the steps of every table, each table after those it reads."""
     retry, run_id = run.runtime.config.retry, run.runtime.run.run_id
     graph = dependencies(run.runtime.config.domain)
@@ -187,11 +196,13 @@ def _work(run: Run, wanted: list[TableRef]) -> None:
         future.wait()
 
 
-def _state(summary: Summary) -> State[Any]:
+def as_state(summary: Summary, data: object | None = None) -> State[Any]:
+    """The state that a run ends in; its data is the summary, or what holds it."""
+    data = summary if data is None else data
     if summary.status == "done":
-        return Completed(message=summary.message, data=summary)
+        return Completed(message=summary.message, data=data)
     return Failed(
         name="Blocked" if summary.status == "blocked" else "Failed",
         message=summary.message,
-        data=summary,
+        data=data,
     )

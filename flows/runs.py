@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import BoundedSemaphore
 
 from flows.progress import Progress
 from flows.runtime import Runtime
 from storage.types import TableRef
+from tasks.backfill_ledger import Backfill
 from tasks.ops import TableOutcome
+from tasks.partitions import Partition
 
 
 @dataclass
@@ -18,9 +20,20 @@ class Run:
     runtime: Runtime
     progress: Progress
     outcomes: dict[TableRef, TableOutcome] = field(default_factory=dict)
+    backfill: Backfill | None = None
+    parts: dict[tuple[TableRef, Partition], TableOutcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.slots = BoundedSemaphore(max(1, self.runtime.config.workers))
+
+    def settle(self, outcome: TableOutcome, partition: Partition | None = None) -> None:
+        """Note what became of a table, or of a part of it; a retry overwrites it."""
+        if partition is None:
+            self.outcomes[outcome.table] = outcome
+        else:
+            outcome = replace(outcome, partition=partition.label, restated=True)
+            self.parts[outcome.table, partition] = outcome
+        self.progress.done(outcome)
 
 
 _RUNS: dict[str, Run] = {}

@@ -18,11 +18,12 @@ from flows.runtime import Runtime
 from storage.errors import LakehouseError, TransientError
 from storage.failures import NATIVE, translate
 from storage.types import TableRef
-from tasks import bronze, derived, drift, silver, tables
+from tasks import backfill, bronze, derived, drift, silver, tables
 from tasks.accounting import ACCOUNTS
 from tasks.bench import Bench, Staged
 from tasks.gate import GateReport, check, is_derived
 from tasks.ops import TableOutcome, passed
+from tasks.partitions import Partition
 from tasks.publish import publish
 
 P = ParamSpec("P")
@@ -48,6 +49,7 @@ def with_retries(step: Task[P, R], retry: Retry, name: str) -> Task[P, R]:
     """
     return step.with_options(
         name=name,
+        task_run_name=name,
         retries=retry.attempts,
         retry_delay_seconds=exponential_backoff(retry.first_delay_seconds),
         retry_jitter_factor=retry.jitter,
@@ -56,7 +58,9 @@ def with_retries(step: Task[P, R], retry: Retry, name: str) -> Task[P, R]:
 
 
 @task(task_run_name="{table} · stage", cache_policy=NO_CACHE, persist_result=False)
-def stage_table(run_id: str, table: str) -> Staged | State[None]:
+def stage_table(
+    run_id: str, table: str, partition: Partition | None = None
+) -> Staged | State[None]:
     """Write the rows to publish to the staging folder."""
     run, ref = _of(run_id, table)
     run.progress.step(ref, "stage")
@@ -65,26 +69,27 @@ def stage_table(run_id: str, table: str) -> Staged | State[None]:
         bench = run.runtime.bench()
         tables.create(bench, ref)
         started = time.monotonic()
-        staged = _stage(bench, ref)
+        staged = _stage(bench, ref) if partition is None else _restage(run, bench, ref, partition)
         return staged.timed(time.monotonic() - started) if staged else None
 
-    staged = _guarded(run, ref, work)
+    staged = _guarded(run, ref, work, partition)
     if staged is None:
-        run.outcomes[ref] = TableOutcome(ref, "unchanged", message=_waits_for(run, ref))
-        run.progress.done(run.outcomes[ref])
+        run.settle(TableOutcome(ref, "unchanged", message=_waits_for(run, ref)))
         return Completed(name="Unchanged", message="nothing new")
     run.progress.rows(ref, staged.rows)
     return Completed(message=_counts(staged), data=staged)
 
 
 @task(task_run_name="{table} · check", cache_policy=NO_CACHE, persist_result=False)
-def check_table(run_id: str, table: str, staged: Staged | None) -> GateReport | State[Any]:
+def check_table(
+    run_id: str, table: str, staged: Staged | None, partition: Partition | None = None
+) -> GateReport | State[Any]:
     """Evaluate the gate on what was staged."""
     run, ref = _of(run_id, table)
     if staged is None:
         return Completed(name="Unchanged", message="nothing to check")
     run.progress.step(ref, "check")
-    report = _guarded(run, ref, lambda: check(run.runtime.bench(), staged))
+    report = _guarded(run, ref, lambda: check(run.runtime.bench(), staged), partition)
     good, total = passed(report)
     if report.verdict.blocked:
         drift.record(run.runtime.bench(spark=False), staged, outcome="blocked")
@@ -94,8 +99,7 @@ def check_table(run_id: str, table: str, staged: Staged | None) -> GateReport | 
             message="; ".join(report.verdict.reasons), advice=advice,
             accounts=staged.notes.get(ACCOUNTS, {}),
         )  # fmt: skip
-        run.outcomes[ref] = outcome
-        run.progress.done(outcome)
+        run.settle(outcome, partition)
         return Failed(name="Blocked", message=f"{ref.label}: {outcome.message}\n{advice}")
     text = f"{good} of {total} checks passed, score {report.verdict.score:.3f}"
     return Completed(message=text, data=report)
@@ -105,7 +109,11 @@ def check_table(run_id: str, table: str, staged: Staged | None) -> GateReport | 
     tags=["publish"], task_run_name="{table} · publish", cache_policy=NO_CACHE, persist_result=False
 )
 def publish_table(
-    run_id: str, table: str, staged: Staged | None, report: GateReport | None
+    run_id: str,
+    table: str,
+    staged: Staged | None,
+    report: GateReport | None,
+    partition: Partition | None = None,
 ) -> State[Any]:
     """Commit what was checked."""
     run, ref = _of(run_id, table)
@@ -113,15 +121,14 @@ def publish_table(
         return Completed(name="Unchanged", message="nothing to publish")
     run.progress.step(ref, "publish")
     started = time.monotonic()
-    commit = _guarded(run, ref, lambda: publish(run.runtime.bench(), staged, report))
+    commit = _guarded(run, ref, lambda: publish(run.runtime.bench(), staged, report), partition)
     seconds = staged.seconds + time.monotonic() - started
     status = "unchanged" if commit.operation == "mark" else "published"
     outcome = TableOutcome(
         ref, status, dict(staged.rows), round(seconds, 3), str(commit.version), report,
         accounts=staged.notes.get(ACCOUNTS, {}),
     )  # fmt: skip
-    run.outcomes[ref] = outcome
-    run.progress.done(outcome)
+    run.settle(outcome, partition)
     return Completed(
         message=f"{staged.rows.get('published', 0):,} rows published as version {commit.version}"
     )
@@ -160,6 +167,11 @@ def _stage(bench: Bench, ref: TableRef) -> Staged | None:
     return derived.stage(bench, ref) if is_derived(bench, ref) else silver.stage(bench, ref)
 
 
+def _restage(run: Run, bench: Bench, ref: TableRef, partition: Partition) -> Staged:
+    assert run.backfill is not None  # noqa: S101 - only a backfill has partitions
+    return backfill.stage(bench, ref, partition, run.backfill.note(partition))
+
+
 def _counts(staged: Staged) -> str:
     rows = dict(staged.rows)
     scanned, available = rows.pop("scanned", 0), rows.pop("available", 0)
@@ -168,24 +180,27 @@ def _counts(staged: Staged) -> str:
     return f"{counts or 'no rows'}{read} in {staged.seconds:.1f} s"
 
 
-def _guarded(run: Run, ref: TableRef, work: Callable[[], R]) -> R:
+def _guarded(
+    run: Run, ref: TableRef, work: Callable[[], R], partition: Partition | None = None
+) -> R:
     """Run a step and note its failure for the run's report; retries overwrite the note."""
     try:
         with run.slots:
             return work()
     except LakehouseError as error:
-        _note_failure(run, ref, error.message, error.advice)
+        _note_failure(run, ref, partition, error.message, error.advice)
         raise
     except (*NATIVE, OSError) as error:
         known = translate(ref, error)
-        _note_failure(run, ref, known.message, known.advice)
+        _note_failure(run, ref, partition, known.message, known.advice)
         raise known from error
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
-        _note_failure(run, ref, f"{type(error).__name__}: {first}", "")
+        _note_failure(run, ref, partition, f"{type(error).__name__}: {first}", "")
         raise
 
 
-def _note_failure(run: Run, ref: TableRef, message: str, advice: str) -> None:
-    run.outcomes[ref] = TableOutcome(ref, "failed", message=message, advice=advice)
-    run.progress.done(run.outcomes[ref])
+def _note_failure(
+    run: Run, ref: TableRef, partition: Partition | None, message: str, advice: str
+) -> None:
+    run.settle(TableOutcome(ref, "failed", message=message, advice=advice), partition)

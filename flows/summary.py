@@ -67,8 +67,11 @@ def _message(outcomes: Sequence[TableOutcome]) -> str:
     ]
     if not parts and not count["published"]:
         return "nothing new: no table was changed"
-    rows = sum(o.rows.get("published", 0) for o in outcomes if o.status == "published")
+    written = [o.rows for o in outcomes if o.status == "published"]
+    rows, removed = (sum(r.get(name, 0) for r in written) for name in ("published", "removed"))
     parts.insert(0, f"{count['published']} tables published, {rows:,} rows")
+    if removed:
+        parts[0] += f", {removed:,} removed"
     if count["skipped"]:
         parts.append(f"{count['skipped']} tables downstream keep their version")
     return "; ".join(parts)

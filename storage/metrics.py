@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,10 +45,15 @@ def scans(session: SparkSession) -> Iterator[list[Scan]]:
         found += _scans(session, tag)
 
 
+def scans_of(found: list[Scan], table: str) -> list[Scan]:
+    """The scans of one table, named as it stands in a path: `database/table`."""
+    ends = rf"(?:/{re.escape(table)}|\b{re.escape(table.replace('/', '.'))})(?![\w/])"
+    return [scan for scan in found if re.search(ends, scan.what)]
+
+
 def rows_read(found: list[Scan], tables: list[str]) -> int:
     """Rows read of the tables, each named as it stands in a path: `database/table`."""
-    names = [n for table in tables for n in (f"/{table} ", f"/{table}]", table.replace("/", "."))]
-    return sum(scan.rows for scan in found if any(name in f"{scan.what} " for name in names))
+    return sum(scan.rows for table in tables for scan in scans_of(found, table))
 
 
 def _scans(session: SparkSession, tag: str) -> list[Scan]:

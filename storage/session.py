@@ -120,6 +120,7 @@ def _profile(settings: SparkSettings, jars: Sequence[Path]) -> dict[str, str]:
         "spark.databricks.delta.snapshotPartitions": "1",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",
+        "spark.sql.maxMetadataStringLength": "1000",  # a plan names the folders that it scans
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.bindAddress": "127.0.0.1",

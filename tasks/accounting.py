@@ -1,7 +1,8 @@
 """What became of each row of a table fed row by row: by batch, in a step and since the table began.
 
 For each batch and in total: ingested + released = published + deduplicated + quarantined + rejected. A row
-that was released is one that an earlier step has counted as quarantined.
+that was released is one that an earlier step has counted as quarantined. A backfill judges rows that are
+counted already: what it takes out of the quarantine, less what it puts there, is `restated`, on the right.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import pyarrow as pa
@@ -19,8 +21,8 @@ from pyspark.sql import functions as F
 
 from storage.base import TableStore
 from storage.types import CommitRecord, TableRef, Version
-from tasks.bench import Batch, Staged
-from tasks.frames import REFERENCE_MISSING
+from tasks.bench import NOTE, Batch, Staged
+from tasks.frames import HELD_RULE, REFERENCE_MISSING
 from tasks.ledger import complete
 from tasks.spec import SilverSpec
 
@@ -33,7 +35,7 @@ ACCOUNTS = "accounts"
 REBUILT = "rebuilt"
 """Key of a commit record's notes: what was counted before is counted anew in this commit."""
 COUNTS = (
-    "ingested", "published", "deduplicated", "folded", "quarantined", "rejected", "released",
+    "ingested", "published", "deduplicated", "folded", "quarantined", "rejected", "released", "restated",
 )  # fmt: skip
 
 
@@ -148,6 +150,25 @@ def _merged_rows(staged: Fates) -> Iterator[Entry]:
             yield batch_id, names[Fate(fate)], rows
 
 
+def restated(staged: Staged) -> dict[str, dict[str, int]]:
+    """What a restated part changes of the batches' accounts: rows that enter or leave the quarantine."""
+    found: dict[str, Counter[str]] = {}
+    for part, name, sign in (("quarantine", "quarantined", -1), ("released", "released", 1)):
+        for batch_id, rows in _moved(staged, part).items():
+            found.setdefault(batch_id, Counter()).update({name: rows, "restated": sign * rows})
+    return {batch_id: dict(account) for batch_id, account in sorted(found.items())}
+
+
+def _moved(staged: Staged, part: str) -> Counter[str]:
+    """Rows of a staged folder by batch; of those that enter only the ones that are not held yet."""
+    if not Path(staged.part(part)).is_dir():
+        return Counter()
+    fresh = ds.field(HELD_RULE).is_null() if part == "quarantine" else None
+    rows = ds.dataset(staged.part(part), format="parquet").to_table(["_batch_id"], filter=fresh)
+    counted = rows.group_by("_batch_id").aggregate([([], "count_all")]).to_pylist()
+    return Counter({row["_batch_id"]: row["count_all"] for row in counted})
+
+
 def in_all(
     spec: SilverSpec, accounts: Mapping[str, Account], counts: Counter[Group], staged: Fates
 ) -> dict[str, int]:
@@ -192,7 +213,7 @@ def accounted(account: Account) -> int:
         else account.get("published", 0) + account.get("deduplicated", 0)
     )
     kept_out = account.get("quarantined", 0) + account.get("rejected", 0)
-    return taken + kept_out - account.get("released", 0)
+    return taken + kept_out + account.get("restated", 0) - account.get("released", 0)
 
 
 def unbalanced(accounts: Mapping[str, Account]) -> list[str]:
@@ -279,17 +300,17 @@ def balance(
     head = store.head(ref).record
     if staged is not None:
         head = staged
-        total.update(_sums(staged.rows))
+        total.update(_sums(staged))
     if not (staged is not None and staged.notes.get(REBUILT)):
         for record in _records(store, ref):
-            total.update(_sums(record.rows))
+            total.update(_sums(record))
             for batch_id, account in record.notes.get(ACCOUNTS, {}).items():
                 batches.setdefault(batch_id, Counter()).update(account)
     until = head.inputs.get(source.label) if head else None
     held = store.stats(quarantine).rows
     if staged is not None:
-        rows = staged.rows
-        held += rows.get("quarantined", 0) - rows.get("released", 0)
+        sums = _sums(staged)
+        held += sums.get("quarantined", 0) - sums.get("released", 0)
     return Balance(_delivered(store, source, until), total, held, batches)
 
 
@@ -306,8 +327,14 @@ def _records(store: TableStore, ref: TableRef) -> Iterator[CommitRecord]:
             return
 
 
-def _sums(rows: Account) -> dict[str, int]:
-    return {name: rows[name] for name in COUNTS if name in rows}
+def _sums(record: CommitRecord) -> Counter[str]:
+    """The counts of a commit; of a restated part only what its account changes of the earlier ones."""
+    if NOTE in record.notes and not record.notes.get(REBUILT):
+        found: Counter[str] = Counter()
+        for account in record.notes.get(ACCOUNTS, {}).values():
+            found.update(account)
+        return found
+    return Counter({name: record.rows[name] for name in COUNTS if name in record.rows})
 
 
 def _delivered(store: TableStore, source: TableRef, until: str | None) -> int | None:

@@ -19,6 +19,9 @@ from storage.errors import ConfigurationError
 from storage.types import CommitRecord, SourceFile, TableRef, Version
 from tasks.spec import DomainSpec
 
+NOTE = "backfill"
+"""Key of the notes in a commit record: id of the backfill and the partition that it restated."""
+
 
 @dataclass(frozen=True)
 class RunInfo:
@@ -73,7 +76,7 @@ class Bench:
         return CommitRecord(
             run_id=self.run.run_id,
             token=staged.token,
-            inputs=staged.inputs,
+            inputs=staged.inputs if staged.position is None else staged.position,
             files=staged.files,
             code=self.run.code,
             contract=staged.contract,
@@ -136,6 +139,8 @@ class Staged:
         replace: Publish by replacing the whole table (rebuild).
         notes: Further facts for the commit record.
         seconds: Time of staging.
+        position: What the commit record says was consumed, where that is not what was read: a restated
+            part leaves the table where it was.
     """
 
     table: TableRef
@@ -150,6 +155,7 @@ class Staged:
     replace: bool = False
     notes: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    position: Mapping[str, str] | None = None
 
     def count(self, name: str, condition: ds.Expression | None = None) -> int:
         """Rows of one Parquet folder of the attempt, from its footers where there is no condition."""
@@ -201,6 +207,11 @@ def fingerprint(*parts: object) -> str:
 def attempt_id(ref: TableRef, inputs: Mapping[str, str], contract: str) -> str:
     """What a person settles where no delivered file is at hand: the same for the same inputs."""
     return f"{ref.name}-{fingerprint(ref.label, inputs, contract)[:12]}"
+
+
+def backfill_folder(bench: Bench, ref: TableRef, token: str) -> Path:
+    """Where a part is staged; parts of one table are staged at once, so each has a folder of its own."""
+    return bench.staging / "_backfill" / bench.store.format / ref.path / token / "attempt"
 
 
 def position(bench: Bench, ref: TableRef) -> Mapping[str, str]:

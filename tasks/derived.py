@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import reduce
+from typing import Any
 
 import pyarrow.dataset as ds
 from pyspark.sql import DataFrame, Observation
@@ -17,31 +19,29 @@ from storage.schemas import describe_difference, same_columns, schema
 from storage.sql import quote
 from storage.types import TableRef
 from tasks import changes
-from tasks.bench import Bench, Staged, attempt_id, fingerprint, moved, position, views
+from tasks.bench import (
+    NOTE,
+    Bench,
+    Staged,
+    attempt_id,
+    backfill_folder,
+    fingerprint,
+    moved,
+    position,
+    views,
+)
 from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
-from tasks.groups import restricted, touched
+from tasks.groups import restricted, touched, within
 from tasks.histories import folded, spans
 from tasks.ordering import DELETED, content
+from tasks.partitions import Partition
 from tasks.spec import EVENTS, ColumnSpec, Deletes, Strategy, dependencies
 from tasks.sql_text import to_views
 
 METADATA = (("_batch_id", "string"), ("_merge_id", "string"), ("_updated_at", "timestamp"))
 SPAN = (("valid_from", "timestamp"), ("valid_to", "timestamp"), ("is_current", "boolean"))
 MARK = ((DELETED, "boolean"), ("_deleted_at", "timestamp"))
-
-
-@dataclass(frozen=True)
-class Query:
-    """What a run computes of a derived table.
-
-    Attributes:
-        rows: The query's result with the table's columns, whole or for the touched keys.
-        keys: The touched keys, or None where all are computed.
-    """
-
-    rows: DataFrame
-    keys: DataFrame | None
 
 
 def business_columns(bench: Bench, ref: TableRef) -> list[tuple[str, str]]:
@@ -110,9 +110,78 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
             "changes": not first,
         },
     )
-    query = _query(bench, ref, {} if first else before, after, staged)
-    rows = _complete(bench, ref, query.rows, token, batch_id)
-    staged = replace(staged, rows=_write(bench, staged, rows, query.keys, first=first))
+    views(bench, after)
+    keys = (
+        None if first else touched(bench, _groups(bench, ref), group_of(bench, ref), before, after)
+    )
+    return _computed(bench, staged, keys, batch_id, first=first)
+
+
+def restage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str, Any]) -> Staged:
+    """Compute anew the groups that a partition of the inputs maps to, and write what differs.
+
+    The inputs are read as the table has consumed them, so its position stays where it was.
+
+    Args:
+        bench: The bench.
+        ref: A derived table that declares `groups`.
+        partition: The span of time.
+        note: Id of the backfill and the partition, for the commit record.
+
+    Raises:
+        ConfigurationError: The table was never computed.
+    """
+    head = bench.store.head(ref).record
+    if head is None or not head.inputs:
+        raise ConfigurationError(
+            f"{ref.label} was never computed, so there is nothing to restate",
+            advice=f"Load it first: lakehouse run domain={bench.domain.name}",
+        )
+    contract = contract_of(bench, ref)
+    token = fingerprint(ref.label, dict(note), dict(head.inputs), contract)
+    batch_id = f"{ref.name}-{token[:12]}"
+    decided = settlements(bench.store, bench.domain.name).get(batch_id)
+    staged = Staged(
+        table=ref,
+        token=token,
+        folder=str(backfill_folder(bench, ref, token)),
+        inputs=dict(head.inputs),
+        contract=contract,
+        notes={
+            NOTE: dict(note),
+            "batch_id": batch_id,
+            "accepted": decided is not None and decided.decision is Decision.accepted,
+            "changes": True,
+        },
+    )
+    views(bench, head.inputs)
+    group = group_of(bench, ref)
+    parts = within(bench, _groups(bench, ref), group, partition, head.inputs)
+    parts += _dated(bench, ref, partition)
+    keys = reduce(DataFrame.unionByName, parts).dropna().distinct()
+    return _computed(bench, staged, keys, batch_id, first=False)
+
+
+def _dated(bench: Bench, ref: TableRef, partition: Partition) -> list[DataFrame]:
+    """The groups whose own date falls in the partition, those without any input row included."""
+    group, types = group_of(bench, ref), dict(business_columns(bench, ref))
+    return [
+        bench.store.read(ref).where(partition.typed(quote(k), types[k])).select(*map(quote, group))
+        for k in group
+        if types[k] in ("date", "timestamp")
+    ]
+
+
+def _computed(
+    bench: Bench, staged: Staged, keys: DataFrame | None, batch_id: str, *, first: bool
+) -> Staged:
+    """Stage the difference between the table and its query, for the touched keys where they are known."""
+    ref = staged.table
+    if keys is not None:
+        keys.write.mode("overwrite").parquet(staged.part("touched"))
+        keys = bench.store.session.read.parquet(staged.part("touched"))
+    rows = _complete(bench, ref, _query(bench, ref, keys), staged.token, batch_id)
+    staged = replace(staged, rows=_write(bench, staged, rows, keys, first=first))
     staged.save()
     return staged
 
@@ -130,28 +199,17 @@ def _text(bench: Bench, ref: TableRef) -> str:
     return bench.sql(spec.events) if spec.events else f"select * from {spec.inputs[0]}"
 
 
-def _query(
-    bench: Bench,
-    ref: TableRef,
-    before: Mapping[str, str],
-    after: Mapping[str, str],
-    staged: Staged,
-) -> Query:
-    views(bench, after)
+def _groups(bench: Bench, ref: TableRef) -> Mapping[str, str]:
+    return (bench.domain.gold if ref.layer == "gold" else bench.domain.silver)[ref.name].groups
+
+
+def _query(bench: Bench, ref: TableRef, keys: DataFrame | None) -> DataFrame:
+    """The query's result with the table's columns, whole or for the touched keys."""
     rows = bench.store.session.sql(to_views(_text(bench, ref)))
-    declared = (bench.domain.gold if ref.layer == "gold" else bench.domain.silver)[ref.name].groups
-    group = group_of(bench, ref)
-    keys = touched(bench, declared, group, before, after) if before else None
     if keys is not None:
-        keys.write.mode("overwrite").parquet(staged.part("touched"))
-        keys = bench.store.session.read.parquet(staged.part("touched"))
-    if keys is not None and ref.layer == "silver":
-        rows = restricted(rows, keys, group)  # the events of a key, before its history is made
-    if ref.layer == "silver":
-        rows = _history(bench, ref, rows)
-    elif keys is not None:
-        rows = restricted(rows, keys, group)
-    return Query(rows, keys)
+        rows = restricted(rows, keys, group_of(bench, ref))
+    # of a history the events are restricted, before it is made of them
+    return _history(bench, ref, rows) if ref.layer == "silver" else rows
 
 
 def _history(bench: Bench, ref: TableRef, events: DataFrame) -> DataFrame:

@@ -33,6 +33,8 @@ MALFORMED_RECORD = "malformed_record"
 REFERENCE_MISSING = "reference_missing"
 UNPUBLISHABLE = (MALFORMED_RECORD, KEY_MISSING, NOT_PARSEABLE, SEQUENCE_MISSING)
 """Rules that no waiver lifts: without these there is no row to publish."""
+HELD_RULE = "_held_rule"
+"""The rule that the quarantine holds a row by when it is judged again; null for a new row."""
 WAIVED = "_waived"
 """Names of the rules that a person lets the row in despite."""
 

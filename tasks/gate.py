@@ -20,7 +20,7 @@ from checks.model import (
 )
 from storage.plans import MergePlan
 from storage.types import TableRef
-from tasks import accounting, anomalies, bronze, derived, freshness, quarantine, silver
+from tasks import accounting, anomalies, bronze, derived, freshness, quarantine, restate, silver
 from tasks.bench import Bench, Staged, live, views
 from tasks.spec import EVENTS, QuarantineLimit, SilverSpec, dependencies
 from tasks.sql_text import tables_in, to_views
@@ -59,6 +59,8 @@ def planned(bench: Bench, staged: Staged) -> tuple[MergePlan, DataFrame]:
     """The merge plan of an attempt and the rows for it: what is checked is what is published."""
     if is_derived(bench, staged.table):
         return derived.plan(bench, staged.table), derived.staged_rows(bench, staged)
+    if restate.applies(staged):
+        return restate.plan_of(bench, staged), restate.staged_rows(bench, staged)
     return silver.plan(bench.domain.silver[staged.table.name]), silver.staged_rows(bench, staged)
 
 

@@ -10,8 +10,10 @@ from pyspark.sql import functions as F
 
 from storage.errors import ConfigurationError
 from storage.sql import quote
+from storage.types import Version
 from tasks import changes
 from tasks.bench import Bench, moved
+from tasks.partitions import Partition
 from tasks.spec import is_query
 from tasks.sql_text import to_views
 
@@ -51,19 +53,53 @@ def touched(
         rows = changes.since(bench, ref, before.get(label), version)
         if rows is None or not mapping:
             return None
-        rows.createOrReplaceTempView("changes")
-        text = mapping if is_query(mapping) else f"select {mapping} from changes"
-        found = bench.store.session.sql(to_views(text))
-        if len(found.columns) != len(keys):
-            raise ConfigurationError(
-                f"groups of {label}: {mapping!r} gives {', '.join(found.columns)}, "
-                f"but the key is {', '.join(keys)}",
-                advice="Give one expression for each key column, in the order of the key.",
-            )
-        parts.append(found.toDF(*keys))
+        parts.append(_mapped(bench, label, mapping, rows, keys))
     if not parts:
         return None
     return reduce(DataFrame.unionByName, parts).dropna().distinct()
+
+
+def within(
+    bench: Bench,
+    declared: Mapping[str, str],
+    keys: Sequence[str],
+    partition: Partition,
+    versions: Mapping[str, str],
+) -> list[DataFrame]:
+    """The keys that the rows of a partition of each input map to, for the inputs that have partitions.
+
+    Args:
+        bench: The bench; the inputs are registered as views at `versions`.
+        declared: How a row maps to keys, by input.
+        keys: Key columns of the derived table.
+        partition: The span of time.
+        versions: Version of each input.
+    """
+    parts = []
+    for label, version in versions.items():
+        ref = bench.domain.ref(label)
+        spec = bench.domain.silver[ref.name] if ref.layer == "silver" else None
+        if spec is not None and spec.partition is not None and declared.get(label):
+            column = spec.partition.column
+            inside = partition.typed(quote(column), spec.columns[column].type)
+            rows = bench.store.read(ref, Version(version)).where(inside)
+            parts.append(_mapped(bench, label, declared[label], rows, keys))
+    return parts
+
+
+def _mapped(
+    bench: Bench, label: str, mapping: str, rows: DataFrame, keys: Sequence[str]
+) -> DataFrame:
+    rows.createOrReplaceTempView("changes")
+    text = mapping if is_query(mapping) else f"select {mapping} from changes"
+    found = bench.store.session.sql(to_views(text))
+    if len(found.columns) != len(keys):
+        raise ConfigurationError(
+            f"groups of {label}: {mapping!r} gives {', '.join(found.columns)}, "
+            f"but the key is {', '.join(keys)}",
+            advice="Give one expression for each key column, in the order of the key.",
+        )
+    return found.toDF(*keys)
 
 
 def restricted(rows: DataFrame, touched_keys: DataFrame, keys: Sequence[str]) -> DataFrame:

@@ -17,7 +17,7 @@ from storage.base import TableStore
 from storage.evolution import AddColumn, compare
 from storage.types import CommitRecord, Snapshot, TableRef
 from tasks import accounting
-from tasks.bench import RunInfo
+from tasks.bench import NOTE, RunInfo
 
 if TYPE_CHECKING:  # the gate itself looks at the report
     from tasks.gate import GateReport
@@ -78,6 +78,8 @@ TABLE_METRICS = pa.schema(
 REPLACED = "replaced"
 """Status in `table_metrics` of a table that a rebuild wrote anew."""
 ROLLED_BACK = "rolled back"
+RESTATED = "restated"
+"""Status in `table_metrics` of a table that a backfill made anew in part."""
 BATCH_METRICS = pa.schema(
     [
         ("run_id", pa.string()),
@@ -114,6 +116,23 @@ CONTRACTS = pa.schema(
         ("recorded_at", pa.timestamp("us", tz="UTC")),
     ]
 )
+BACKFILLS = pa.schema(
+    [
+        ("backfill_id", pa.string()),
+        ("domain", pa.string()),
+        ("table_name", pa.string()),
+        ("unit", pa.string()),
+        ("partition_start", pa.date32()),
+        ("partition_end", pa.date32()),
+        ("state", pa.string()),
+        ("message", pa.string()),
+        ("run_id", pa.string()),
+        ("host", pa.string()),
+        ("pid", pa.int64()),
+        ("process_started", pa.float64()),
+        ("recorded_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
 TABLES = {
     "runs": RUNS,
     "check_results": CHECK_RESULTS,
@@ -121,6 +140,7 @@ TABLES = {
     "batch_metrics": BATCH_METRICS,
     "schema_changes": SCHEMA_CHANGES,
     "contracts": CONTRACTS,
+    "backfills": BACKFILLS,
 }
 
 
@@ -133,6 +153,8 @@ class TableOutcome:
         rows: Row accounting of what was staged.
         accounts: The same for each batch of a table fed row by row.
         version: Position after the run.
+        partition: Label of the part of the table in a backfill, else empty.
+        restated: Whether a backfill made parts of it anew.
     """
 
     table: TableRef
@@ -144,6 +166,21 @@ class TableOutcome:
     message: str = ""
     advice: str = ""
     accounts: Mapping[str, accounting.Account] = field(default_factory=dict)
+    partition: str = ""
+    restated: bool = False
+
+    def written(self, unit: str = "") -> str:
+        """Rows published, and removed where there are any; else the status."""
+        if self.status != "published":
+            return self.status
+        removed = self.rows.get("removed", 0)
+        published = f"{self.rows.get('published', 0):,}{unit}"
+        return f"{published}, {removed:,} removed" if removed else published
+
+    @property
+    def label(self) -> str:
+        """The table, and its part where it is of one."""
+        return f"{self.table.label} {self.partition}".rstrip()
 
 
 def ref(name: str) -> TableRef:
@@ -184,7 +221,7 @@ def report(
         common | row | {"checked_at": now} for o in outcomes if o.gate for row in _checks(o.gate)
     ]
     batches = [
-        common | row | {"status": o.status, "recorded_at": now}
+        common | row | {"status": _reported(run, o), "recorded_at": now}
         for o in outcomes
         for row in _accounts(o.table, o.accounts)
     ]
@@ -235,14 +272,21 @@ def upgrade(store: TableStore, names: Sequence[str] = tuple(TABLES)) -> dict[str
     return made
 
 
+def _reported(run: RunInfo, outcome: TableOutcome) -> str:
+    if outcome.status != "published":
+        return outcome.status
+    if outcome.restated:
+        return RESTATED
+    return REPLACED if run.rebuild and outcome.table.layer != "bronze" else "published"
+
+
 def _metrics(
     store: TableStore, run: RunInfo, outcome: TableOutcome, now: datetime
 ) -> dict[str, object]:
-    replaced = run.rebuild and outcome.status == "published" and outcome.table.layer != "bronze"
     stats = store.stats(outcome.table) if store.exists(outcome.table) else None
     return {
         "table_name": outcome.table.label,
-        "status": REPLACED if replaced else outcome.status,
+        "status": _reported(run, outcome),
         **{f"rows_{name}": outcome.rows.get(name) for name in ROW_COUNTS},
         "groups": outcome.rows.get("groups"),
         "table_rows": stats.rows if stats else None,
@@ -322,7 +366,7 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
                     "code": record.code, "message": "rebuilt from commit records",
                 },
             )  # fmt: skip
-            if _status(entry) in ("published", REPLACED):
+            if _status(entry) in ("published", REPLACED, RESTATED):
                 run["tables_published"] = int(str(run["tables_published"])) + 1
                 run["rows_published"] = int(str(run["rows_published"])) + record.rows.get(
                     "published", 0
@@ -339,7 +383,9 @@ def _status(entry: Snapshot) -> str:
         return ROLLED_BACK
     if notes.get("mark"):
         return "unchanged"
-    return REPLACED if notes.get("replace") else "published"
+    if notes.get("replace"):
+        return REPLACED
+    return RESTATED if NOTE in notes else "published"
 
 
 def _replace(store: TableStore, domain: str, name: str, rows: list[dict[str, object]]) -> None:

@@ -20,7 +20,7 @@ from storage.sql import quote
 from storage.types import CommitRecord, TableRef
 from tasks.bench import Bench, Staged
 from tasks.bronze import bronze_schema
-from tasks.frames import RAW, REFERENCE_MISSING
+from tasks.frames import HELD_RULE, RAW, REFERENCE_MISSING
 from tasks.spec import EVENTS, SourceSpec
 
 ADDED = (("_rule", "string"), ("_reason", "string"), ("_quarantined_at", "timestamp"))
@@ -37,8 +37,6 @@ LEFT = (
     ("_merge_id", "string"),
 )
 """Columns of the history: one row a stay in quarantine that has ended."""
-HELD_RULE = "_held_rule"
-"""The rule that a row was held by when it is tried again; null for a new row."""
 REQUEST = "_request_id"
 
 
@@ -100,15 +98,10 @@ def _tried_again(kept: DataFrame, asked: DataFrame | None, *, waits: bool) -> Da
     return kept.where(chosen | (F.col("_rule") == REFERENCE_MISSING) if waits else chosen)
 
 
-def leaving(
-    bench: Bench,
-    ref: TableRef,
-    bad: DataFrame,
-    waived: DataFrame,
-    pending: Sequence[str],
-    asked: DataFrame | None,
+def reconsidered(
+    bench: Bench, ref: TableRef, pending: Sequence[str], asked: DataFrame | None
 ) -> DataFrame:
-    """Rows that leave the quarantine because they are not bad any more, and as what.
+    """The rows of the quarantine that an attempt judges, with `_request_id`.
 
     Those of pending batches are there where an attempt was cut off; they are judged as new ones. A rebuild
     judges every row anew.
@@ -116,20 +109,45 @@ def leaving(
     Args:
         bench: The bench.
         ref: The table.
-        bad: `_sequence` of the rows of the attempt that break a rule.
-        waived: `_sequence` of those that are let in despite a rule.
         pending: Batches of the attempt, rejected ones included.
         asked: `_sequence` and `_request_id` of the rows that a person asks for.
     """
     kept = bench.store.read(table(ref))
     if bench.run.rebuild:
-        kept = kept.withColumn(REQUEST, F.lit(None).cast("string"))
-    else:
-        waits = bool(bench.domain.silver[ref.name].references)
-        again = _tried_again(kept, asked, waits=waits).select("_sequence", REQUEST)
-        kept = kept.join(again.withColumn("_again", F.lit(True)), "_sequence", "left")
-        kept = kept.where(F.col("_again") | F.col("_batch_id").isin(list(pending))).drop("_again")
-    waived = waived.select("_sequence", F.lit(True).alias("_let_in"))
+        return kept.withColumn(REQUEST, F.lit(None).cast("string"))
+    waits = bool(bench.domain.silver[ref.name].references)
+    again = _tried_again(kept, asked, waits=waits).select("_sequence", REQUEST)
+    kept = kept.join(again.withColumn("_again", F.lit(True)), "_sequence", "left")
+    return kept.where(F.col("_again") | F.col("_batch_id").isin(list(pending))).drop("_again")
+
+
+def held_within(bench: Bench, ref: TableRef, condition: str) -> DataFrame:
+    """The rows of the quarantine under a condition over the bronze columns, with `_request_id`."""
+    kept = bench.store.read(table(ref)).where(condition)
+    return kept.withColumn(REQUEST, F.lit(None).cast("string"))
+
+
+def held_rules(bench: Bench, ref: TableRef, rows: DataFrame) -> DataFrame:
+    """The rows with `_held_rule`: the rule that the quarantine holds each by, null where it does not."""
+    held = bench.store.read(table(ref)).select("_sequence", F.col("_rule").alias(HELD_RULE))
+    return rows.join(held, "_sequence", "left")
+
+
+def entering(rows: DataFrame) -> DataFrame:
+    """Judged rows that enter the quarantine, or are there for another rule; `_held_rule` says by which."""
+    held = F.col(HELD_RULE)
+    return rows.where(F.col("_rule").isNotNull() & (held.isNull() | (F.col("_rule") != held)))
+
+
+def leaving(kept: DataFrame, rows: DataFrame) -> DataFrame:
+    """Rows that leave the quarantine because they are not bad any more, and as what.
+
+    Args:
+        kept: The rows of the quarantine that the attempt judges, with `_request_id`.
+        rows: The judged rows of the attempt.
+    """
+    bad = rows.where("_rule is not null").select("_sequence")
+    waived = rows.where("_rule is null and _let_in").select("_sequence", "_let_in")
     gone = kept.join(bad, "_sequence", "left_anti").join(waived, "_sequence", "left")
     names = [name for name, _ in LEFT if name in gone.columns]
     return gone.select(*names, _released_as().alias("_released_as"))

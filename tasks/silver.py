@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from pathlib import Path
 
 import pyarrow.dataset as ds
@@ -21,7 +20,8 @@ from tasks.accounting import Fate
 from tasks.bench import Batch, Bench, Staged, attempt_id, fingerprint, moved, position
 from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
-from tasks.frames import REFERENCE_MISSING, WAIVED, judged, typed, waived
+from tasks.frames import HELD_RULE, judged, typed
+from tasks.judging import judge
 from tasks.ledger import arrived
 from tasks.lookups import looked_up, stale
 from tasks.ordering import DELETED, EVENT_ID, WINDOW, merge_key
@@ -81,7 +81,7 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
         contract=contract,
         replace=bench.run.rebuild,
     )
-    rows = _ranked(_judged_rows(bench, ref, spec, intake), spec).cache()
+    rows = ranked(_judged_rows(bench, ref, spec, intake), spec).cache()
     try:
         counts = accounting.count(rows)
         _write_quarantine(bench, ref, rows, intake, staged, any_bad=any(g.rule for g in counts))
@@ -119,17 +119,11 @@ def _write_quarantine(
     bench: Bench, ref: TableRef, rows: DataFrame, intake: Intake, staged: Staged, *, any_bad: bool
 ) -> None:
     """Stage the rows that enter the quarantine, or are there for another rule now, and those that leave."""
-    bad = rows.where("_rule is not null")
     if any_bad:
-        held = F.col(quarantine.HELD_RULE)
-        entering = bad.where(held.isNull() | (F.col("_rule") != held))
-        _write(entering, Path(staged.part("quarantine")))
-    if not quarantine.holds(bench, ref):
-        return
-    waived = rows.where("_rule is null and _let_in").select("_sequence")
-    asked = _asked(bench, ref, intake)
-    gone = quarantine.leaving(bench, ref, bad.select("_sequence"), waived, intake.pending, asked)
-    _write(gone, Path(staged.part("released")))
+        write(quarantine.entering(rows), Path(staged.part("quarantine")))
+    if quarantine.holds(bench, ref):
+        kept = quarantine.reconsidered(bench, ref, intake.pending, _asked(bench, ref, intake))
+        write(quarantine.leaving(kept, rows), Path(staged.part("released")))
 
 
 def _asked(bench: Bench, ref: TableRef, intake: Intake) -> DataFrame | None:
@@ -198,7 +192,6 @@ def _pending(bench: Bench, source: str, after: str | None, until: str) -> dict[s
 
 def _judged_rows(bench: Bench, ref: TableRef, spec: SilverSpec, intake: Intake) -> DataFrame:
     source = bench.domain.ref(spec.source or "")
-    columns = bench.domain.bronze[source.name].columns
     after, until = intake.before.get(source.label), Version(intake.after[source.label])
     if after is None:
         fresh = bench.store.read(source, until)
@@ -208,47 +201,11 @@ def _judged_rows(bench: Bench, ref: TableRef, spec: SilverSpec, intake: Intake) 
     if intake.rejected:
         fresh = fresh.where(~F.col("_batch_id").isin(intake.rejected_ids))
     held = F.lit(None).cast("string")
-    fresh = fresh.withColumn("_retried", F.lit(False)).withColumn(quarantine.HELD_RULE, held)
+    fresh = fresh.withColumn("_retried", F.lit(False)).withColumn(HELD_RULE, held)
     again = quarantine.retried(bench, ref, intake.pending, _asked(bench, ref, intake))
     if again is not None:
         fresh = fresh.unionByName(again.withColumn("_retried", F.lit(True)))
-    fresh = releases.with_waivers(bench, ref, fresh, intake.after.get(releases.LABEL))
-    rows = judged(typed(fresh, spec.row_columns, columns), spec)
-    for name, reference in spec.references.items():
-        rows = _missing_reference(bench, rows, name, spec, intake, reference.table)
-    rows = rows.withColumn("_let_in", F.col(WAIVED).isNotNull()).drop(WAIVED)
-    if spec.window is not None:
-        rows = rows.withColumn(WINDOW, ordering.window_start(spec))
-    return rows.withColumn(EVENT_ID, ordering.event_id(spec)) if _is_log(spec) else rows
-
-
-def _is_log(spec: SilverSpec) -> bool:
-    return spec.strategy is Strategy.events
-
-
-def _missing_reference(
-    bench: Bench, rows: DataFrame, name: str, spec: SilverSpec, intake: Intake, table: str
-) -> DataFrame:
-    by = spec.references[name].by
-    parent = bench.store.read(bench.domain.ref(table), Version(intake.after[table]))
-    keys = parent.select(
-        *[F.col(quote(theirs)).alias(f"_parent_{own}") for own, theirs in by.items()],
-        F.lit(True).alias("_found"),
-    ).distinct()
-    pairs = [F.col(quote(own)).eqNullSafe(F.col(f"_parent_{own}")) for own in by]
-    joined = rows.join(keys, reduce(lambda a, b: a & b, pairs), "left")
-    absent = F.col("_rule").isNull() & F.col("_found").isNull() & ~F.col(DELETED)
-    absent = absent & ~waived(REFERENCE_MISSING)
-    own = next(iter(by))
-    reason = F.concat(
-        F.lit(f"{own}: '"), F.col(quote(own)), F.lit(f"' is not in {table} yet (record "),
-        F.col("_record_number"), F.lit(" of "), F.col("_source_file"), F.lit(")"),
-    )  # fmt: skip
-    return (
-        joined.withColumn("_reason", F.when(absent, reason).otherwise(F.col("_reason")))
-        .withColumn("_rule", F.when(absent, REFERENCE_MISSING).otherwise(F.col("_rule")))
-        .drop("_found", *[f"_parent_{own}" for own in by])
-    )
+    return judge(bench, ref, fresh, intake.after)
 
 
 def _target(bench: Bench, ref: TableRef) -> DataFrame | None:
@@ -266,20 +223,20 @@ def _write_effective(
         For snapshots the place of the newest one, for the commit record.
     """
     target = _target(bench, ref)
-    candidates = _candidates(bench, spec, rows.where("_rule is null"))
+    latest = candidates(bench, spec, rows.where("_rule is null"))
     place: dict[str, str] = {}
     if snapshots.applies(spec):
         known = "" if target is None else snapshots.known(bench.store, ref)
         delivered = snapshots.open_snapshots(spec, rows, known)
         place = {snapshots.NOTE: max(known, delivered.place if delivered else "")}
         if delivered is not None:
-            candidates = snapshots.applied(spec, candidates, target, delivered)
+            latest = snapshots.applied(spec, latest, target, delivered)
         elif not rows.isEmpty():
             newest = snapshots.reopened(spec, _whole_source(bench, spec, intake), known)
-            candidates = snapshots.applied(spec, candidates, target, newest)
-            candidates = candidates.where(f"not {snapshots.MISSING}")
-    _write(
-        _fated(bench, ref, spec, candidates, target, intake, staged.token),
+            latest = snapshots.applied(spec, latest, target, newest)
+            latest = latest.where(f"not {snapshots.MISSING}")
+    write(
+        _fated(bench, ref, spec, latest, target, intake, staged.token),
         Path(staged.part("rows")),
     )
     return place
@@ -292,8 +249,10 @@ def _whole_source(bench: Bench, spec: SilverSpec, intake: Intake) -> DataFrame:
     return judged(typed(rows, spec.row_columns, bench.domain.bronze[source.name].columns), spec)
 
 
-def _candidates(bench: Bench, spec: SilverSpec, good: DataFrame) -> DataFrame:
-    """The row of each merge key that is last in order."""
+def candidates(
+    bench: Bench, spec: SilverSpec, good: DataFrame, kept: Sequence[str] = ()
+) -> DataFrame:
+    """The row of each merge key that is last in order, with further columns of the rows to keep."""
     if spec.reduce:
         good.drop("_rank").createOrReplaceTempView("rows")
         folded = bench.store.session.sql(bench.sql(spec.reduce))
@@ -303,7 +262,7 @@ def _candidates(bench: Bench, spec: SilverSpec, good: DataFrame) -> DataFrame:
     columns = [n for n, c in spec.columns.items() if c.lookup is None]
     added = [n for n in (EVENT_ID, WINDOW) if n in winners.columns]
     return winners.select(
-        *map(quote, columns), *added, DELETED, "_sequence", "_batch_id",
+        *map(quote, columns), *added, *kept, DELETED, "_sequence", "_batch_id",
         F.lit(False).alias(snapshots.MISSING), F.lit(False).alias(snapshots.DROPPED),
     )  # fmt: skip
 
@@ -323,15 +282,10 @@ def _fated(
         if outdated is not None:
             outdated = outdated.join(rows.select(*map(quote, spec.key)), spec.key, "left_anti")
             rows = rows.unionByName(_refreshable(spec, outdated, rows))
-    rows = looked_up(bench, rows, spec, intake.after)
-    rows = rows.withColumn("_merge_id", F.lit(token)).withColumn(
-        "_updated_at", F.lit(bench.run.started_at).cast("timestamp")
-    )
-    if spec.marks_deleted:
-        rows = rows.withColumn("_deleted_at", F.when(F.col(DELETED), _deleted_at(bench, spec)))
+    rows = completed(bench, spec, rows, intake.after, token)
     late = F.col(snapshots.DROPPED)
     if tombstones.kept_for(spec):
-        rows = tombstones.with_tombstones(bench, ref, spec, rows, intake.rejected_ids)
+        rows = tombstones.with_tombstones(bench, ref, spec, rows, intake.pending)
         late = late | F.expr(tombstones.outdated(spec))
     marked = _marked(spec, rows, target)
     written = F.col("_written")
@@ -347,6 +301,19 @@ def _fated(
     kept = [quote(c) for c in dict.fromkeys([*plan(spec).columns, DELETED])]
     fated = marked.select(*kept, BEFORE, "_refreshed", fate.alias("_fate"))
     return fated.where("_fate <> 'unchanged' or not _refreshed").drop("_refreshed")
+
+
+def completed(
+    bench: Bench, spec: SilverSpec, rows: DataFrame, versions: Mapping[str, str], token: str
+) -> DataFrame:
+    """The candidates with looked-up columns and metadata: what the merge writes."""
+    rows = looked_up(bench, rows, spec, versions)
+    rows = rows.withColumn("_merge_id", F.lit(token)).withColumn(
+        "_updated_at", F.lit(bench.run.started_at).cast("timestamp")
+    )
+    if not spec.marks_deleted or spec.strategy is Strategy.events:
+        return rows
+    return rows.withColumn("_deleted_at", F.when(F.col(DELETED), _deleted_at(bench, spec)))
 
 
 def _marked(spec: SilverSpec, rows: DataFrame, target: DataFrame | None) -> DataFrame:
@@ -374,7 +341,7 @@ def _deleted_at(bench: Bench, spec: SilverSpec) -> Column:
     return F.lit(bench.run.started_at).cast("timestamp")
 
 
-def _ranked(rows: DataFrame, spec: SilverSpec) -> DataFrame:
+def ranked(rows: DataFrame, spec: SilverSpec) -> DataFrame:
     """Add `_rank`: 1 for the good row of each merge key that is last in order."""
     order = ["_sequence"] if spec.reduce else ordering.event_order(spec)
     latest = Window.partitionBy(*[quote(k) for k in merge_key(spec)]).orderBy(
@@ -383,5 +350,6 @@ def _ranked(rows: DataFrame, spec: SilverSpec) -> DataFrame:
     return rows.withColumn("_rank", F.row_number().over(latest))
 
 
-def _write(rows: DataFrame, folder: Path) -> None:
+def write(rows: DataFrame, folder: Path) -> None:
+    """Write rows to the staging folder."""
     rows.write.mode("overwrite").parquet(str(folder))

@@ -220,6 +220,16 @@ class WindowSpec:
 
 
 @dataclass
+class PartitionSpec:
+    """What places a row in time, so that a backfill finds the rows of a day, a week or a month."""
+
+    column: str = MUST_GIVE
+    """Date or timestamp column of the table."""
+    source: str = MUST_GIVE
+    """Bronze column that it comes from; its text starts with the date, as in 2018-03-01 10:00:00."""
+
+
+@dataclass
 class VolumeSpec:
     """Rows that must arrive from one layer in the next."""
 
@@ -280,6 +290,8 @@ class SilverSpec:
     """A key counts once in each such window, for ever where none is given (`append`)."""
     track: list[str] = field(default_factory=list)
     """Columns whose change starts a new span (`scd2`)."""
+    partition: PartitionSpec | None = None
+    """What places a row in time; without it a backfill takes the table whole."""
     anomalies: VolumeLimits | None = None
     """Own control limits of row counts, in place of the domain's."""
     owner: str = ""
@@ -420,6 +432,7 @@ def expanded(domain: DomainSpec) -> DomainSpec:
             columns={n: c for n, c in table.columns.items() if n in kept or not history},
             rules={},
             references={},
+            partition=None,
         )
     return replace(domain, silver=silver)
 

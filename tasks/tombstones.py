@@ -1,8 +1,8 @@
 """Deletes that leave no row, remembered beside their table.
 
 A tombstone keeps a late event that is older than the delete from bringing the row back. Tombstones are
-written before the commit of their table: one of a commit that was never made stands for an event that the
-next run applies all the same, unless its batch was rejected meanwhile.
+written before the commit of their table: those of a commit that was never made belong to batches that the
+next run reads again, or that were rejected meanwhile. Neither count.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from storage.sql import quote
 from storage.types import TableRef
 from tasks import changes
 from tasks.bench import Bench, Staged
+from tasks.decisions import Decision, settlements
 from tasks.ordering import DELETED, last, sequence
 from tasks.spec import Deletes, SilverSpec
 
@@ -44,7 +45,7 @@ def tombstone_schema(spec: SilverSpec) -> StructType:
 
 
 def with_tombstones(
-    bench: Bench, ref: TableRef, spec: SilverSpec, rows: DataFrame, rejected: Sequence[str]
+    bench: Bench, ref: TableRef, spec: SilverSpec, rows: DataFrame, pending: Sequence[str]
 ) -> DataFrame:
     """The rows with `_buried`; a change at or before its key's tombstone, and an older delete, is dropped.
 
@@ -53,14 +54,16 @@ def with_tombstones(
         ref: The table.
         spec: Its declaration.
         rows: One candidate a key.
-        rejected: Batches whose deletes do not count.
+        pending: Batches of the attempt: what is there of them was left by one that was cut off.
     """
     graves = table(ref)
     if bench.run.rebuild or not bench.store.stats(graves).rows:
         return rows.withColumn(
             BURIED, F.lit(None).cast(rows.select(last(sequence(spec))).schema[0].dataType)
         )
-    known = bench.store.read(graves).where(~F.col("_batch_id").isin(list(rejected)))
+    decided = settlements(bench.store, bench.domain.name).items()
+    rejected = [batch for batch, made in decided if made.decision is Decision.rejected]
+    known = bench.store.read(graves).where(~F.col("_batch_id").isin([*pending, *rejected]))
     known = known.groupBy(*map(quote, spec.key)).agg(F.max(last(sequence(spec))).alias(BURIED))
     return rows.join(known, spec.key, "left")
 

@@ -225,6 +225,8 @@ def _scd2(domain: DomainSpec, table: SilverSpec) -> list[str]:
         found.append("events: SCD2 needs either a source or the SQL file that gives its events")
     if table.source:
         return found
+    if table.partition is not None:
+        found.append("partition: a history of other tables' events takes theirs; leave it out")
     found += [*_types(table.columns), *_groups(table.groups, table.inputs)]
     return found + (_file(domain, "events", table.events) if table.events else [])
 
@@ -260,7 +262,27 @@ def _row_by_row(domain: DomainSpec, table: SilverSpec) -> list[str]:
         for n, r in table.rules.items()
         if r.column not in columns
     ]
+    found += _partition(domain, table) if table.partition else []
     return found + (_file(domain, "reduce", table.reduce) if table.reduce else [])
+
+
+def _partition(domain: DomainSpec, table: SilverSpec) -> list[str]:
+    """Whether the rows of a span of time can be made anew without the others."""
+    assert table.partition is not None  # noqa: S101 - the caller has looked
+    column, source = table.partition.column, table.partition.source
+    bronze = domain.bronze.get((table.source or "").removeprefix("bronze."), SourceSpec())
+    kind = table.columns.get(column, ColumnSpec()).type
+    hard = table.delete_when is not None and table.deletes is Deletes.hard and not table.is_derived
+    refused = {
+        f".column: {column} is not a column": column not in table.columns,
+        f".column: {column} is a {kind}, not a date or timestamp": column in table.columns
+        and kind not in ("date", "timestamp"),
+        f".source: {source} is not a column of {table.source}": source not in bronze.columns,
+        ": a table with reduce is folded whole; leave it out": table.reduce is not None,
+        ": a snapshot that deletes what it lacks has no parts; leave it out": table.delete_missing,
+        ": rows that deletes: hard took leave nothing to find them by; use deletes: soft": hard,
+    }
+    return [f"partition{text}" for text, holds in refused.items() if holds]
 
 
 def _vanishes(domain: DomainSpec, label: str) -> bool:

@@ -16,7 +16,17 @@ import click
 import psutil
 
 from flows import services_cli
-from flows.cli import batches, contract, data, inspect, quarantine, rollback, run, upgrade
+from flows.cli import (
+    backfill,
+    batches,
+    contract,
+    data,
+    inspect,
+    quarantine,
+    rollback,
+    run,
+    upgrade,
+)
 from storage.errors import ConfigurationError, LakehouseError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -32,7 +42,9 @@ def cli() -> None:
     """
 
 
-MODULES = (run, inspect, data, batches, quarantine, upgrade, rollback, contract, services_cli)
+MODULES = (
+    run, inspect, data, batches, quarantine, backfill, upgrade, rollback, contract, services_cli,
+)  # fmt: skip
 for command in chain.from_iterable(module.COMMANDS for module in MODULES):
     cli.add_command(command)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,15 +15,15 @@ from rich.table import Table
 from rich.text import Text
 
 from conf.schema import Config
+from flows.cli.rows import console
 from flows.summary import Summary
 from storage.types import LAYERS, TableRef
+from tasks.backfill_ledger import Backfill, Ledger
 from tasks.ops import TableOutcome, passed
 from tasks.releases import name_of
 
 STYLE = {"published": "green", "unchanged": "dim", "blocked": "bold red", "failed": "bold red",
          "skipped": "yellow"}  # fmt: skip
-PIPE_WIDTH = 110
-"""Columns of the summary where there is no terminal to fit."""
 MARK = {"published": "✓", "unchanged": "·", "blocked": "✗", "failed": "✗", "skipped": "-"}
 
 
@@ -80,10 +80,9 @@ class LiveProgress:
             self._now.pop(outcome.table, None)
             self._done[outcome.table] = outcome
         if not self._console.is_terminal:
-            rows = outcome.rows.get("published", 0)
-            published = f"{rows:,} rows" if outcome.status == "published" else ""
+            written = outcome.written(" rows") if outcome.status == "published" else ""
             self._console.print(
-                f"  {outcome.table.label:<32} {outcome.status:<10} {published:>16} "
+                f"  {outcome.label:<32} {outcome.status:<10} {written:>20} "
                 f"{outcome.seconds:6.1f} s",
                 highlight=False,
             )
@@ -114,22 +113,18 @@ class LiveProgress:
 
 def print_summary(summary: Summary, lake: Path) -> None:
     """One table a layer, the total, and what to look at next."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
+    out = console()
     for layer in LAYERS:
         outcomes = [o for o in summary.outcomes if o.table.layer == layer]
         if any(o.status != "unchanged" for o in outcomes):
-            console.print(_layer_table(layer, outcomes))
+            out.print(_layer_table(layer, outcomes))
     style = {"done": "bold green"}.get(summary.status, "bold red")
-    console.print(
-        Text(f"{summary.status}: ", style).append(summary.message, "default"), soft_wrap=True
-    )
-    console.print(
+    out.print(Text(f"{summary.status}: ", style).append(summary.message, "default"), soft_wrap=True)
+    out.print(
         f"run {summary.run_id}, {summary.seconds:.1f} s, quality score {summary.score:.3f}",
         style="dim", highlight=False,
     )  # fmt: skip
-    _print_next(console, summary, lake)
+    _print_next(out, summary, lake)
 
 
 def _layer_table(layer: str, outcomes: list[TableOutcome]) -> Table:
@@ -141,11 +136,10 @@ def _layer_table(layer: str, outcomes: list[TableOutcome]) -> Table:
         rows = outcome.rows
         good, total = passed(outcome.gate) if outcome.gate else (0, 0)
         status = outcome.status
-        published = f"{rows.get('published', 0):,}" if status == "published" else status
         table.add_row(
             Text(f"{MARK[status]} {outcome.table.name}", STYLE[status]),
             f"{rows.get('ingested', rows.get('computed', 0)):,}" if rows else "",
-            Text(published, STYLE[status]),
+            Text(outcome.written(), STYLE[status]),
             f"{rows['quarantined']:,}" if rows.get("quarantined") else "",
             f"{good}/{total}" if total else "",
             f"{outcome.seconds:.1f}" if outcome.seconds else "",
@@ -153,7 +147,7 @@ def _layer_table(layer: str, outcomes: list[TableOutcome]) -> Table:
     return table
 
 
-def _print_next(console: Console, summary: Summary, lake: Path) -> None:
+def _print_next(out: Console, summary: Summary, lake: Path) -> None:
     suffix = f"domain={summary.domain} format={summary.format} paths.lake={lake}"
     lines = [o.advice for o in summary.outcomes if o.advice]
     lines += [
@@ -171,4 +165,46 @@ def _print_next(console: Console, summary: Summary, lake: Path) -> None:
         lines.append(f"all tables:        lakehouse tables {suffix}")
     elif summary.status == "failed":
         lines.append(f"when it is mended, run again:  lakehouse run {suffix}")
-    console.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+    out.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+
+
+SYMBOL = {"done": ("✓", "green"), "running": ("▶", "cyan"), "failed": ("✗", "bold red"),
+          "blocked": ("■", "bold red"), "missing": ("·", "dim")}  # fmt: skip
+
+
+def print_grid(backfill: Backfill, ledger: Ledger) -> None:
+    """One row a partition, one column a table, and why partitions stopped."""
+    out = console()
+    table = Table(title=f"backfill {backfill.id}", title_justify="left", header_style="dim")
+    table.add_column("partition", no_wrap=True)
+    for ref in backfill.tables:
+        table.add_column(ref.label)
+    for partition in backfill.partitions:
+        cells = []
+        for ref in backfill.tables:
+            state = ledger[ref, partition].state.value
+            symbol, style = SYMBOL[state]
+            cells.append(Text(f"{symbol} {state}", style))
+        table.add_row(partition.label, *cells)
+    out.print(table)
+    for (ref, partition), entry in ledger.items():
+        if entry.message:
+            out.print(f"{ref.label} {partition.label}: {entry.message}", highlight=False,
+                          soft_wrap=True, markup=False)  # fmt: skip
+
+
+def print_backfills(rows: Sequence[Mapping[str, Any]]) -> None:
+    """The backfills of a domain, one row each."""
+    out = console()
+    if not rows:
+        out.print("no backfill was begun")
+        return
+    table = Table(title="backfills", title_justify="left", header_style="dim")
+    for name in ("backfill", "tables", *SYMBOL, "last"):
+        table.add_column(name, justify="right" if name in SYMBOL else "left")
+    for row in rows:
+        counts = [str(row[state] or "") for state in SYMBOL if state != "missing"]
+        counts.append(str(row["missing"] or ""))
+        table.add_row(row["backfill"], ", ".join(row["tables"]), *counts,
+                      row["last"].isoformat(sep=" ", timespec="seconds"))  # fmt: skip
+    out.print(table)

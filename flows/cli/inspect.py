@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,11 @@ import click
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.table import Table
 
 from conf.load import compose_config, load_config
+from flows.cli.rows import SHOWN_ROWS, print_rows, reader_of, short
 from storage.errors import ConfigurationError
 from storage.types import Snapshot, TableRef
-
-SHOWN_ROWS = 10
-PIPE_WIDTH = 160
-"""Columns of a table where there is no terminal to fit."""
 
 
 @click.command("config")
@@ -47,7 +41,7 @@ def doctor_command(overrides: tuple[str, ...]) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def tables_command(overrides: tuple[str, ...], *, as_json: bool) -> None:
     """List the tables of the lake with version, rows, files and bytes."""
-    reader = _reader(overrides)
+    reader = reader_of(overrides)
     rows = []
     for ref in reader.tables():
         stats, head = reader.store.stats(ref), reader.store.head(ref)
@@ -58,7 +52,7 @@ def tables_command(overrides: tuple[str, ...], *, as_json: bool) -> None:
                 "committed_at": head.committed_at.isoformat(timespec="seconds"),
             }
         )  # fmt: skip
-    _print_rows(rows, as_json=as_json, title=f"{reader.config.domain.name}, {reader.store.format}")
+    print_rows(rows, as_json=as_json, title=f"{reader.config.domain.name}, {reader.store.format}")
 
 
 @click.command("status")
@@ -67,7 +61,7 @@ def tables_command(overrides: tuple[str, ...], *, as_json: bool) -> None:
 @click.option("--runs", default=10, show_default=True, help="How many runs to show.")
 def status_command(overrides: tuple[str, ...], *, as_json: bool, runs: int) -> None:
     """Show the last runs and what waits: blocked batches and quarantined rows."""
-    reader = _reader(overrides)
+    reader = reader_of(overrides)
     report = TableRef("ops", "ops", "runs")
     rows: list[dict[str, Any]] = []
     if reader.store.exists(report):
@@ -97,15 +91,15 @@ def status_command(overrides: tuple[str, ...], *, as_json: bool, runs: int) -> N
         "score",
         "message",
     )
-    _print_rows([{k: _short(r[k]) for k in wanted} for r in rows[:runs]], title="runs")
+    print_rows([{k: short(r[k]) for k in wanted} for r in rows[:runs]], title="runs")
     if stopped:
-        _print_rows(
-            [{k: _short(", ".join(v) if isinstance(v, list) else v) for k, v in row.items()}
+        print_rows(
+            [{k: short(", ".join(v) if isinstance(v, list) else v) for k, v in row.items()}
              for row in stopped],
             title="tables that stopped in their last run",
         )  # fmt: skip
     if held:
-        _print_rows(held, title="rows in quarantine")
+        print_rows(held, title="rows in quarantine")
     for line in overdue:
         click.echo(line)
 
@@ -117,7 +111,7 @@ def status_command(overrides: tuple[str, ...], *, as_json: bool, runs: int) -> N
 @click.option("--rows", default=SHOWN_ROWS, show_default=True, help="How many rows to show.")
 def show_command(table: str, overrides: tuple[str, ...], *, as_json: bool, rows: int) -> None:
     """Show a table: columns with their meaning, versions, what it was made from, and some rows."""
-    reader = _reader(overrides)
+    reader = reader_of(overrides)
     ref = reader.ref(table)
     data = reader.table(ref)
     docs = _docs(reader.config.domain, ref)
@@ -136,13 +130,13 @@ def show_command(table: str, overrides: tuple[str, ...], *, as_json: bool, rows:
         click.echo(json.dumps(shown, indent=2, default=str))
         return
     click.echo(f"{ref.label}: {data.num_rows:,} rows")
-    _print_rows(columns, title="columns")
-    _print_rows(versions, title="newest versions")
+    print_rows(columns, title="columns")
+    print_rows(versions, title="newest versions")
     if head and head.inputs:
         made = [{"table": label, "version": version} for label, version in head.inputs.items()]
-        _print_rows(made, title="made from")
+        print_rows(made, title="made from")
     business = [c for c in data.schema.names if not c.startswith("_")] or data.schema.names
-    _print_rows([{c: _short(r[c]) for c in business} for r in sample], title="rows")
+    print_rows([{c: short(r[c]) for c in business} for r in sample], title="rows")
 
 
 @click.command("sql")
@@ -152,8 +146,8 @@ def show_command(table: str, overrides: tuple[str, ...], *, as_json: bool, rows:
 @click.option("--rows", default=100, show_default=True, help="How many rows to print.")
 def sql_command(query: str, overrides: tuple[str, ...], *, as_json: bool, rows: int) -> None:
     """Query the tables as layer.table, for example "select * from gold.daily_revenue"."""
-    result = _reader(overrides).query(query)
-    _print_rows(result.slice(0, rows).to_pylist(), as_json=as_json)
+    result = reader_of(overrides).query(query)
+    print_rows(result.slice(0, rows).to_pylist(), as_json=as_json)
     if result.num_rows > rows and not as_json:
         click.echo(f"{rows} of {result.num_rows:,} rows; more with --rows", err=True)
 
@@ -172,7 +166,7 @@ def export_command(
 ) -> None:
     """Write a table to a .csv or .parquet file; it appears whole or not at all."""
     labels = [a for a in arguments if "=" not in a]
-    reader = _reader(tuple(a for a in arguments if "=" in a))
+    reader = reader_of(tuple(a for a in arguments if "=" in a))
     if everything == bool(labels) or len(labels) > 1:
         raise ConfigurationError("name one table, or give --all", advice="See: lakehouse export -h")
     if everything:
@@ -219,12 +213,6 @@ def _overdue(reader: Any) -> list[str]:
     return freshness.overdue(bench, reader.config.domain.tables())
 
 
-def _reader(overrides: tuple[str, ...]) -> Any:
-    from flows.reading import Reader  # noqa: PLC0415 - keeps `lakehouse config` quick
-
-    return Reader(load_config(overrides), lambda text: click.echo(text, err=True))
-
-
 def _write_atomically(data: pa.Table, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.partial")
@@ -253,36 +241,3 @@ def _version(entry: Snapshot) -> dict[str, Any]:
         "run": record.run_id if record else "",
         "rows": ", ".join(f"{n:,} {k}" for k, n in record.rows.items() if n) if record else "",
     }
-
-
-def _short(value: object) -> object:
-    text = str(value)
-    return value if len(text) <= 80 else text[:77] + "..."
-
-
-def _print_rows(rows: list[dict[str, Any]], *, as_json: bool = False, title: str = "") -> None:
-    if as_json:
-        click.echo(json.dumps(rows, indent=2, default=str))
-        return
-    table = Table(title=title or None, title_justify="left", title_style="bold", header_style="dim")
-    for name in rows[0] if rows else ("nothing",):
-        numeric = bool(rows) and isinstance(rows[0][name], (int, float))
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_WIDTH)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    console.print(table, markup=False)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
-    return f"{value:,.6g}" if isinstance(value, float) else str(value)

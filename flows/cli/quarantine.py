@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from conf.schema import Config
-from flows.cli.inspect import SHOWN_ROWS, _print_rows, _reader, _short
+from flows.cli.rows import SHOWN_ROWS, print_rows, reader_of, short
 from flows.cli.run import STATUS, run
 from storage.base import TableStore
 from storage.errors import ConfigurationError
@@ -49,14 +49,14 @@ def _chosen(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_command(overrides: tuple[str, ...], *, as_json: bool) -> None:
     """Count the rows in quarantine by table and rule."""
-    reader = _reader(overrides)
+    reader = reader_of(overrides)
     rows = [
         {"table": releases.name_of(ref)} | counted
         for ref in _fed(reader.config.domain)
         if _has_rows(reader.store, quarantine.table(ref))
         for counted in _by_rule(reader.table(quarantine.table(ref)))
     ]
-    _print_rows(rows, as_json=as_json, title=f"rows in quarantine, {reader.config.domain.name}")
+    print_rows(rows, as_json=as_json, title=f"rows in quarantine, {reader.config.domain.name}")
 
 
 @quarantine_group.command("show")
@@ -78,16 +78,16 @@ def show_command(
     as_json: bool,
 ) -> None:
     """Show rows in quarantine as they were delivered, with rule and reason."""
-    reader = _reader(overrides)
+    reader = reader_of(overrides)
     ref = _fed_table(reader.config.domain, table)
     rows = _left(reader, ref) if released else _held(reader, ref)
     found = _filtered(rows, rule, batch, keys)
     shown = [_readable(row) for row in found.slice(0, limit).to_pylist()]
     if not as_json:
-        shown = [{name: _short(value) for name, value in row.items()} for row in shown]
+        shown = [{name: short(value) for name, value in row.items()} for row in shown]
     what = "rows that left the quarantine" if released else "rows in quarantine"
     title = f"{releases.name_of(ref)}: {found.num_rows:,} {what}"
-    _print_rows(shown, as_json=as_json, title=title)
+    print_rows(shown, as_json=as_json, title=title)
 
 
 @quarantine_group.command("release")
@@ -113,7 +113,7 @@ def release_command(
     Rows that are good now leave the quarantine; the others stay. With --waive the rows are published
     despite the rule that they are held by, once and in every rebuild.
     """
-    reader = _reader(overrides)
+    reader = reader_of(overrides)
     ref = _fed_table(reader.config.domain, table)
     name, chosen_by = releases.name_of(ref), _in_words(rule, batch, keys)
     rows = _filtered(_held(reader, ref), rule, batch, keys)
@@ -131,8 +131,9 @@ def release_command(
         chosen_by=chosen_by, reason=reason, by=getpass.getuser(),
     )  # fmt: skip
     does = "let in" if waive else "to be judged again"
+    many = "row" if len(rules) == 1 else "rows"
     click.echo(
-        f"request {made.request_id} by {made.requested_by}: {len(rules):,} rows of {name} {does}"
+        f"request {made.request_id} by {made.requested_by}: {len(rules):,} {many} of {name} {does}"
     )
     if no_run:
         click.echo(f"the next run follows it: lakehouse run domain={ref.domain}")
@@ -156,7 +157,7 @@ def withdraw_command(table: str, request_id: str, overrides: tuple[str, ...], re
 
     What it has published already stays until the table is rebuilt.
     """
-    reader = _reader(overrides)
+    reader = reader_of(overrides)
     ref = _fed_table(reader.config.domain, table)
     releases.withdraw(reader.store, ref, request_id, reason=reason, by=getpass.getuser())
     click.echo(f"request {request_id} of {releases.name_of(ref)} withdrawn")
@@ -170,7 +171,7 @@ def check_command(overrides: tuple[str, ...], *, as_json: bool) -> int:
 
     A table that is computed from others states the versions that it was computed from instead.
     """
-    reader = _reader(overrides)
+    reader = reader_of(overrides)
     domain, store = reader.config.domain, reader.store
     fed = _fed(domain)
     balances = {ref: _balance(store, domain, ref) for ref in fed if store.exists(ref)}
@@ -184,8 +185,8 @@ def check_command(overrides: tuple[str, ...], *, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps({"fed": rows, "derived": derived}, indent=2, default=str))
     else:
-        _print_rows(rows, title="rows delivered and what became of them")
-        _print_rows([_joined(row) for row in derived], title="tables computed from others")
+        print_rows(rows, title="rows delivered and what became of them")
+        print_rows([_joined(row) for row in derived], title="tables computed from others")
     return 1 if any(row["lost"] for row in rows) else 0
 
 

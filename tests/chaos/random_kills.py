@@ -31,7 +31,7 @@ from tests.sessions import lake_at
 from tests.tally import Entry, Tally
 
 EVENTS, KEYS, BATCHES = 30, 8, 4
-FIRST_KILL, ANOTHER_KILL, MOST_KILLS = 0.9, 0.4, 4
+FIRST_KILL, ANOTHER_KILL, MOST_KILLS = 0.95, 0.75, 6
 """How likely the first kill of a batch is, and each further one; a batch's most."""
 FIRST_GUESS = 20.0
 """Seconds of a run, until one has been seen."""

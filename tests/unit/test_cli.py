@@ -19,7 +19,7 @@ import flows.cli
 from checks.gate import Verdict
 from checks.model import CheckResult, Outcome, Severity
 from flows.cli import inspect as inspecting
-from flows.cli import invoke
+from flows.cli import invoke, rows
 from flows.runtime import lake_of
 from storage.errors import LockTimeoutError
 from storage.types import CommitRecord, SourceFile, TableRef
@@ -145,7 +145,7 @@ def test_each_kind_of_end_has_its_status(
     def fail(overrides: object) -> None:
         raise error
 
-    monkeypatch.setattr(inspecting, "load_config", fail)
+    monkeypatch.setattr(rows, "load_config", fail)
     assert invoke(["tables"]) == status
     assert shown in capsys.readouterr().err
     logs = list(tmp_path.glob("lakehouse-*.log"))
@@ -161,7 +161,7 @@ def test_an_interrupt_leaves_at_once_with_status_130(
     def interrupt(overrides: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(inspecting, "load_config", interrupt)
+    monkeypatch.setattr(rows, "load_config", interrupt)
     monkeypatch.setattr(flows.cli, "_leave", left.append)
     assert invoke(["tables"]) == 130
     assert left == [130]

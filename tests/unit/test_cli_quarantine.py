@@ -43,7 +43,7 @@ def store(
     monkeypatch.setenv("LAKEHOUSE_LANDING", str(tmp_path / "landing"))
     monkeypatch.setenv("COLUMNS", "200")
     config = make_config(request.param, tmp_path)
-    monkeypatch.setattr("flows.cli.inspect.load_config", lambda _: config)
+    monkeypatch.setattr("flows.cli.rows.load_config", lambda _: config)
     store = lake_of(config).store(None)
     held = [row(1, "o1", "negative_amount"), row(2, "o2", "negative_amount")]
     held.append(row(3, "", "key_missing"))
@@ -101,7 +101,7 @@ def test_a_request_names_its_rows_and_who_made_it(
     store: TableStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert release("--rule", "negative_amount", "--key", "order_id=o2") == 0
-    assert "1 rows of silver.order_items to be judged again" in capsys.readouterr().out
+    assert "1 row of silver.order_items to be judged again" in capsys.readouterr().out
     (made,) = store.read_arrow(releases.table("olist")).to_pylist()
     assert (made["table_name"], made["sequence"], made["rule"]) == (
         "silver.order_items",

@@ -27,7 +27,10 @@ GIVEN: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
 FLAT = {"string", "boolean", "integer", "number", "null"}
 
 
-@pytest.fixture(params=GIVEN["deployments"], ids=lambda entry: str(entry["name"]))
+DAILY = GIVEN["deployments"][0]
+
+
+@pytest.fixture(params=GIVEN["deployments"], ids=lambda entry: str(entry["entrypoint"]))
 def entry(request: pytest.FixtureRequest) -> dict[str, Any]:
     """Each deployment in turn."""
     deployment: dict[str, Any] = request.param
@@ -43,7 +46,7 @@ def test_prefect_reads_every_key_of_the_file(entry: dict[str, Any]) -> None:
     """Prefect passes over keys that it does not know, a misspelt one included."""
     model = PrefectYamlModel.model_validate(GIVEN)
     assert set(GIVEN) - set(PrefectYamlModel.model_fields) == {KEY}
-    read = next(d for d in model.deployments if d.name == entry["name"])
+    read = next(d for d in model.deployments if d.entrypoint == entry["entrypoint"])
     assert set(entry) <= set(type(read).model_fields)
 
 
@@ -53,7 +56,12 @@ def test_entrypoint_is_a_module_path_to_the_flow(
     assert ":" not in entry["entrypoint"]
     assert "/" not in entry["entrypoint"]
     assert f"{pipeline.fn.__module__}.{pipeline.fn.__name__}" == entry["entrypoint"]
-    assert pipeline.name == "pipeline"
+    assert pipeline.name == pipeline.fn.__name__
+
+
+def test_a_deployment_is_named_after_its_flow_and_domain() -> None:
+    names = [(e["entrypoint"].rpartition(".")[2], e["name"]) for e in GIVEN["deployments"]]
+    assert names == [("pipeline", "olist"), ("backfill", "olist")]
 
 
 def test_parameters_are_those_of_the_flow(entry: dict[str, Any], pipeline: Flow[..., Any]) -> None:
@@ -73,12 +81,17 @@ def test_parameters_make_flat_described_form_fields(pipeline: Flow[..., Any]) ->
                 assert choice["items"].get("type") in FLAT, f"{name}: {choice}"
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("format", "parquet"), ("layers", ["platinum"]), ("as_of", "yesterday")]
-)
+WRONG: dict[str, dict[str, object]] = {
+    "pipeline": {"format": "parquet", "layers": ["platinum"], "as_of": "yesterday"},
+    "backfill": {"format": "parquet", "unit": "year", "source": "gold", "start": "2018-03"},
+}
+
+
+@pytest.mark.parametrize("number", range(4))
 def test_the_server_refuses_a_wrong_choice(
-    pipeline: Flow[..., Any], entry: dict[str, Any], name: str, value: object
+    pipeline: Flow[..., Any], entry: dict[str, Any], number: int
 ) -> None:
+    name, value = [*WRONG[pipeline.name].items()][number % len(WRONG[pipeline.name])]
     schema = parameter_schema(pipeline).model_dump()
     assert is_valid({**entry["parameters"], "format": "iceberg"}, schema)
     with pytest.raises(Exception, match=name):
@@ -88,17 +101,21 @@ def test_the_server_refuses_a_wrong_choice(
 def test_parameters_compose(entry: dict[str, Any]) -> None:
     given = entry["parameters"]
     overrides = parameters_to_overrides(
-        given["domain"], given["env"], given["format"], given["layers"] or [],
-        given["tables"] or [], given["as_of"], given["overrides"] or [],
+        given["domain"], given["env"], given["format"], given.get("layers") or [],
+        given["tables"] or [], given.get("as_of"), given["overrides"] or [],
     )  # fmt: skip
     config = load_config(overrides)
     assert (config.domain.name, config.format.name) == (given["domain"], given["format"])
 
 
-def test_schedule_is_daily_at_two_utc(entry: dict[str, Any]) -> None:
-    (schedule,) = entry["schedules"]
+def test_schedule_is_daily_at_two_utc() -> None:
+    (schedule,) = DAILY["schedules"]
     assert (schedule["cron"], schedule["timezone"]) == ("0 2 * * *", "UTC")
     assert schedule["active"] is True
+
+
+def test_a_backfill_has_no_schedule() -> None:
+    assert [e["schedules"] for e in GIVEN["deployments"] if e is not DAILY] == [[]]
 
 
 def test_one_run_of_a_deployment_at_a_time(entry: dict[str, Any]) -> None:

@@ -1,0 +1,68 @@
+"""Rows of tables for a person or a program: as a table, or as JSON."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from conf.load import load_config
+
+if TYPE_CHECKING:
+    from flows.reading import Reader
+
+SHOWN_ROWS = 10
+PIPE_WIDTH = 160
+"""Columns of a table where there is no terminal to fit."""
+
+
+def reader_of(overrides: tuple[str, ...]) -> Reader:
+    """Reads the tables of the lake that the overrides name; it tells on stderr what takes long."""
+    from flows.reading import Reader  # noqa: PLC0415 - keeps `lakehouse config` quick
+
+    return Reader(load_config(overrides), lambda text: click.echo(text, err=True))
+
+
+def console() -> Console:
+    """Where output goes: as wide as the terminal, or wide enough for a file."""
+    found = Console()
+    return found if found.is_terminal else Console(width=PIPE_WIDTH)
+
+
+def short(value: object) -> object:
+    """A value that is not too long for a cell."""
+    text = str(value)
+    return value if len(text) <= 80 else text[:77] + "..."
+
+
+def print_rows(rows: list[dict[str, Any]], *, as_json: bool = False, title: str = "") -> None:
+    """Print the rows under a title; without rows the title alone."""
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, default=str))
+        return
+    if not rows:
+        click.echo(title or "no rows")
+        return
+    table = Table(title=title or None, title_justify="left", title_style="bold", header_style="dim")
+    for name in rows[0]:
+        numeric = isinstance(rows[0][name], (int, float))
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console().print(table, markup=False)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,94 @@
+"""Spans of time that a backfill works on, and which rows belong to one; pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self
+
+WHOLE = "all"
+"""Unit of the one partition of a table that is restated whole."""
+
+
+class Unit(StrEnum):
+    """Length of a partition."""
+
+    day = "day"
+    week = "week"
+    """Monday to Sunday, as in ISO 8601."""
+    month = "month"
+
+    def begin(self, day: dt.date) -> dt.date:
+        """First day of the unit that a day falls in."""
+        if self is Unit.week:
+            return day - dt.timedelta(days=day.weekday())
+        return day.replace(day=1) if self is Unit.month else day
+
+    def following(self, day: dt.date) -> dt.date:
+        """First day of the next unit."""
+        if self is Unit.month:
+            return (day.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
+        return self.begin(day) + dt.timedelta(days=7 if self is Unit.week else 1)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A half-open span of days, or the whole table where there are none."""
+
+    unit: str = WHOLE
+    start: dt.date | None = None
+    end: dt.date | None = None
+
+    @property
+    def label(self) -> str:
+        """Short name: `2018-03`, `2018-03-05`, or both ends where it is no whole unit."""
+        if self.start is None or self.end is None:
+            return WHOLE
+        if self.unit in set(Unit):
+            unit = Unit(self.unit)
+            whole = unit.begin(self.start) == self.start and unit.following(self.start) == self.end
+            if whole and unit is Unit.month:
+                return f"{self.start:%Y-%m}"
+            if whole:
+                return f"{self.start:%G-W%V}" if unit is Unit.week else str(self.start)
+        return f"{self.start}..{self.end}"
+
+    @property
+    def note(self) -> dict[str, str]:
+        """The partition in a commit record."""
+        return {"unit": self.unit, "start": str(self.start or ""), "end": str(self.end or "")}
+
+    @classmethod
+    def from_note(cls, note: Mapping[str, Any]) -> Self:
+        """Read it back."""
+        start, end = (
+            dt.date.fromisoformat(t) if (t := note[k]) else None for k in ("start", "end")
+        )
+        return cls(str(note["unit"]), start, end)
+
+    def text(self, column: str) -> str:
+        """Condition over ISO text: it sorts as its dates do, whatever time of day follows."""
+        return f"{column} >= '{self.start}' AND {column} < '{self.end}'"
+
+    def typed(self, column: str, kind: str) -> str:
+        """Condition over a date or timestamp."""
+        first, last = (f"CAST('{day}' AS {kind})" for day in (self.start, self.end))
+        return f"{column} >= {first} AND {column} < {last}"
+
+
+def split(start: dt.date, end: dt.date, unit: Unit) -> list[Partition]:
+    """The units of a half-open range, in order; the first and the last may be cut.
+
+    Raises:
+        ValueError: The range is empty.
+    """
+    if start >= end:
+        raise ValueError(f"the range from {start} to {end} holds no day: the end is not included")
+    found = []
+    while start < end:
+        until = min(unit.following(start), end)
+        found.append(Partition(unit.value, start, until))
+        start = until
+    return found

@@ -1,0 +1,54 @@
+"""A backfill of one month reads that month's part of bronze, as Spark's own metrics say."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from storage.metrics import rows_read, scans, scans_of
+from storage.registry import FORMATS
+from tasks import backfill
+from tasks.backfill import Request
+from tests.conftest import MakeLake
+from tests.property.delivery import File, write
+from tests.property.domain import load_domain
+from tests.property.driver import benches, run_batch
+from tests.property.events import Record
+
+MONTHS = (1, 2, 3, 4)
+ROWS = 25
+
+
+def _month(number: int) -> File:
+    records = tuple(
+        Record(
+            f"a{n:02}", f"2024-{number:02}-{n % 28 + 1:02} 10:00:00", "1", "u", "pro", "1", "1", ""
+        )
+        for n in range(ROWS)
+    )
+    return File(f"events_{number:02}.csv", records)
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_one_month_of_bronze_is_read(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, format_name: str
+) -> None:
+    domain, lake, landing = load_domain(), make_lake(format_name), tmp_path / "landing"
+    domain.silver = {"account_events": domain.silver["account_events"]}
+    domain.gold = {}
+    write(tuple(_month(number) for number in MONTHS), landing)
+    run_batch(benches(spark, lake, domain, landing, number=1), domain)
+    bench = benches(spark, lake, domain, landing, number=9)()
+    request = Request(("account_events",), dt.date(2024, 3, 1), dt.date(2024, 4, 1))
+    planned = backfill.planned(bench, request)
+    (table,), (partition,) = planned.tables, planned.partitions
+
+    with scans(bench.store.session) as found:
+        staged = backfill.stage(bench, table, partition, planned.note(partition))
+
+    assert staged.rows["ingested"] == ROWS
+    assert rows_read(found, ["accounts_bronze/events"]) == ROWS
+    assert sum(scan.files for scan in scans_of(found, "accounts_bronze/events")) == 1
