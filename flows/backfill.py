@@ -13,6 +13,7 @@ from typing import Any, Literal
 from prefect import State as FlowState
 from prefect import allow_failure, flow
 from prefect.futures import PrefectFuture
+from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from conf.load import load_config
@@ -71,9 +72,17 @@ class Result:
     ledger: Ledger
 
 
+def _name() -> str:
+    """Name of a flow run: domain, format and what is made anew."""
+    given = flow_run.parameters
+    tables = "+".join(given["tables"] or ["all"])
+    span = f"{given['start']}-{given['end']}" if given["start"] else "whole"
+    return f"{given['domain']}-{given['format']}-{tables}-{span}"
+
+
 @flow(
     name="backfill",
-    flow_run_name="{domain}-{format}-{start}-{end}",
+    flow_run_name=_name,
     task_runner=ThreadPoolTaskRunner(max_workers=MOST_WORKERS),  # type: ignore[arg-type]
     persist_result=False,
 )

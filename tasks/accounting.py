@@ -314,6 +314,14 @@ def balance(
     return Balance(_delivered(store, source, until), total, held, batches)
 
 
+def published_rows(store: TableStore, ref: TableRef, batch_id: str) -> int:
+    """Rows of a batch that a table fed row by row has published, from its commit records."""
+    if not store.exists(ref):
+        return 0
+    accounts = [record.notes.get(ACCOUNTS, {}).get(batch_id, {}) for record in _records(store, ref)]
+    return sum(a.get("published", 0) + a.get("folded", 0) for a in accounts)
+
+
 def _records(store: TableStore, ref: TableRef) -> Iterator[CommitRecord]:
     """Commit records back to the one that counts everything anew, newest first.
 

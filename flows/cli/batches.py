@@ -13,6 +13,7 @@ from conf.schema import Config
 from flows.runtime import Runtime, new_run
 from storage.errors import ConfigurationError
 from tasks import bronze, decisions
+from tasks.accounting import published_rows
 from tasks.bench import Bench
 from tasks.decisions import Decision
 
@@ -72,7 +73,22 @@ def _settle(batch_id: str, overrides: tuple[str, ...], decision: Decision, reaso
         by=getpass.getuser(),
     )
     click.echo(f"{made.batch_id} ({made.table_name}) {made.decision}")
-    click.echo(f"go on with: {_run_command(config)}")
+    published = _published(bench, batch_id) if decision is Decision.rejected else []
+    if not published:
+        click.echo(f"go on with: lakehouse run {_suffix(config)}")
+        return
+    named = ",".join(published)
+    click.echo(
+        f"it was published in {named} before; what is left of it there leaves with one of:\n"
+        f"  lakehouse backfill {_suffix(config)} tables=[{named}] start=DATE end=DATE\n"
+        f"  lakehouse rebuild {_suffix(config)}"
+    )
+
+
+def _published(bench: Bench, batch_id: str) -> list[str]:
+    """The silver tables that have published rows of a delivery."""
+    fed = [bench.domain.ref(f"silver.{n}") for n, s in bench.domain.silver.items() if s.source]
+    return [ref.label for ref in fed if published_rows(bench.store, ref, batch_id)]
 
 
 def _table_of(bench: Bench, batch_id: str) -> str:
@@ -102,9 +118,9 @@ def _table_of(bench: Bench, batch_id: str) -> str:
     )
 
 
-def _run_command(config: Config) -> str:
+def _suffix(config: Config) -> str:
     return (
-        f"lakehouse run domain={config.domain.name} format={config.format.name} "
+        f"domain={config.domain.name} format={config.format.name} "
         f"paths.landing={config.paths.landing} paths.lake={config.paths.lake}"
     )
 

@@ -24,6 +24,7 @@ from flows.runtime import lake_of
 from storage.errors import LockTimeoutError
 from storage.types import CommitRecord, SourceFile, TableRef
 from tasks import ops
+from tasks.accounting import ACCOUNTS
 from tasks.bench import RunInfo
 from tasks.gate import GateReport
 from tasks.ops import TableOutcome
@@ -272,6 +273,19 @@ def test_a_known_batch_is_settled_and_listed(lake: str, capsys: pytest.CaptureFi
     assert invoke(["batch", "list", lake, "--json"]) == 0
     [made] = json.loads(capsys.readouterr().out)
     assert (made["batch_id"], made["decision"]) == (BATCH, "rejected")
+
+
+def test_rejecting_a_published_batch_says_how_its_rows_leave(
+    lake: str, make_config: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = lake_of(make_config(lake.removeprefix("format="), tmp_path)).store(None)
+    record = CommitRecord("run-1", "t", notes={ACCOUNTS: {BATCH: {"ingested": 2, "published": 2}}})
+    store.append_arrow(TableRef("olist", "silver", "orders"), SALES, record)
+    assert invoke(["batch", "reject", BATCH, lake]) == 0
+    out = capsys.readouterr().out
+    assert "it was published in silver.orders before" in out
+    assert "tables=[silver.orders]" in out
+    assert "lakehouse rebuild domain=olist" in out
 
 
 def test_the_status_names_what_stopped_in_its_last_run(
