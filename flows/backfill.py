@@ -199,7 +199,7 @@ def _wave(run: Run, table: TableRef, partitions: list[Partition]) -> None:
             for name, step in STEPS.items()
         )
         staged = stage.submit(run_id, table.label, partition)
-        before = [allow_failure(future) for future in published[-1:]]
+        before = [allow_failure(future) for future in published]
         report = check.submit(run_id, table.label, staged, partition, wait_for=before)
         published.append(publish.submit(run_id, table.label, staged, report, partition))
     for future in published:

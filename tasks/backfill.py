@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from storage.errors import ConfigurationError
 from storage.types import TableRef
-from tasks import derived, quarantine, restate, silver
+from tasks import decisions, derived, quarantine, restate, silver
 from tasks.backfill_ledger import Backfill, newest
 from tasks.bench import NOTE, Bench, Staged, fingerprint
 from tasks.contracts import contract_of
@@ -52,7 +52,8 @@ def planned(bench: Bench, request: Request) -> Backfill:
     partitions = _partitions(request)
     asked = [str(request.start), str(request.end), request.unit.value if dated else WHOLE]
     contracts = {t.label: contract_of(bench, t) for t in tables}
-    base = fingerprint(domain.name, asked, request.source, contracts)[:10]
+    rejected = decisions.rejected(bench.store, domain.name)
+    base = fingerprint(domain.name, asked, request.source, contracts, rejected)[:10]
     number = newest(bench.store, tables, base)
     number += 1 if request.again or not number else 0
     return Backfill(f"{base}-{number}", domain.name, tables, partitions)
@@ -148,8 +149,9 @@ def upstream(domain: DomainSpec, tables: Iterable[TableRef]) -> list[TableRef]:
 
 def settle(bench: Bench, table: TableRef) -> None:
     """Complete what a killed process left between two commits, before parts are staged side by side."""
-    if not is_derived(bench, table):
+    if not is_derived(bench, table) and bench.store.exists(table):
         quarantine.finish_release(bench, table)
+        quarantine.undo_entering(bench, table)
 
 
 def stage(bench: Bench, table: TableRef, partition: Partition, note: Mapping[str, str]) -> Staged:

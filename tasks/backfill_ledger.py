@@ -89,7 +89,7 @@ def _done(store: TableStore, table: TableRef, backfill_id: str) -> dict[Partitio
     found: dict[Partition, Entry] = {}
     if not store.exists(table):
         return found
-    for entry in store.history(table):
+    for entry in store.lineage(table):
         note = entry.record.notes.get(NOTE) if entry.record else None
         if entry.record is None or not note or note["id"] != backfill_id:
             continue
@@ -105,7 +105,7 @@ def _settled(store: TableStore, table: TableRef, record: CommitRecord) -> bool:
         return True
     held = quarantine.table(table)
     token = f"{record.token}.leave"
-    return any(e.record is not None and e.record.token == token for e in store.history(held))
+    return any(e.record is not None and e.record.token == token for e in store.lineage(held))
 
 
 def known(store: TableStore, domain: str, tables: Sequence[TableRef]) -> list[dict[str, Any]]:
@@ -115,7 +115,7 @@ def known(store: TableStore, domain: str, tables: Sequence[TableRef]) -> list[di
         key = (row["backfill_id"], TableRef.parse(domain, row["table_name"]), _partition(row))
         latest[key] = (row["recorded_at"], _entry(row))
     for table in tables:
-        for commit in store.history(table) if store.exists(table) else ():
+        for commit in store.lineage(table) if store.exists(table) else ():
             note = commit.record.notes.get(NOTE) if commit.record else None
             if commit.record is not None and note and _settled(store, table, commit.record):
                 key = (note["id"], table, Partition.from_note(note))

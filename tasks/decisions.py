@@ -63,6 +63,12 @@ def settlements(store: TableStore, domain: str) -> Mapping[str, Settlement]:
     }
 
 
+def rejected(store: TableStore, domain: str) -> list[str]:
+    """The batches that are rejected."""
+    made = settlements(store, domain).values()
+    return sorted(s.batch_id for s in made if s.decision is Decision.rejected)
+
+
 def settle(
     store: TableStore,
     domain: str,

@@ -37,6 +37,7 @@ def _publish(bench: Bench, staged: Staged, gate: GateReport) -> Commit:
         return store.append(ref, rows, bench.record(staged, **notes))
     row_by_row = not is_derived(bench, ref)
     if row_by_row:
+        quarantine.finish_release(bench, ref)  # of a part whose rows did not leave
         quarantine.enter(bench, staged)
         quarantine.note_leaving(bench, staged)
         tombstones.enter(bench, staged, bench.domain.silver[ref.name])

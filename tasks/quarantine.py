@@ -8,6 +8,7 @@ its token: a run killed between the two leaves a superset, which the next run se
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pyspark.sql import Column, DataFrame
@@ -20,6 +21,7 @@ from storage.sql import quote
 from storage.types import CommitRecord, TableRef
 from tasks.bench import Bench, Staged
 from tasks.bronze import bronze_schema
+from tasks.decisions import rejected
 from tasks.frames import HELD_RULE, RAW, REFERENCE_MISSING
 from tasks.spec import EVENTS, SourceSpec
 
@@ -38,6 +40,8 @@ LEFT = (
 )
 """Columns of the history: one row a stay in quarantine that has ended."""
 REQUEST = "_request_id"
+ENTER = ".enter"
+"""Ending of the token of the commit by which the rows of an attempt enter."""
 
 
 def table(ref: TableRef) -> TableRef:
@@ -81,7 +85,7 @@ def retried(
     if bench.run.rebuild or (asked is None and not waits) or not holds(bench, ref):
         return None
     kept = _tried_again(bench.store.read(table(ref)), asked, waits=waits)
-    kept = kept.where(~F.col("_batch_id").isin(list(pending)))
+    kept = kept.where(~F.col("_batch_id").isin([*pending, *_rejected(bench)]))
     added = {name for name, _ in ADDED}
     own = [quote(c) for c in _schema(bench, ref).names if c not in added]
     return kept.select(*own, F.col("_rule").alias(HELD_RULE))
@@ -118,7 +122,13 @@ def reconsidered(
     waits = bool(bench.domain.silver[ref.name].references)
     again = _tried_again(kept, asked, waits=waits).select("_sequence", REQUEST)
     kept = kept.join(again.withColumn("_again", F.lit(True)), "_sequence", "left")
-    return kept.where(F.col("_again") | F.col("_batch_id").isin(list(pending))).drop("_again")
+    tried = F.col("_again") & ~F.col("_batch_id").isin(_rejected(bench))
+    return kept.where(tried | F.col("_batch_id").isin(list(pending))).drop("_again")
+
+
+def _rejected(bench: Bench) -> list[str]:
+    """Batches whose waiting rows are not tried again."""
+    return rejected(bench.store, bench.domain.name)
 
 
 def held_within(bench: Bench, ref: TableRef, condition: str) -> DataFrame:
@@ -147,8 +157,8 @@ def leaving(kept: DataFrame, rows: DataFrame) -> DataFrame:
         rows: The judged rows of the attempt.
     """
     bad = rows.where("_rule is not null").select("_sequence")
-    waived = rows.where("_rule is null and _let_in").select("_sequence", "_let_in")
-    gone = kept.join(bad, "_sequence", "left_anti").join(waived, "_sequence", "left")
+    good = rows.where("_rule is null").select("_sequence", "_let_in")
+    gone = kept.join(bad, "_sequence", "left_anti").join(good, "_sequence", "left")
     names = [name for name, _ in LEFT if name in gone.columns]
     return gone.select(*names, _released_as().alias("_released_as"))
 
@@ -157,7 +167,10 @@ def _released_as() -> Column:
     return (
         F.when(F.col("_let_in"), "waived")
         .when(F.col(REQUEST).isNotNull(), "released")
-        .when(F.col("_rule") == REFERENCE_MISSING, "reference_arrived")
+        .when(
+            F.col("_let_in").isNotNull() & (F.col("_rule") == REFERENCE_MISSING),
+            "reference_arrived",
+        )
         .otherwise("judged_anew")
     )
 
@@ -168,7 +181,7 @@ def enter(bench: Bench, staged: Staged) -> None:
     A rebuild under other columns replaces them; rows that it will release stay until they leave.
     """
     ref, wanted = table(staged.table), _schema(bench, staged.table)
-    record = bench.step_record(staged, "enter")
+    record = bench.step_record(staged, ENTER.removeprefix("."))
     other = staged.replace and not same_columns(bench.store.columns(ref), wanted)
     flat = _flat(bench, staged, wanted) if staged.count("quarantine") else None
     if other:
@@ -262,6 +275,19 @@ def finish_release(bench: Bench, ref: TableRef) -> None:
     assert head is not None  # noqa: S101 - unsettled has looked
     record = CommitRecord(run_id=bench.run.run_id, token=f"{head.token}.leave")
     _remove(bench, ref, head.token, record)
+
+
+def undo_entering(bench: Bench, ref: TableRef) -> None:
+    """Take back what an attempt that never made its silver commit has put into the quarantine."""
+    entered, *before = bench.store.lineage(table(ref))
+    token = entered.record.token if entered.record is not None else ""
+    if not token.endswith(ENTER) or not before:
+        return
+    newest = bench.store.head(ref).committed_at < entered.committed_at
+    if newest and bench.store.find(ref, token.removesuffix(ENTER)) is None:
+        record = before[0].record or CommitRecord(run_id="", token="")
+        undo = replace(record, run_id=bench.run.run_id, token=f"{token}.undo", rows={}, notes={})
+        bench.store.rollback(table(ref), before[0].version, undo)
 
 
 def _remove(bench: Bench, ref: TableRef, token: str, record: CommitRecord) -> None:

@@ -7,7 +7,8 @@ stands in for it. The table's position stays where it was, so no new delivery is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -26,6 +27,7 @@ from tasks.bench import NOTE, Batch, Bench, Staged, backfill_folder, fingerprint
 from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
 from tasks.judging import judge
+from tasks.ledger import delivered
 from tasks.ordering import DELETED, merge_key, sequence
 from tasks.partitions import Partition
 from tasks.silver import Intake
@@ -61,7 +63,7 @@ def plan(spec: SilverSpec, partition: Partition) -> MergePlan:
     made = ordering.plan(spec)
     order = [c for c in ordering.event_order(spec) if c in made.columns]
     inside = Part(TableRef("", "silver", ""), spec, partition).table("t")
-    same = " AND ".join(f"s.{quote(c)} <=> t.{quote(c)}" for c in order)
+    same = " AND ".join(f"s.{quote(c)} <=> t.{quote(c)}" for c in order) or "true"
     return MergePlan(
         made.keys,
         made.columns,
@@ -107,6 +109,7 @@ def stage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str, 
         contract=contract,
         position=dict(head.inputs),
     )
+    shutil.rmtree(staged.folder, ignore_errors=True)  # what an attempt before it found may be gone
     rows = _judged(bench, part, intake).cache()
     try:
         return _write(bench, part, staged, intake, rows, note)
@@ -196,7 +199,7 @@ def _write(
     accounts = accounting.by_batch(spec, intake.batches, intake.rejected, counts, fates)
     staged = replace(
         staged,
-        batches=accounting.with_bad_rows(intake.batches, counts),
+        batches=accounting.with_bad_rows(_whole(bench, part, intake.batches), counts),
         rows=accounting.in_all(spec, accounts, counts, fates),
         notes={
             NOTE: dict(note),
@@ -209,6 +212,13 @@ def _write(
     )
     staged.save()
     return staged
+
+
+def _whole(bench: Bench, part: Part, batches: Sequence[Batch]) -> tuple[Batch, ...]:
+    """The batches with all their rows: a limit is a share of a delivery, not of a part of it."""
+    source = bench.domain.ref(part.spec.source or "")
+    rows = {file.batch_id: file.rows for file in delivered(bench.store, source)}
+    return tuple(replace(b, rows=max(b.rows, rows.get(b.batch_id, 0))) for b in batches)
 
 
 def _attempt(bench: Bench, staged: Staged) -> dict[str, object]:

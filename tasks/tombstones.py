@@ -19,7 +19,7 @@ from storage.sql import quote
 from storage.types import TableRef
 from tasks import changes
 from tasks.bench import Bench, Staged
-from tasks.decisions import Decision, settlements
+from tasks.decisions import rejected
 from tasks.ordering import DELETED, last, sequence
 from tasks.spec import Deletes, SilverSpec
 
@@ -61,9 +61,8 @@ def with_tombstones(
         return rows.withColumn(
             BURIED, F.lit(None).cast(rows.select(last(sequence(spec))).schema[0].dataType)
         )
-    decided = settlements(bench.store, bench.domain.name).items()
-    rejected = [batch for batch, made in decided if made.decision is Decision.rejected]
-    known = bench.store.read(graves).where(~F.col("_batch_id").isin([*pending, *rejected]))
+    out = [*pending, *rejected(bench.store, bench.domain.name)]
+    known = bench.store.read(graves).where(~F.col("_batch_id").isin(out))
     known = known.groupBy(*map(quote, spec.key)).agg(F.max(last(sequence(spec))).alias(BURIED))
     return rows.join(known, spec.key, "left")
 

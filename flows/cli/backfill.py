@@ -104,7 +104,7 @@ def parse(overrides: Sequence[str]) -> Given:
         ConfigurationError: A date is none, or the range is empty.
     """
     own = {key: value for key, _, value in (o.partition("=") for o in overrides) if key in OWN}
-    start, end = (_date(key, own[key]) if own.get(key) else None for key in ("start", "end"))
+    start, end = (_date(key, own[key]) if key in own else None for key in ("start", "end"))
     if (start is None) != (end is None):
         raise ConfigurationError(
             "give both start and end", advice="Write start=2018-03-01 end=2018-04-01."

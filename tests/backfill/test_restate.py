@@ -16,12 +16,13 @@ from storage.base import TableStore
 from storage.plans import MergePlan
 from storage.registry import FORMATS
 from storage.types import CommitRecord, TableRef
-from tasks import backfill, bronze, decisions
+from tasks import backfill, bronze, decisions, quarantine, releases
+from tasks.accounting import ACCOUNTS, balance
 from tasks.backfill import Request
 from tasks.backfill_ledger import State, ledger
 from tasks.bench import Bench, Staged
 from tasks.gate import check, is_derived
-from tasks.partitions import Unit
+from tasks.partitions import Partition, Unit
 from tasks.publish import publish
 from tasks.spec import DomainSpec
 from tests.conftest import MakeLake
@@ -31,6 +32,7 @@ from tests.property.domain import load_domain
 from tests.property.driver import benches, rows_of, run_batch
 from tests.property.events import Record, make_log
 from tests.property.model import Row
+from tests.sessions import BOTH
 
 START, END = dt.date(2024, 1, 30), dt.date(2024, 2, 4)
 DAY = dt.date(2024, 2, 3)
@@ -310,3 +312,45 @@ def _head(store: TableStore, ref: TableRef) -> CommitRecord:
     record = store.head(ref).record
     assert record is not None
     return record
+
+
+@pytest.mark.parametrize("format_name", BOTH)
+def test_a_restatement_cut_off_after_the_quarantine_counts_its_rows_once(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, format_name: str
+) -> None:
+    made = Lakeful(spark, make_lake, tmp_path / "landing", format_name, ["silver.accounts_soft"])
+    ref, source = made.domain.ref("silver.accounts_soft"), made.domain.ref("bronze.events")
+    write((_file("events_later.csv", ["good", "bad"], DAY),), made.landing)
+    made.load()
+    _let_in_and_think_better_of_it(made, ref)
+    partition = Partition(Unit.day.value, DAY, DAY + dt.timedelta(days=1))
+    cut_off = backfill.stage(made.bench(), ref, partition, {"id": "a-1", **partition.note})
+    quarantine.enter(made.bench(), cut_off)
+    assert quarantine.holds(made.bench(), ref)
+
+    backfill.settle(made.bench(), ref)
+
+    assert not quarantine.holds(made.bench(), ref)
+    (staged,) = made.restate(["accounts_soft"], DAY, DAY + dt.timedelta(days=1), follow=False)
+    assert list(staged.notes[ACCOUNTS].values()) == [{"quarantined": 1, "restated": -1}]
+    account = balance(made.store, ref, quarantine.table(ref), source)
+    assert (account.missing(), account.surplus, account.held, account.owed) == ([], 0, 1, 1)
+    backfill.settle(made.bench(), ref)
+    assert quarantine.holds(made.bench(), ref)
+
+    planned = backfill.planned(made.bench(), Request(("accounts_soft",), DAY, END, Unit.day))
+    assert [entry.state for entry in ledger(made.store, planned).values()] == [State.done]
+    made.store.rollback(ref, made.store.history(ref)[1].version, CommitRecord("r", "undone"))
+    assert [entry.state for entry in ledger(made.store, planned).values()] == [State.missing]
+
+
+def _let_in_and_think_better_of_it(made: Lakeful, ref: TableRef) -> None:
+    """Waive the rule of the one row in quarantine, take it in, and withdraw the waiver."""
+    (held,) = rows_of(made.store, quarantine.table(ref))
+    asked = releases.request(
+        made.store, ref, {held["_sequence"]: held["_rule"]}, action=releases.Action.waive,
+        chosen_by="", reason="agreed", by="test",
+    )  # fmt: skip
+    made.load()
+    assert len(made.tables()[ref.label]) == 2
+    releases.withdraw(made.store, ref, asked.request_id, reason="not agreed", by="test")

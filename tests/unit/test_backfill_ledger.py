@@ -20,6 +20,7 @@ from tasks import backfill, ops
 from tasks.backfill import Request, planned
 from tasks.backfill_ledger import Backfill, State, known, ledger, record
 from tasks.bench import NOTE, Bench, RunInfo
+from tasks.decisions import Decision, settle
 from tasks.partitions import Partition
 from tests.property.domain import load_domain
 
@@ -53,6 +54,21 @@ def test_the_same_request_has_the_same_id(bench: Bench) -> None:
     assert planned(bench, EVENTS) == plan
     other = Request(("account_events",), FROM, dt.date(2024, 3, 1))
     assert planned(bench, other).id != plan.id
+
+
+def test_a_batch_that_was_rejected_begins_the_same_request_anew(
+    store: TableStore, bench: Bench
+) -> None:
+    before = planned(bench, EVENTS)
+    for decision in (Decision.accepted, Decision.rejected):
+        settle(store, "accounts", batch_id="events-1", table_name="bronze.events",
+               decision=decision, reason="", by="test")  # fmt: skip
+        assert (planned(bench, EVENTS).id == before.id) is (decision is Decision.accepted)
+
+
+def test_a_date_that_is_empty_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="start= is not a date"):
+        parse(["tables=[orders]", "start=", "end="])
 
 
 def test_again_counts_up_and_is_then_resumed(store: TableStore, bench: Bench) -> None:
