@@ -122,6 +122,11 @@ def newer(order: Sequence[str], one: str = "s", other: str = "t") -> str:
     return f"{_tuple(one, order)} > {_tuple(other, order)}"
 
 
+def same(order: Sequence[str]) -> str:
+    """Whether `s` and `t` have the same place in an order."""
+    return " AND ".join(f"s.{quote(c)} <=> t.{quote(c)}" for c in order) or "true"
+
+
 def _tuple(side: str, order: Sequence[str]) -> str:
     return f"struct({', '.join(f'{side}.{quote(c)}' for c in order)})"
 
@@ -138,11 +143,10 @@ def refresh_plan(
 
     Used when a row's looked-up columns can be completed later without a new event of its own.
     """
-    same = " AND ".join(f"s.{quote(c)} <=> t.{quote(c)}" for c in order) or "true"
     return MergePlan(
         tuple(keys),
         tuple(columns),
-        update_when=f"{newer(order)} OR ({same} AND ({differs(compared)}))",
+        update_when=f"{newer(order)} OR ({same(order)} AND ({differs(compared)}))",
     )
 
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from checks.model import CheckResult, Outcome, Severity
 from storage.types import TableRef
 from tasks import ops
-from tasks.bench import NOTE, Bench, Staged
+from tasks.bench import Bench, Staged
 from tasks.control_chart import Judgement, expected, judge
 from tasks.spec import OnAnomaly, VolumeLimits
 
@@ -66,7 +66,7 @@ def checks(bench: Bench, staged: Staged) -> list[CheckResult]:
         return []
     row_fed = staged.table.layer == "silver" and "ingested" in staged.rows
     names = [RUNS, SHARE] if row_fed else [RUNS]
-    if NOTE in staged.notes and not staged.replace:
+    if staged.is_part:
         return [_passed(name, "not judged: a part of the table is restated") for name in names]
     if staged.replace or bench.store.head(staged.table).record is None:
         return [_passed(name, "not judged: the table is written whole") for name in names]

@@ -157,6 +157,11 @@ class Staged:
     seconds: float = 0.0
     position: Mapping[str, str] | None = None
 
+    @property
+    def is_part(self) -> bool:
+        """Whether a backfill stages a part of the table, not all of it."""
+        return NOTE in self.notes and not self.replace
+
     def count(self, name: str, condition: ds.Expression | None = None) -> int:
         """Rows of one Parquet folder of the attempt, from its footers where there is no condition."""
         path = Path(self.folder) / name

@@ -21,7 +21,7 @@ from checks.model import (
 from storage.plans import MergePlan
 from storage.types import TableRef
 from tasks import accounting, anomalies, bronze, derived, freshness, quarantine, restate, silver
-from tasks.bench import NOTE, Bench, Staged, live, views
+from tasks.bench import Bench, Staged, live, views
 from tasks.spec import EVENTS, QuarantineLimit, SilverSpec, VolumeSpec, dependencies
 from tasks.sql_text import tables_in, to_views
 
@@ -134,11 +134,12 @@ def _scan(
     volume = bench.domain.gold[ref.name].volume if ref.layer == "gold" else None
     if volume is not None:
         tolerance = volume.tolerance
-        if NOTE in staged.notes and not staged.replace:  # other parts may be as wrong as they were
+        expected = _expected_volume(bench, volume)
+        if staged.is_part:  # other parts may be as wrong as they were
             before = live(bench.domain, ref, bench.store.read(ref))
-            tolerance = max(tolerance, abs(1 - _volume_ratio(bench, volume, before)))
+            tolerance = max(tolerance, abs(1 - _ratio(expected, _volume(volume, before))))
         suite = suite.extended(_volume_check(tolerance))
-        _register_volume(bench, volume, result)
+        _register_volume(bench, expected, _volume(volume, result))
     variables = {
         "as_of": _as_of(bench, staged),
         "expected_rows": str(_expected_rows(staged)),
@@ -192,23 +193,19 @@ def _as_of(bench: Bench, staged: Staged) -> str:
     return str(value) if " " in str(value) else f"{value} 23:59:59"
 
 
-def _register_volume(bench: Bench, spec: VolumeSpec, result: DataFrame) -> None:
-    session = bench.store.session
-    expected, actual = _volumes(bench, spec, result)
+def _register_volume(bench: Bench, expected: float, actual: float) -> None:
     ratio = _ratio(expected, actual)
-    session.sql(
+    bench.store.session.sql(
         f"select {expected}D input_rows, {actual}D output_rows, {ratio}D ratio"
     ).createOrReplaceTempView("volume")
 
 
-def _volume_ratio(bench: Bench, spec: VolumeSpec, rows: DataFrame) -> float:
-    return _ratio(*_volumes(bench, spec, rows))
+def _expected_volume(bench: Bench, spec: VolumeSpec) -> float:
+    return float(bench.store.session.sql(to_views(spec.input)).collect()[0][0] or 0)
 
 
-def _volumes(bench: Bench, spec: VolumeSpec, rows: DataFrame) -> tuple[float, float]:
-    expected = bench.store.session.sql(to_views(spec.input)).collect()[0][0] or 0
-    actual = rows.selectExpr(f"cast({spec.output} as double) v").collect()[0][0] or 0.0
-    return float(expected), float(actual)
+def _volume(spec: VolumeSpec, rows: DataFrame) -> float:
+    return float(rows.selectExpr(f"cast({spec.output} as double) v").collect()[0][0] or 0.0)
 
 
 def _ratio(expected: float, actual: float) -> float:

@@ -18,10 +18,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from storage.errors import ConfigurationError
-from storage.plans import BEFORE, GONE, MergePlan, newer
+from storage.plans import BEFORE, GONE, MergePlan, newer, same
 from storage.sql import quote
 from storage.types import TableRef, Version
-from tasks import accounting, bronze, changes, ordering, quarantine, releases, silver
+from tasks import accounting, bronze, changes, decisions, ordering, quarantine, releases, silver
 from tasks.accounting import ACCOUNTS, Fate
 from tasks.bench import NOTE, Batch, Bench, Staged, backfill_folder, fingerprint
 from tasks.contracts import contract_of
@@ -63,11 +63,10 @@ def plan(spec: SilverSpec, partition: Partition) -> MergePlan:
     made = ordering.plan(spec)
     order = [c for c in ordering.event_order(spec) if c in made.columns]
     inside = Part(TableRef("", "silver", ""), spec, partition).table("t")
-    same = " AND ".join(f"s.{quote(c)} <=> t.{quote(c)}" for c in order) or "true"
     return MergePlan(
         made.keys,
         made.columns,
-        update_when=f"NOT s.{GONE} AND (({inside}) OR ({same}) OR ({newer(order)}))",
+        update_when=f"NOT s.{GONE} AND (({inside}) OR ({same(order)}) OR ({newer(order)}))",
         delete_when=f"s.{GONE} AND {inside}",
         insert_when=f"NOT s.{GONE}",
         flags=(GONE,),
@@ -133,8 +132,7 @@ def _intake(bench: Bench, part: Part, consumed: Mapping[str, str]) -> Intake:
     labels = dependencies(bench.domain)[part.ref.label]
     after = {label: str(bench.store.head(bench.domain.ref(label)).version) for label in labels}
     source = part.spec.source or ""
-    decided = settlements(bench.store, bench.domain.name)
-    rejected = tuple(Batch(b, 0) for b, s in decided.items() if s.decision is Decision.rejected)
+    rejected = tuple(Batch(b, 0) for b in decisions.rejected(bench.store, bench.domain.name))
     as_consumed = {
         label: consumed[label] for label in (source, releases.LABEL) if label in consumed
     }

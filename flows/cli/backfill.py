@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,14 @@ import click
 
 from conf.load import load_config
 from conf.schema import Config
-from flows.cli.run import STATUS, as_dict, make_folder
+from flows.cli.run import (
+    STATUS,
+    as_dict,
+    keep_records,
+    make_folder,
+    result_of,
+    warm_progress,
+)
 from storage.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -186,17 +192,10 @@ def _run(
     config: Config, given: Given, request: Request, *, parallelism: int, quiet: bool
 ) -> Result:
     """Call the flow in this process."""
-    if "PREFECT_API_URL" not in os.environ:
-        make_folder(Path(os.environ.setdefault("PREFECT_HOME", f"{config.paths.cache}/prefect")))
+    keep_records(config)
     from flows.backfill import ASKED, Asked, backfill  # noqa: PLC0415 - Prefect reads its settings
-    from flows.cli.console import LiveProgress  # noqa: PLC0415
-    from flows.progress import Silent  # noqa: PLC0415
-    from flows.warmup import warm_up  # noqa: PLC0415
 
-    if not quiet:
-        click.echo(f"{config.domain.name} on {config.format.name}: starting Spark", err=True)
-    warm_up(config)
-    with Silent() if quiet else LiveProgress(config) as progress:
+    with warm_progress(config, quiet=quiet) as progress:
         token = ASKED.set(Asked(config, progress))
         try:
             state = backfill(
@@ -215,10 +214,7 @@ def _run(
             )
         finally:
             ASKED.reset(token)
-    result: Any = state.result(raise_on_failure=False)
-    if isinstance(result, BaseException):
-        raise result
-    return cast("Result", result)
+    return cast("Result", result_of(state))
 
 
 COMMANDS = (backfill_command,)

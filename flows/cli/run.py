@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +17,7 @@ from conf.schema import Config
 from storage.errors import ConfigurationError, StorageDeniedError, StorageFullError
 
 if TYPE_CHECKING:
+    from flows.progress import Progress
     from flows.summary import Summary
 
 STATUS = {"done": 0, "failed": 1, "blocked": 3}
@@ -150,12 +152,8 @@ def run_flow(
     again: tuple[str, ...],
 ) -> Summary:
     """Call the pipeline flow; without a server, Prefect keeps its records in the cache folder."""
-    if "PREFECT_API_URL" not in os.environ:
-        make_folder(Path(os.environ.setdefault("PREFECT_HOME", f"{config.paths.cache}/prefect")))
-    from flows.cli.console import LiveProgress  # noqa: PLC0415
+    keep_records(config)
     from flows.pipeline import CALLER, Caller, pipeline  # noqa: PLC0415 - Prefect reads its settings
-    from flows.progress import Silent  # noqa: PLC0415
-    from flows.warmup import warm_up  # noqa: PLC0415
 
     names = {o.split("=", 1)[0] for o in overrides} & set(PARAMETERS)
     rest = [o for o in overrides if o.split("=", 1)[0] not in PARAMETERS]
@@ -167,19 +165,41 @@ def run_flow(
         "tables": list(config.tables),
     }
     parameters = {name: chosen[name] for name in names}
-    if not quiet:
-        click.echo(f"{config.domain.name} on {config.format.name}: starting Spark", err=True)
-    warm_up(config)
-    with Silent() if quiet else LiveProgress(config) as progress:
+    with warm_progress(config, quiet=quiet) as progress:
         token = CALLER.set(Caller(config, progress, again))
         try:
             state = pipeline(**parameters, rebuild=rebuild, overrides=rest, return_state=True)
         finally:
             CALLER.reset(token)
-    result: Any = state.result(raise_on_failure=False)
+    return cast("Summary", result_of(state))
+
+
+def keep_records(config: Config) -> None:
+    """Without a server Prefect keeps its records in the cache folder; to be said before it is imported."""
+    if "PREFECT_API_URL" not in os.environ:
+        make_folder(Path(os.environ.setdefault("PREFECT_HOME", f"{config.paths.cache}/prefect")))
+
+
+@contextmanager
+def warm_progress(config: Config, *, quiet: bool) -> Iterator[Progress]:
+    """Start Spark while Prefect starts, and tell of the tables while inside."""
+    from flows.cli.console import LiveProgress  # noqa: PLC0415
+    from flows.progress import Silent  # noqa: PLC0415
+    from flows.warmup import warm_up  # noqa: PLC0415
+
+    if not quiet:
+        click.echo(f"{config.domain.name} on {config.format.name}: starting Spark", err=True)
+    warm_up(config)
+    with Silent() if quiet else LiveProgress(config) as progress:
+        yield progress
+
+
+def result_of(state: Any) -> Any:
+    """What a flow returned; its error is raised."""
+    result = state.result(raise_on_failure=False)
     if isinstance(result, BaseException):
         raise result
-    return cast("Summary", result)
+    return result
 
 
 def make_folder(folder: Path) -> None:
