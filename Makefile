@@ -7,6 +7,10 @@ BIN := $(VENV)/bin
 PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3.13 python3)
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 
+# Test files that run at once; each process has a Spark session of its own.
+JOBS := 2
+AT_ONCE = -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
 # How long the tests with a tally go on.
 KILLS := 200
 SEEDS := 5
@@ -39,10 +43,10 @@ demo: setup ## Set up and run the main job; ARGS="format=iceberg" and other over
 	@$(BIN)/lakehouse demo $(ARGS)
 
 test: setup ## Set up and run the tests; ARGS="-k name" and other pytest options
-	@$(BIN)/pytest -m "not slow" $(ARGS)
+	@$(BIN)/pytest -m "not slow" $(AT_ONCE) $(ARGS)
 
 test-full: setup ## The slow tests: full size, against an independent computation
-	@$(BIN)/pytest -m slow --ignore=tests/chaos $(ARGS)
+	@$(BIN)/pytest -m slow --ignore=tests/chaos $(AT_ONCE) $(ARGS)
 
 test-chaos: setup ## The tests that kill runs at each named point
 	@$(BIN)/pytest -m slow tests/chaos $(ARGS)
