@@ -171,7 +171,97 @@ GOOD: dict[str, Row] = {
         "preferred_payment_type": "'boleto'",
         "is_churned": "false",
     },
+    "gold.revenue_to_date": {
+        "order_date": "'2018-10-16'",
+        "revenue": "10.50",
+        "month_to_date": "10.50",
+        "year_to_date": "10.50",
+    },
+    "gold.active_customers": {
+        "order_date": "'2018-10-16'",
+        "active_day": "1",
+        "active_month_to_date": "1",
+        "active_30_days": "1",
+        "active_90_days": "1",
+    },
+    "gold.top_products": {
+        "order_month": "'2018-10-01'",
+        "revenue_rank": "1",
+        "product_id": "'p1'",
+        "product_category": "'toys'",
+        "items": "1",
+        "orders": "1",
+        "revenue": "10.50",
+    },
+    "gold.customer_cohorts": {
+        "cohort_month": "'2018-10-01'",
+        "month_number": "0",
+        "cohort_size": "1",
+        "active": "1",
+        "retention_rate": "1",
+    },
+    "gold.dim_date": {
+        "date_key": "20181016",
+        "calendar_date": "'2018-10-16'",
+        "day_of_week": "2",
+        "day_name": "'Tuesday'",
+        "is_weekend": "false",
+    },
+    "gold.dim_customer": {
+        "customer_key": "'k1'",
+        "customer_unique_id": "'u1'",
+        "customer_zip_code_prefix": "'01012'",
+        "customer_city": "'unknown'",
+        "customer_state": "'SP'",
+        "valid_from": "'2018-10-16 10:00:00'",
+        "is_current": "true",
+    },
+    "gold.dim_product": {
+        "product_key": "'k1'",
+        "product_id": "'p1'",
+        "product_category": "'toys'",
+        "is_inferred": "false",
+    },
+    "gold.dim_seller": {
+        "seller_key": "'k1'",
+        "seller_id": "'s1'",
+        "seller_state": "'RJ'",
+        "is_inferred": "false",
+    },
+    "gold.fct_order_items": {
+        "order_id": "'o1'",
+        "order_item_id": "1",
+        "date_key": "20181016",
+        "customer_key": "'k1'",
+        "product_key": "'k1'",
+        "seller_key": "'k1'",
+        "order_status": "'delivered'",
+        "price": "10.50",
+        "freight_value": "0",
+    },
 }
+# Rows that a table has whatever else is in it.
+BESIDE: dict[str, Row] = {
+    "gold.dim_customer": {
+        "customer_key": "'unknown'",
+        "customer_zip_code_prefix": "'unknown'",
+        "customer_city": "'unknown'",
+        "customer_state": "'unknown'",
+        "is_current": "true",
+    },
+    "gold.dim_product": {
+        "product_key": "'unknown'",
+        "product_category": "'unknown'",
+        "is_inferred": "false",
+    },
+    "gold.dim_seller": {
+        "seller_key": "'unknown'",
+        "seller_state": "'unknown'",
+        "is_inferred": "false",
+    },
+}
+READ = ("silver.orders", "silver.order_items", *DOMAIN["gold"]["fct_order_items"]["inputs"][2:])
+"""Tables that checks of other tables read."""
 for _table in DOMAIN["bronze"]:
     GOOD[f"bronze.{_table}"] = {
         "_source_file": "'a.csv'",
@@ -206,15 +296,19 @@ def register(session: SparkSession, view: str, table: str, rows: Sequence[Row]) 
     (frame if rows else frame.where("false")).createOrReplaceTempView(view)
 
 
+def with_rows_beside(table: str, rows: Sequence[Row]) -> list[Row]:
+    return [*rows, *([BESIDE[table]] if table in BESIDE else [])]
+
+
 @pytest.fixture
 def session(spark: SparkSession) -> Iterator[SparkSession]:
     own = spark.newSession()
     own.conf.set("spark.sql.session.timeZone", "UTC")
-    for table in ("silver.orders", "silver.order_items"):
-        register(own, table.replace(".", "_"), table, [GOOD[table]])
+    for table in READ:
+        register(own, table.replace(".", "_"), table, with_rows_beside(table, [GOOD[table]]))
     yield own
-    for view in ("staged", "result", "silver_orders", "silver_order_items"):
-        own.catalog.dropTempView(view)
+    for view in ("staged", "result", *READ):
+        own.catalog.dropTempView(view.replace(".", "_"))
 
 
 def scan(session: SparkSession, table: str, rows: Sequence[Row]) -> tuple[CheckResult, ...]:
@@ -235,12 +329,12 @@ def test_every_table_of_the_domain_has_checks_and_a_good_row() -> None:
 
 @pytest.mark.parametrize("table", sorted(GOOD))
 def test_a_good_row_passes_all_checks(session: SparkSession, table: str) -> None:
-    assert not_passed(scan(session, table, [GOOD[table]])) == {}
+    assert not_passed(scan(session, table, with_rows_beside(table, [GOOD[table]]))) == {}
 
 
 @pytest.mark.parametrize("table", sorted(table for table in GOOD if "bronze" not in table))
 def test_no_rows_are_legal_in_silver_and_gold(session: SparkSession, table: str) -> None:
-    for view in ("silver.orders", "silver.order_items"):
+    for view in READ:
         register(session, view.replace(".", "_"), view, [])
     outcomes = not_passed(scan(session, table, []))
     # Nothing is not fresh, which is worth a warning and no more.
@@ -266,6 +360,13 @@ def test_a_dropped_bronze_column_fails(session: SparkSession) -> None:
 
 ADDRESS = "silver.customer_addresses"
 SPANS = "neighbouring spans of a customer neither overlap nor repeat the address"
+FACT = "gold.fct_order_items"
+SUMS = (
+    "date are those of daily_revenue",
+    "category are those of product_performance",
+    "seller are those of seller_performance",
+    "person are those of customer_lifetime_value",
+)
 CLOSED = {"valid_from": "'2018-01-01'", "valid_to": "'2018-10-16 10:00:00'", "is_current": "false"}
 
 
@@ -360,12 +461,67 @@ CLOSED = {"valid_from": "'2018-01-01'", "valid_to": "'2018-10-16 10:00:00'", "is
             [{"is_churned": "true"}],
             ["is_churned says that the last order is older than 180 days"],
         ),
+        (
+            "gold.revenue_to_date",
+            [{"order_date": "'2018-10-17'"}],
+            ["each day of the calendar has a row"],
+        ),
+        (
+            "gold.revenue_to_date",
+            [{"year_to_date": "10.51"}],
+            ["each day adds its revenue, and months and years begin anew"],
+        ),
+        (
+            "gold.active_customers",
+            [{"active_30_days": "2"}],
+            ["a longer time has no fewer customers"],
+        ),
+        (
+            "gold.top_products",
+            [{}, {"product_id": "'p2'", "revenue_rank": "2", "revenue": "10.51"}],
+            ["ranks are 1 to at most 10, highest revenue first"],
+        ),
+        (
+            "gold.customer_cohorts",
+            [{}, {"month_number": "1", "active": "0", "retention_rate": "0"}],
+            ["each cohort has one size and a row for each month up to the newest order"],
+        ),
+        (
+            "gold.dim_date",
+            [{}, {"date_key": "20181018", "calendar_date": "'2018-10-18'"}],
+            ["every day from the first to the newest order has a row"],
+        ),
+        (
+            "gold.dim_product",
+            [{"product_key": "'unknown'"}],
+            ["product_key is unique", "every member but unknown has its product_id"],
+        ),
+        (
+            "gold.dim_customer",
+            [{}, {"customer_key": "'k2'"}],
+            ["each customer has one current address"],
+        ),
+        (
+            "gold.dim_seller",
+            [{"is_inferred": "true"}],
+            ["seller_state is given, for inferred sellers as unknown"],
+        ),
+        (
+            FACT,
+            [{"price": "10.49"}],
+            [f"sums by {what}" for what in SUMS],
+        ),
+        (FACT, [{"date_key": "20181017"}], [f"sums by {SUMS[0]}"]),
+        (FACT, [{"customer_key": "'unknown'"}], [f"sums by {SUMS[3]}"]),
+        (FACT, [{"product_key": "'unknown'"}], [f"sums by {SUMS[1]}"]),
+        (FACT, [{"seller_key": "'k9'"}], [f"sums by {SUMS[2]}"]),
+        (FACT, [{"order_status": "'canceled'"}], ["the order is valid"]),
     ],
 )
 def test_a_defect_is_found_by_its_check(
     session: SparkSession, table: str, changes: list[Row], expected: list[str]
 ) -> None:
-    rows = [{**GOOD[table], **change} for change in changes]
+    rows = with_rows_beside(table, [{**GOOD[table], **change} for change in changes])
     found = not_passed(scan(session, table, rows))
     assert sorted(found) == sorted(expected)
     assert Outcome.NOT_EVALUATED not in found.values()

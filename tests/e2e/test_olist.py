@@ -13,6 +13,7 @@ from tasks.generate.olist import generate
 from tests.e2e.lakehouse import Lakehouse
 from tests.oracle.compare import assert_equal
 from tests.oracle.olist import KEYS, compute
+from tests.oracle.star import assert_star_equals_marts
 
 ORDERS = 400
 SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "olist_sample"
@@ -47,7 +48,9 @@ def test_first_load_equals_the_oracle_and_the_truth_file(
     copy(files(generated), lakehouse.landing)
     first = lakehouse.run()
     assert first.status == 0, first.summary["message"]
-    lakehouse.assert_equals(compute([files(generated)]))
+    oracle = compute([files(generated)])
+    lakehouse.assert_equals(oracle)
+    assert_star_equals_marts({name: lakehouse.table(f"gold.{name}") for name in oracle.gold})
     truth = json.loads((generated / "olist_truth.json").read_text())["quarantine"]
     for name, expected in truth.items():
         found = [(record, rule) for _, record, rule in lakehouse.quarantined(name)]

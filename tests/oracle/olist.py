@@ -28,6 +28,15 @@ KEYS: dict[str, tuple[str, ...]] = {
     "seller_performance": ("seller_id",),
     "delivery_sla": ("customer_state", "order_month"),
     "churn_features": ("customer_unique_id",),
+    "dim_date": ("date_key",),
+    "dim_customer": ("customer_key",),
+    "dim_product": ("product_key",),
+    "dim_seller": ("seller_key",),
+    "fct_order_items": ("order_id", "order_item_id"),
+    "revenue_to_date": ("order_date",),
+    "active_customers": ("order_date",),
+    "top_products": ("order_month", "revenue_rank"),
+    "customer_cohorts": ("cohort_month", "month_number"),
 }
 """The key of each silver table and the grain of each gold table."""
 
@@ -38,7 +47,7 @@ class Oracle:
 
     Attributes:
         silver: The nine source tables and ``customer_addresses``, business columns only.
-        gold: The eight gold tables.
+        gold: The gold tables.
         quarantine: For each source table ``source_file`` (a file's name), ``record`` (1-based,
             header not counted) and ``rule``, in the order of delivery.
     """
