@@ -62,6 +62,7 @@ daily_moves as (
     group by order_date
 )
 
+-- The calendar has no gaps, so no move is passed over.
 select
     calendar.calendar_date as order_date,
     coalesce(daily_moves.days, 0) as active_day,
