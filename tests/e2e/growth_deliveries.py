@@ -32,6 +32,9 @@ _BEGINS = {
 }
 """Where a record begins, and what it does not yet have then."""
 
+NEW_COLUMN = {"device": "phone"}
+"""What visits have from the last of `DAYS` on, and their source never had before."""
+
 Record = dict[str, str]
 
 
@@ -64,6 +67,8 @@ def by_day(generated: Path, to: Path) -> dict[str, list[Path]]:
         for record in read(generated / f"growth_{source}.csv"):
             for day, version in _versions(source, record):
                 parts[day].append(version)
+        if source == "visits":
+            parts[DAYS[-1]] = [record | NEW_COLUMN for record in parts[DAYS[-1]]]
         for day, records in parts.items():
             if records:
                 told[day].append(write(to / day, source, day, records))
@@ -107,6 +112,7 @@ def late_corrections(generated: Path, to: Path) -> list[Path]:
         "visits": [
             visit
             | {"visit_id": "late-visit", "channel": "referral", "visited_at": "2023-01-01 00:00:01"}
+            | NEW_COLUMN
         ],
         "signups": [signup | second],
         "billing": [
@@ -139,18 +145,6 @@ def _sound(generated: Path, source: str) -> Iterable[Record]:
             yield record
 
 
-def with_new_column(path: Path, column: str, values: Iterable[str]) -> None:
-    """Give a file a column that its source never had."""
-    records = read(path)
-    text = list(values)
-    write(
-        path.parent,
-        "visits",
-        path.stem.rpartition("_")[2],
-        [r | {column: text[at % len(text)]} for at, r in enumerate(records)],
-    )
-
-
 def bad_day(generated: Path, to: Path) -> tuple[list[Path], Path]:
     """A day on which billing sends negative amounts: the delivery, and billing's file as mended."""
     visit = next(iter(_sound(generated, "visits")))
@@ -162,8 +156,7 @@ def bad_day(generated: Path, to: Path) -> tuple[list[Path], Path]:
         | {"invoice_id": f"new-year-{n}", "amount": "19.0", "updated_at": "2025-01-01 09:00:00"}
         for n in range(30)
     ]
-    good = write(
-        to, "visits", "bad", [visit | {"visit_id": "new-year", "visited_at": "2025-01-01 07:00:00"}]
-    )
+    new_year = {"visit_id": "new-year", "visited_at": "2025-01-01 07:00:00"}
+    good = write(to, "visits", "bad", [visit | new_year | NEW_COLUMN])
     broken = write(to, "billing", "bad", [r | {"amount": "-19.0"} for r in invoices])
     return [good, broken], write(to, "billing", "mended", invoices)
