@@ -39,7 +39,7 @@ def generate(to: Path, *, rows: int = 200_000, seed: int = 7, defects: float = 0
 
     Files of these names are replaced, each whole or not at all; the truth file comes last and is
     absent while it does not describe the others. Its `parameters.uplift` has the true uplift of each
-    variant. Memory grows with the rows, by about 150 bytes a visit.
+    variant. Memory grows with the rows, by about 350 bytes a visit.
 
     Args:
         to: Folder, made if it is missing.

@@ -249,7 +249,7 @@ def test_experiments_have_the_true_uplift_that_the_truth_file_tells(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("rows", "seed", "rate"), [(100, 1, 0.001), (100, 2, 0.5), (2000, 3, 0.01), (20_000, 4, 0.07)]
+    ("rows", "seed", "rate"), [(100, 1, 0.001), (100, 2, 0.5), (2000, 3, 0.01), (20_000, 5, 0.3)]
 )
 def test_quarantine_equals_a_second_implementation_of_the_rules(
     tmp_path: Path, rows: int, seed: int, rate: float
