@@ -33,11 +33,13 @@ class Rule:
         name: Name of the rule.
         breaks: Column and new text, taken in turn.
         requires: Columns that must hold a value for the rule to apply.
+        holds: Columns that must hold this very text for the rule to apply.
     """
 
     name: str
     breaks: Sequence[tuple[str, Change]]
     requires: tuple[str, ...] = ()
+    holds: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -171,10 +173,12 @@ def _broken(
     counts = dict(zip((r.name for r in rules), apportion(total, [1.0] * len(rules)), strict=True))
     free = np.ones(len(pool), dtype=np.bool_)
     plans: list[_Plan] = []
-    for rule in sorted(rules, key=lambda rule: not rule.requires):
+    for rule in sorted(rules, key=lambda rule: not (rule.requires or rule.holds)):
         fit = free.copy()
         for column in rule.requires:
             fit &= np.array([bool(text) for text in table.columns[column].text(pool)])
+        for column, wanted in rule.holds.items():
+            fit &= np.array([text == wanted for text in table.columns[column].text(pool)])
         chosen = np.flatnonzero(fit)[: counts[rule.name]]
         free[chosen] = False
         texts = table.records(pool[chosen])

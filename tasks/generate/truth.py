@@ -18,7 +18,7 @@ class Truth:
     (records by file).
     """
 
-    def __init__(self, stream: TextIO, domain: str, parameters: Mapping[str, int | float]) -> None:
+    def __init__(self, stream: TextIO, domain: str, parameters: Mapping[str, object]) -> None:
         self._stream = stream
         self._quarantine: dict[str, list[Quarantined]] = {}
         self._rows: dict[str, int] = {}
