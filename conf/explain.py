@@ -79,13 +79,18 @@ def _kind(error: OmegaConfBaseException) -> str | None:
     return _KINDS.get(get_origin(plain) or plain)
 
 
+def missing_keys(composed: DictConfig) -> list[str]:
+    """The full keys of values that are still to be given."""
+    return [key for key, value in _leaves(composed) if value == "???"]
+
+
 def refuse_missing(composed: DictConfig) -> None:
     """Refuse a configuration in which a value is still to be given.
 
     Raises:
         ConfigurationError: The message names every such key.
     """
-    missing = [key for key, value in _leaves(composed) if value == "???"]
+    missing = missing_keys(composed)
     if missing:
         raise ConfigurationError(
             f"no value for {', '.join(missing)}",
@@ -93,14 +98,19 @@ def refuse_missing(composed: DictConfig) -> None:
         )
 
 
-def unset_variables(composed: DictConfig) -> ConfigurationError | None:
-    """The error that names the environment variables which are needed and not set; None without such."""
-    unset = [
+def unset_keys(composed: DictConfig) -> list[tuple[str, str]]:
+    """Keys that refer to environment variables which are not set, with the variable."""
+    return [
         (key, name)
         for key, value in _leaves(composed)
         for name in _VARIABLE.findall(str(value))
         if name not in os.environ
     ]
+
+
+def unset_variables(composed: DictConfig) -> ConfigurationError | None:
+    """The error that names the environment variables which are needed and not set; None without such."""
+    unset = unset_keys(composed)
     if not unset:
         return None
     return ConfigurationError(

@@ -67,17 +67,7 @@ def load_config(overrides: Sequence[str]) -> Config:
     Raises:
         ConfigurationError: As `compose_config`, or a value is missing, or the domain is inconsistent.
     """
-    composed = compose_config(overrides)
-    refuse_missing(composed)
-    try:
-        OmegaConf.resolve(composed)
-        config = cast("Config", OmegaConf.to_object(composed))
-    except InterpolationResolutionError as error:
-        raise unset_variables(composed) or ConfigurationError(
-            explain(error), advice=SEE_KEYS
-        ) from error
-    except (OmegaConfBaseException, ValueError, TypeError) as error:
-        raise ConfigurationError(explain(error), advice=SEE_KEYS) from error
+    config = resolved(compose_config(overrides))
     found = problems(config.domain, layers=config.layers, tables=config.tables)
     if found:
         raise ConfigurationError(
@@ -87,6 +77,29 @@ def load_config(overrides: Sequence[str]) -> Config:
     config.domain = expanded(config.domain)
     _absolute(config)
     return config
+
+
+def resolved(composed: DictConfig) -> Config:
+    """The composed configuration as typed values, with a domain that nobody has checked.
+
+    Raises:
+        ConfigurationError: A value is missing, or a reference leads nowhere.
+    """
+    refuse_missing(composed)
+    try:
+        OmegaConf.resolve(composed)
+        return cast("Config", OmegaConf.to_object(composed))
+    except InterpolationResolutionError as error:
+        raise unset_variables(composed) or ConfigurationError(
+            explain(error), advice=SEE_KEYS
+        ) from error
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        raise ConfigurationError(explain(error), advice=SEE_KEYS) from error
+
+
+def domain_files() -> dict[str, Path]:
+    """The file of each domain, by name."""
+    return {file.stem: file for file in sorted((CONF / "domain").glob("*.yaml"))}
 
 
 def _refuse_several(overrides: Sequence[str]) -> None:

@@ -61,11 +61,7 @@ class Bench:
         Raises:
             ConfigurationError: There is no such file.
         """
-        path = Path(self.domain.roots.sql) / relative
-        try:
-            return path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise ConfigurationError(f"{path}: {error.strerror}") from None
+        return sql_file(self.domain, relative)
 
     def folder(self, ref: TableRef, token: str) -> Path:
         """Where the staged rows of one attempt are kept."""
@@ -99,6 +95,19 @@ class Bench:
             code=self.run.code,
             contract=staged.contract,
         )
+
+
+def sql_file(domain: DomainSpec, relative: str) -> str:
+    """Text of one of a domain's SQL files.
+
+    Raises:
+        ConfigurationError: There is no such file.
+    """
+    path = Path(domain.roots.sql) / relative
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import reduce
 from typing import Any
 
 import pyarrow.dataset as ds
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -28,6 +28,7 @@ from tasks.bench import (
     fingerprint,
     moved,
     position,
+    sql_file,
     views,
 )
 from tasks.contracts import contract_of
@@ -36,7 +37,7 @@ from tasks.groups import restricted, touched, within
 from tasks.histories import folded, spans
 from tasks.ordering import DELETED, content
 from tasks.partitions import Partition
-from tasks.spec import EVENTS, ColumnSpec, Deletes, Strategy, dependencies
+from tasks.spec import EVENTS, ColumnSpec, Deletes, DomainSpec, Strategy, dependencies
 from tasks.sql_text import to_views
 
 METADATA = (("_batch_id", "string"), ("_merge_id", "string"), ("_updated_at", "timestamp"))
@@ -44,11 +45,11 @@ SPAN = (("valid_from", "timestamp"), ("valid_to", "timestamp"), ("is_current", "
 MARK = ((DELETED, "boolean"), ("_deleted_at", "timestamp"))
 
 
-def business_columns(bench: Bench, ref: TableRef) -> list[tuple[str, str]]:
+def business_columns(domain: DomainSpec, ref: TableRef) -> list[tuple[str, str]]:
     """Names and types of the table's own columns, in order."""
     if ref.layer == "gold":
-        return _types(bench.domain.gold[ref.name].columns)
-    spec = bench.domain.silver[ref.name]
+        return _types(domain.gold[ref.name].columns)
+    spec = domain.silver[ref.name]
     if spec.strategy is Strategy.scd2:
         return [*_types(spec.columns), *SPAN]
     return [*_types(spec.columns), *(MARK if spec.marks_deleted else ())]
@@ -58,28 +59,28 @@ def _types(columns: Mapping[str, ColumnSpec]) -> list[tuple[str, str]]:
     return [(name, column.type) for name, column in columns.items()]
 
 
-def derived_schema(bench: Bench, ref: TableRef) -> StructType:
+def derived_schema(domain: DomainSpec, ref: TableRef) -> StructType:
     """The table's own columns, then the metadata."""
-    return schema([*business_columns(bench, ref), *METADATA])
+    return schema([*business_columns(domain, ref), *METADATA])
 
 
-def key_of(bench: Bench, ref: TableRef) -> list[str]:
+def key_of(domain: DomainSpec, ref: TableRef) -> list[str]:
     """The merge key: the grain of a gold table, natural key and span start of a history."""
     if ref.layer == "gold":
-        return bench.domain.gold[ref.name].key
-    spec = bench.domain.silver[ref.name]
+        return domain.gold[ref.name].key
+    spec = domain.silver[ref.name]
     return [*spec.key, "valid_from"] if spec.strategy is Strategy.scd2 else list(spec.key)
 
 
-def group_of(bench: Bench, ref: TableRef) -> list[str]:
+def _group_of(domain: DomainSpec, ref: TableRef) -> list[str]:
     """Columns that identify what is computed at once: a group of gold, a key with all its spans."""
-    return (bench.domain.gold if ref.layer == "gold" else bench.domain.silver)[ref.name].key
+    return (domain.gold if ref.layer == "gold" else domain.silver)[ref.name].key
 
 
 def plan(bench: Bench, ref: TableRef) -> MergePlan:
     """Apply the staged difference."""
-    columns = [name for name, _ in (*business_columns(bench, ref), *METADATA)]
-    return difference_plan(key_of(bench, ref), columns)
+    columns = [name for name, _ in (*business_columns(bench.domain, ref), *METADATA)]
+    return difference_plan(key_of(bench.domain, ref), columns)
 
 
 def stage(bench: Bench, ref: TableRef) -> Staged | None:
@@ -112,7 +113,9 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
     )
     views(bench, after)
     keys = (
-        None if first else touched(bench, _groups(bench, ref), group_of(bench, ref), before, after)
+        None
+        if first
+        else touched(bench, _groups(bench, ref), _group_of(bench.domain, ref), before, after)
     )
     return _computed(bench, staged, keys, batch_id, first=first)
 
@@ -155,7 +158,7 @@ def restage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str
         },
     )
     views(bench, head.inputs)
-    group = group_of(bench, ref)
+    group = _group_of(bench.domain, ref)
     parts = within(bench, _groups(bench, ref), group, partition, head.inputs)
     parts += _dated(bench, ref, partition)
     keys = reduce(DataFrame.unionByName, parts).dropna().distinct()
@@ -164,7 +167,7 @@ def restage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str
 
 def _dated(bench: Bench, ref: TableRef, partition: Partition) -> list[DataFrame]:
     """The groups whose own date falls in the partition, those without any input row included."""
-    group, types = group_of(bench, ref), dict(business_columns(bench, ref))
+    group, types = _group_of(bench.domain, ref), dict(business_columns(bench.domain, ref))
     return [
         bench.store.read(ref).where(partition.typed(quote(k), types[k])).select(*map(quote, group))
         for k in group
@@ -180,7 +183,9 @@ def _computed(
     if keys is not None:
         keys.write.mode("overwrite").parquet(staged.part("touched"))
         keys = bench.store.session.read.parquet(staged.part("touched"))
-    rows = _complete(bench, ref, _query(bench, ref, keys), staged.token, batch_id)
+    rows = _complete(
+        bench, ref, query(bench.store.session, bench.domain, ref, keys), staged.token, batch_id
+    )
     staged = replace(staged, rows=_write(bench, staged, rows, keys, first=first))
     staged.save()
     return staged
@@ -192,29 +197,39 @@ def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
     return rows.select(*map(quote, plan(bench, staged.table).source_columns))
 
 
-def _text(bench: Bench, ref: TableRef) -> str:
+def _text(domain: DomainSpec, ref: TableRef) -> str:
     if ref.layer == "gold":
-        return bench.sql(bench.domain.gold[ref.name].sql)
-    spec = bench.domain.silver[ref.name]
-    return bench.sql(spec.events) if spec.events else f"select * from {spec.inputs[0]}"
+        return sql_file(domain, domain.gold[ref.name].sql)
+    spec = domain.silver[ref.name]
+    return sql_file(domain, spec.events) if spec.events else f"select * from {spec.inputs[0]}"
 
 
 def _groups(bench: Bench, ref: TableRef) -> Mapping[str, str]:
     return (bench.domain.gold if ref.layer == "gold" else bench.domain.silver)[ref.name].groups
 
 
-def _query(bench: Bench, ref: TableRef, keys: DataFrame | None) -> DataFrame:
-    """The query's result with the table's columns, whole or for the touched keys."""
-    rows = bench.store.session.sql(to_views(_text(bench, ref)))
+def query(
+    session: SparkSession, domain: DomainSpec, ref: TableRef, keys: DataFrame | None = None
+) -> DataFrame:
+    """The result of a table's query with the table's columns, whole or for the touched keys.
+
+    Args:
+        session: Has the inputs as views `layer_table`.
+        domain: The domain.
+        ref: A derived table.
+        keys: The touched keys, or None for all.
+    """
+    rows = session.sql(to_views(_text(domain, ref)))
     if keys is not None:
-        rows = restricted(rows, keys, group_of(bench, ref))
+        rows = restricted(rows, keys, _group_of(domain, ref))
     # of a history the events are restricted, before it is made of them
-    return _history(bench, ref, rows) if ref.layer == "silver" else rows
+    return history(domain, ref, rows) if ref.layer == "silver" else rows
 
 
-def _history(bench: Bench, ref: TableRef, events: DataFrame) -> DataFrame:
-    spec = bench.domain.silver[ref.name]
-    log = bench.domain.silver.get(f"{ref.name}{EVENTS}", spec)
+def history(domain: DomainSpec, ref: TableRef, events: DataFrame) -> DataFrame:
+    """The rows of a derived silver table, made of the events of its keys."""
+    spec = domain.silver[ref.name]
+    log = domain.silver.get(f"{ref.name}{EVENTS}", spec)
     ties = [c for c in (DELETED, *content(log)) if c in events.columns]
     if spec.strategy is Strategy.scd2:
         return spans(
@@ -235,16 +250,25 @@ def _history(bench: Bench, ref: TableRef, events: DataFrame) -> DataFrame:
     return rows.select(*map(quote, spec.columns), *added)
 
 
-def _complete(bench: Bench, ref: TableRef, rows: DataFrame, token: str, batch_id: str) -> DataFrame:
-    wanted = schema(business_columns(bench, ref))
-    if not same_columns(rows.schema, wanted):
+def refuse_other_columns(domain: DomainSpec, ref: TableRef, found: StructType) -> None:
+    """Refuse a result whose columns are not those declared, in their order and types.
+
+    Raises:
+        ConfigurationError: The message names the difference.
+    """
+    wanted = schema(business_columns(domain, ref))
+    if not same_columns(found, wanted):
         raise ConfigurationError(
             f"{ref.label}: the query's columns are not those declared: "
-            + describe_difference(rows.schema, wanted),
+            + describe_difference(found, wanted),
             advice=f"Mend the SQL or the columns of {ref.label} in the domain's YAML.",
         )
+
+
+def _complete(bench: Bench, ref: TableRef, rows: DataFrame, token: str, batch_id: str) -> DataFrame:
+    refuse_other_columns(bench.domain, ref, rows.schema)
     return rows.select(
-        *[quote(f.name) for f in wanted.fields],
+        *[quote(name) for name, _ in business_columns(bench.domain, ref)],
         F.lit(batch_id).alias("_batch_id"),
         F.lit(token).alias("_merge_id"),
         F.lit(bench.run.started_at).cast("timestamp").alias("_updated_at"),
@@ -268,9 +292,9 @@ def _write(
     else:
         target = bench.store.read(ref)
         if keys is not None:
-            target = restricted(target, keys, group_of(bench, ref))
-        compared = [name for name, _ in business_columns(bench, ref)]
-        rows = difference(target, result, key_of(bench, ref), compared)
+            target = restricted(target, keys, _group_of(bench.domain, ref))
+        compared = [name for name, _ in business_columns(bench.domain, ref)]
+        rows = difference(target, result, key_of(bench.domain, ref), compared)
     with scans(bench.store.session) as found:
         rows.write.mode("overwrite").parquet(staged.part("rows"))
     inputs = [bench.domain.ref(label) for label in staged.inputs]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlglot import TokenType, exp, parse_one, tokenize
+from collections.abc import Iterator
+
+from sqlglot import Token, TokenType, exp, parse_one, tokenize
 
 DATABASES = ("bronze", "silver", "gold", "ops")
 
@@ -13,14 +15,32 @@ def to_views(sql: str, prefix: str = "") -> str:
     Raises:
         sqlglot.errors.TokenError: A quote is not closed.
     """
-    tokens = tokenize(sql, read="spark")
     parts, done = [], 0
+    for layer, name in _names(sql):
+        parts += [sql[done : layer.start], f"{prefix}{layer.text}_{name.text}"]
+        done = name.end + 1
+    return "".join([*parts, sql[done:]])
+
+
+def named_tables(sql: str) -> dict[str, int]:
+    """The `layer.table` names in a text, each with the line of its first place, from 1.
+
+    Raises:
+        sqlglot.errors.TokenError: A quote is not closed.
+    """
+    places: dict[str, int] = {}
+    for layer, name in _names(sql):
+        places.setdefault(f"{layer.text}.{name.text}", layer.line)
+    return places
+
+
+def _names(sql: str) -> Iterator[tuple[Token, Token]]:
+    """The two tokens of each `layer.table` that is not the end of a longer name."""
+    tokens = tokenize(sql, read="spark")
     for place, (layer, dot, name) in enumerate(zip(tokens, tokens[1:], tokens[2:], strict=False)):
         inside = place > 0 and tokens[place - 1].token_type is TokenType.DOT
         if layer.text in DATABASES and dot.token_type is TokenType.DOT and not inside:
-            parts += [sql[done : layer.start], f"{prefix}{layer.text}_{name.text}"]
-            done = name.end + 1
-    return "".join([*parts, sql[done:]])
+            yield layer, name
 
 
 def tables_in(sql: str) -> set[str]:

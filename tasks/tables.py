@@ -11,6 +11,20 @@ from storage.types import TableRef
 from tasks import bronze, derived, drift, quarantine, silver, tombstones
 from tasks.bench import Bench
 from tasks.gate import is_derived
+from tasks.spec import DomainSpec
+
+
+def declared(domain: DomainSpec, ref: TableRef) -> StructType:
+    """The columns of a table, those that the platform adds included.
+
+    Raises:
+        ValueError: A column has an unknown type.
+    """
+    if ref.layer == "bronze":
+        return bronze.bronze_schema(domain.bronze[ref.name])
+    if ref.layer == "gold" or domain.silver[ref.name].is_derived:
+        return derived.derived_schema(domain, ref)
+    return silver.silver_schema(domain.silver[ref.name])
 
 
 def create(bench: Bench, ref: TableRef) -> None:
@@ -25,13 +39,13 @@ def create(bench: Bench, ref: TableRef) -> None:
     if ref.layer == "bronze":
         _bronze(bench, ref)
     elif is_derived(bench, ref):
-        _made(bench, ref, derived.derived_schema(bench, ref))
+        _made(bench, ref, declared(bench.domain, ref))
     else:
         spec = bench.domain.silver[ref.name]
         feed = bench.domain.ref(spec.source or "")
         if bench.store.exists(feed):
             _bronze(bench, feed)  # a rebuild of silver alone reads columns that are newly declared
-        _made(bench, ref, silver.silver_schema(spec))
+        _made(bench, ref, declared(bench.domain, ref))
         beside = quarantine.quarantine_schema(bench.domain.bronze[feed.name])
         _growing(bench, quarantine.table(ref), beside)
         if tombstones.kept_for(spec):

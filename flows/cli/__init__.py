@@ -19,6 +19,7 @@ from flows import services_cli
 from flows.cli import (
     backfill,
     batches,
+    cases,
     contract,
     data,
     inspect,
@@ -26,10 +27,13 @@ from flows.cli import (
     rollback,
     run,
     upgrade,
+    validate,
 )
 from storage.errors import ConfigurationError, LakehouseError
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+QUIET_LOGGERS = ("py4j", "SQLQueryContextLogger", "DataFrameQueryContextLogger")
+"""They print as JSON what the errors themselves say."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,7 +47,8 @@ def cli() -> None:
 
 
 MODULES = (
-    run, inspect, data, batches, quarantine, backfill, upgrade, rollback, contract, services_cli,
+    run, inspect, data, batches, quarantine, backfill, upgrade, rollback, contract, cases, validate,
+    services_cli,
 )  # fmt: skip
 for command in chain.from_iterable(module.COMMANDS for module in MODULES):
     cli.add_command(command)
@@ -105,7 +110,8 @@ def _quiet() -> None:
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    for name in QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _leave(status: int) -> None:

@@ -6,7 +6,7 @@ import pytest
 from sqlglot.errors import ParseError, TokenError
 
 from storage.sql import literal, quote
-from tasks.sql_text import tables_in, to_views
+from tasks.sql_text import named_tables, tables_in, to_views
 
 SQL_FILES = sorted((Path(__file__).parents[2] / "tasks" / "sql").rglob("*.sql"))
 
@@ -57,6 +57,11 @@ def test_an_unclosed_quote_is_an_error() -> None:
 )  # fmt: skip
 def test_the_tables_of_a_query_are_found(sql: str, tables: set[str]) -> None:
     assert tables_in(sql) == tables
+
+
+def test_the_names_of_tables_have_the_line_of_their_first_place() -> None:
+    text = "-- gold.x\nselect silver.a.x\nfrom silver.a\ncross join `gold`.b where c = 'silver.c'"
+    assert named_tables(text) == {"silver.a": 2, "gold.b": 4}
 
 
 def test_text_that_is_no_sql_is_an_error() -> None:

@@ -1,0 +1,113 @@
+"""Running cases: the engine's own query over temporary views, without a lake."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from storage.errors import ConfigurationError
+from storage.schemas import arrow_schema, describe_difference, named_types, schema
+from storage.types import TableRef
+from tasks import derived
+from tasks.bench import live, sql_file
+from tasks.cases import tables
+from tasks.cases.difference import differences
+from tasks.cases.reading import Case, Row
+from tasks.cases.tables import Columns
+from tasks.spark_errors import explained
+from tasks.spec import DomainSpec
+from tasks.sql_text import to_views
+from tasks.yaml_lines import shown
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case: it passed where nothing differs."""
+
+    case: Case
+    differences: tuple[str, ...]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the result was the rows expected."""
+        return not self.differences
+
+
+class Runner:
+    """Runs the cases of one domain on a session of its own."""
+
+    def __init__(self, session: SparkSession, domain: DomainSpec) -> None:
+        self._domain = domain
+        self._session = session.newSession()
+        self._session.conf.set("spark.sql.shuffle.partitions", "1")  # a handful of rows
+        self._empty: dict[tuple[TableRef, str], DataFrame] = {}
+
+    def run(self, case: Case) -> Outcome:
+        """Give the case's rows to the table's query and compare its result."""
+        began = time.monotonic()
+        try:
+            self._give(case)
+            found = tuple(self._compared(case))
+        except ConfigurationError as error:
+            found = (error.message, error.advice)
+        except PySparkException as error:
+            says = explained(error)
+            line = f":{says.line}" if says.line else ""
+            found = (f"the query failed: {self._sql_file(case.table)}{line}: {says.reason}",)
+        return Outcome(case, found, time.monotonic() - began)
+
+    def _give(self, case: Case) -> None:
+        for label, columns in tables.inputs(self._domain, case.table).items():
+            rows = case.given.get(label, ())
+            frame = self._frame(rows, columns) if rows else self._nothing(case, label, columns)
+            if label == tables.ROWS:
+                frame.createOrReplaceTempView(label)
+            else:
+                ref = self._domain.ref(label)
+                live(self._domain, ref, frame).createOrReplaceTempView(ref.view)
+
+    def _nothing(self, case: Case, label: str, columns: Columns) -> DataFrame:
+        place = (case.table, label)
+        if place not in self._empty:
+            self._empty[place] = self._frame((), columns)
+        return self._empty[place]
+
+    def _frame(self, rows: Sequence[Row], columns: Columns) -> DataFrame:
+        wanted = schema(columns.items())
+        given = pa.Table.from_pylist(list(rows), schema=arrow_schema(wanted))
+        return self._session.createDataFrame(given, schema=wanted)
+
+    def _compared(self, case: Case) -> list[str]:
+        if tables.folds(self._domain, case.table):
+            rows = self._folded(case.table)
+        else:
+            rows = derived.query(self._session, self._domain, case.table)
+            derived.refuse_other_columns(self._domain, case.table, rows.schema)
+        key = tables.key_of(self._domain, case.table)
+        got = rows.select(*dict.fromkeys([*key, *case.compared])).toArrow().to_pylist()
+        return differences(case.expect, got, key=key, compared=case.compared)
+
+    def _folded(self, ref: TableRef) -> DataFrame:
+        spec = self._domain.silver[ref.name]
+        rows = self._session.sql(to_views(sql_file(self._domain, spec.reduce or "")))
+        wanted = schema(tables.expected(self._domain, ref).items())
+        found, declared = named_types(rows.schema), named_types(wanted)
+        if found != declared:  # in any order: columns are taken by name
+            raise ConfigurationError(
+                f"{ref.label}: the columns of reduce are not those declared: "
+                + describe_difference(rows.schema, wanted),
+                advice=f"Mend the SQL or the columns of {ref.label} in the domain's YAML.",
+            )
+        return rows
+
+    def _sql_file(self, ref: TableRef) -> str:
+        spec = self._domain.silver.get(ref.name) if ref.layer == "silver" else None
+        relative = (spec.reduce or spec.events) if spec else self._domain.gold[ref.name].sql
+        root = tables.folder(self._domain).parent
+        return shown(root / relative) if relative else ref.label
