@@ -13,9 +13,10 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
+from conf.domains import absolute, domain_file, domain_folders, search_path
 from conf.explain import explain, refuse_missing, unset_variables
 from conf.overrides import refuse_additions
 from conf.schema import Config
@@ -49,16 +50,27 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
     Raises:
         ConfigurationError: A key, a type or a choice is wrong; the message names the key's full path.
     """
+    return _composed(overrides)[0]
+
+
+def _composed(overrides: Sequence[str]) -> tuple[DictConfig, Path]:
+    """The configuration, and the file of its domain."""
     refuse_additions(overrides)
     with _COMPOSING:  # Hydra's compose uses process-wide singletons
         _register()
         GlobalHydra.instance().clear()
         try:
-            _refuse_several(overrides)
+            folders = domain_folders(overrides)
+            _refuse_several(overrides, folders)
             with initialize_config_dir(str(CONF)):
-                return compose("config", overrides=list(overrides))
+                given = [*overrides, *search_path(folders)]
+                composed = compose("config", overrides=given, return_hydra_config=True)
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise ConfigurationError(explain(error), advice=SEE_KEYS) from error
+    chosen = composed.hydra.runtime.choices["domain"]
+    with open_dict(composed):
+        del composed["hydra"]
+    return composed, domain_file(chosen, folders, CONF)
 
 
 def load_config(overrides: Sequence[str]) -> Config:
@@ -67,7 +79,7 @@ def load_config(overrides: Sequence[str]) -> Config:
     Raises:
         ConfigurationError: As `compose_config`, or a value is missing, or the domain is inconsistent.
     """
-    composed = compose_config(overrides)
+    composed, file = _composed(overrides)
     refuse_missing(composed)
     try:
         OmegaConf.resolve(composed)
@@ -78,22 +90,25 @@ def load_config(overrides: Sequence[str]) -> Config:
         ) from error
     except (OmegaConfBaseException, ValueError, TypeError) as error:
         raise ConfigurationError(explain(error), advice=SEE_KEYS) from error
+    roots = config.domain.roots
+    roots.sql, roots.checks = (str(absolute(r, file.parent)) for r in (roots.sql, roots.checks))
     found = problems(config.domain, layers=config.layers, tables=config.tables)
     if found:
         raise ConfigurationError(
             f"domain {config.domain.name}: " + "; ".join(found),
-            advice=f"Mend conf/domain/{config.domain.name}.yaml or the override that says so.",
+            advice=f"Mend {file} or the override that says so.",
         )
     config.domain = expanded(config.domain)
     _absolute(config)
     return config
 
 
-def _refuse_several(overrides: Sequence[str]) -> None:
+def _refuse_several(overrides: Sequence[str], folders: Sequence[Path]) -> None:
     """Refuse what Hydra takes for a sweep, and anything but one name for a configuration group."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key, value = override.key_or_group, override.value()
-        choices = sorted(file.stem for file in (CONF / key).glob("*.yaml"))
+        places = [CONF, *folders] if key == "domain" else [CONF]
+        choices = sorted(file.stem for place in places for file in (place / key).glob("*.yaml"))
         if choices and not isinstance(value, str):
             raise ConfigurationError(
                 f"{override.input_line}: name one choice of {key}: {', '.join(choices)}"
@@ -110,3 +125,6 @@ def _absolute(config: Config) -> None:
         setattr(config.paths, name, str(Path(getattr(config.paths, name)).expanduser().absolute()))
     config.spark.local_dir = str(Path(config.spark.local_dir).expanduser().absolute())
     config.spark.log_file = str(Path(config.spark.log_file).expanduser().absolute())
+    config.domains = os.pathsep.join(
+        str(absolute(d)) for d in config.domains.split(os.pathsep) if d
+    )

@@ -90,6 +90,8 @@ class Config:
     paths: Paths = field(default_factory=Paths)
     locking: Locking = field(default_factory=Locking)
     retry: Retry = field(default_factory=Retry)
+    domains: str = "${oc.env:LAKEHOUSE_DOMAINS,''}"
+    """Folders outside of the clone that hold `domain/NAME.yaml`, separated as in PATH."""
     workers: int = 4
     """Tables worked on at once."""
     layers: list[str] = field(default_factory=list)
