@@ -121,10 +121,12 @@ def _refuse_several(overrides: Sequence[str], folders: Sequence[Path]) -> None:
 
 
 def _absolute(config: Config) -> None:
-    for name in ("landing", "lake", "staging", "logs", "cache"):
+    for name in ("landing", "lake", "staging", "logs", "reports", "cache"):
         setattr(config.paths, name, str(Path(getattr(config.paths, name)).expanduser().absolute()))
     config.spark.local_dir = str(Path(config.spark.local_dir).expanduser().absolute())
     config.spark.log_file = str(Path(config.spark.log_file).expanduser().absolute())
+    if config.export.folder:
+        config.export.folder = str(absolute(config.export.folder))
     config.domains = os.pathsep.join(
         str(absolute(d)) for d in config.domains.split(os.pathsep) if d
     )

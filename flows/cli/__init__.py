@@ -21,6 +21,7 @@ from flows.cli import (
     batches,
     contract,
     data,
+    init,
     inspect,
     quarantine,
     rollback,
@@ -43,7 +44,7 @@ def cli() -> None:
 
 
 MODULES = (
-    run, inspect, data, batches, quarantine, backfill, upgrade, rollback, contract, services_cli,
+    run, inspect, data, init, batches, quarantine, backfill, upgrade, rollback, contract, services_cli,
 )  # fmt: skip
 for command in chain.from_iterable(module.COMMANDS for module in MODULES):
     cli.add_command(command)
