@@ -24,11 +24,9 @@ def domain_folders(overrides: Sequence[str]) -> list[Path]:
     Raises:
         ConfigurationError: One of them is no such folder.
     """
-    given, source = os.environ.get(VARIABLE, ""), VARIABLE
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        if override.key_or_group == KEY:
-            given = str(OmegaConf.create({KEY: override.value()})[KEY] or "")
-            source = KEY
+    given, source = _given(overrides, KEY), KEY
+    if given is None:
+        given, source = os.environ.get(VARIABLE, ""), VARIABLE
     folders = [absolute(part) for part in given.split(os.pathsep) if part]
     for folder in folders:
         if not (folder / GROUP).is_dir():
@@ -47,19 +45,35 @@ def search_path(folders: Sequence[Path]) -> list[str]:
     return [f"hydra.searchpath=[{entries}]"] if folders else []
 
 
-def domain_file(name: str, folders: Sequence[Path], conf: Path = CONF) -> Path:
-    """The file of a domain that was composed.
+def domain_file(overrides: Sequence[str], name: str, conf: Path = CONF) -> Path:
+    """The file of the domain that these overrides choose.
+
+    Args:
+        overrides: As they were composed.
+        name: The composed domain's name, for where no override chooses one.
+        conf: The clone's own configuration.
 
     Raises:
         ConfigurationError: Two folders have a domain of that name, so that one would hide the other.
     """
-    found = [f for folder in (conf, *folders) if (f := folder / GROUP / f"{name}.yaml").is_file()]
+    file = f"{_given(overrides, GROUP) or name}.yaml"
+    places = [folder / GROUP / file for folder in (conf, *domain_folders(overrides))]
+    found = [path for path in places if path.is_file()]
     if len(found) > 1:
         raise ConfigurationError(
             f"domain {name}: there are two, {found[0]} and {found[1]}",
             advice="Rename one of the files, and its `name`: the databases have the domain's name.",
         )
-    return found[0]
+    return found[0] if found else places[0]
+
+
+def _given(overrides: Sequence[str], key: str) -> str | None:
+    """The value of the last override of a key, without references; None where none has it."""
+    found = None
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        if override.key_or_group == key:
+            found = str(OmegaConf.create({key: override.value()})[key] or "")
+    return found
 
 
 def absolute(path: str | Path, start: Path | None = None) -> Path:

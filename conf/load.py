@@ -13,7 +13,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from conf.domains import absolute, domain_file, domain_folders, search_path
@@ -50,11 +50,6 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
     Raises:
         ConfigurationError: A key, a type or a choice is wrong; the message names the key's full path.
     """
-    return _composed(overrides)[0]
-
-
-def _composed(overrides: Sequence[str]) -> tuple[DictConfig, Path]:
-    """The configuration, and the file of its domain."""
     refuse_additions(overrides)
     with _COMPOSING:  # Hydra's compose uses process-wide singletons
         _register()
@@ -63,14 +58,9 @@ def _composed(overrides: Sequence[str]) -> tuple[DictConfig, Path]:
             folders = domain_folders(overrides)
             _refuse_several(overrides, folders)
             with initialize_config_dir(str(CONF)):
-                given = [*overrides, *search_path(folders)]
-                composed = compose("config", overrides=given, return_hydra_config=True)
+                return compose("config", overrides=[*overrides, *search_path(folders)])
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise ConfigurationError(explain(error), advice=SEE_KEYS) from error
-    chosen = composed.hydra.runtime.choices["domain"]
-    with open_dict(composed):
-        del composed["hydra"]
-    return composed, domain_file(chosen, folders, CONF)
 
 
 def load_config(overrides: Sequence[str]) -> Config:
@@ -79,7 +69,7 @@ def load_config(overrides: Sequence[str]) -> Config:
     Raises:
         ConfigurationError: As `compose_config`, or a value is missing, or the domain is inconsistent.
     """
-    composed, file = _composed(overrides)
+    composed = compose_config(overrides)
     refuse_missing(composed)
     try:
         OmegaConf.resolve(composed)
@@ -90,6 +80,7 @@ def load_config(overrides: Sequence[str]) -> Config:
         ) from error
     except (OmegaConfBaseException, ValueError, TypeError) as error:
         raise ConfigurationError(explain(error), advice=SEE_KEYS) from error
+    file = domain_file(overrides, config.domain.name, CONF)
     roots = config.domain.roots
     roots.sql, roots.checks = (str(absolute(r, file.parent)) for r in (roots.sql, roots.checks))
     found = problems(config.domain, layers=config.layers, tables=config.tables)
