@@ -88,7 +88,13 @@ def guess(profile: Profile) -> Guess:
     key = _key(profile, columns)
     free = [c for c in columns if c.name not in key and not c.personal]
     times = [c for c in columns if c.is_time and not c.personal]
-    groups = [c for c in free if c.type in ("string", "boolean") and 0 < c.column.distinct <= FEW]
+    groups = [
+        c
+        for c in free
+        if c.type in ("string", "boolean")
+        and 0 < c.column.distinct <= FEW
+        and c.column.distinct < c.column.filled
+    ]
     return Guess(
         profile,
         columns,
