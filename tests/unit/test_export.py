@@ -51,6 +51,9 @@ break",5,1.00,1e-07,,,
 def test_the_text_of_a_file_is_the_documented_one(tmp_path: Path) -> None:
     write_rows(ROWS, ["city"], tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text("utf-8") == TEXT
+    write_rows(ROWS.drop_columns(["city"]).select(["money", "n"]), ["n"], tmp_path / "by_n.csv")
+    lines = (tmp_path / "by_n.csv").read_text("utf-8").splitlines()
+    assert [line.split(",")[1] for line in lines] == ["n", "", "1", "2", "3", "5"]
 
 
 def test_the_same_rows_in_any_order_are_the_same_bytes(tmp_path: Path) -> None:
