@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf.explain import explain, missing_keys, unset_keys
-from conf.load import compose_config, resolved
+from conf.load import compose_config, place_roots, resolved
 from conf.schema import Config
 from storage.errors import ConfigurationError
 from tasks.inspection.findings import Findings
@@ -67,6 +67,7 @@ def examine(name: str, file: Path, overrides: Sequence[str]) -> Examined:
         return Examined(None, found)
     if config is None:
         return Examined(None, found)
+    place_roots(config, file)
     for text in problems(config.domain):
         if text.startswith(_CIRCLE):
             first = text.removeprefix(_CIRCLE).split(" -> ", maxsplit=1)[0]

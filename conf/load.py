@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
+from conf.domains import GROUP, absolute, domain_file, domain_folders, search_path
 from conf.explain import explain, refuse_missing, unset_variables
 from conf.overrides import refuse_additions
 from conf.schema import Config
@@ -54,9 +55,10 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
         _register()
         GlobalHydra.instance().clear()
         try:
-            _refuse_several(overrides)
+            folders = domain_folders(overrides)
+            _refuse_several(overrides, folders)
             with initialize_config_dir(str(CONF)):
-                return compose("config", overrides=list(overrides))
+                return compose("config", overrides=[*overrides, *search_path(folders)])
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise ConfigurationError(explain(error), advice=SEE_KEYS) from error
 
@@ -68,11 +70,13 @@ def load_config(overrides: Sequence[str]) -> Config:
         ConfigurationError: As `compose_config`, or a value is missing, or the domain is inconsistent.
     """
     config = resolved(compose_config(overrides))
+    file = domain_file(overrides, config.domain.name, CONF)
+    place_roots(config, file)
     found = problems(config.domain, layers=config.layers, tables=config.tables)
     if found:
         raise ConfigurationError(
             f"domain {config.domain.name}: " + "; ".join(found),
-            advice=f"Mend conf/domain/{config.domain.name}.yaml or the override that says so.",
+            advice=f"Mend {file} or the override that says so.",
         )
     config.domain = expanded(config.domain)
     _absolute(config)
@@ -97,16 +101,28 @@ def resolved(composed: DictConfig) -> Config:
         raise ConfigurationError(explain(error), advice=SEE_KEYS) from error
 
 
-def domain_files() -> dict[str, Path]:
-    """The file of each domain, by name."""
-    return {file.stem: file for file in sorted((CONF / "domain").glob("*.yaml"))}
+def place_roots(config: Config, file: Path) -> None:
+    """Let relative roots of the domain count from its file."""
+    roots = config.domain.roots
+    roots.sql, roots.checks = (str(absolute(r, file.parent)) for r in (roots.sql, roots.checks))
 
 
-def _refuse_several(overrides: Sequence[str]) -> None:
+def domain_files(overrides: Sequence[str] = ()) -> dict[str, Path]:
+    """The file of each domain that these overrides can choose, by name.
+
+    Raises:
+        ConfigurationError: A folder that they name holds no domains.
+    """
+    places = [CONF, *domain_folders(overrides)]
+    return {file.stem: file for place in places for file in sorted((place / GROUP).glob("*.yaml"))}
+
+
+def _refuse_several(overrides: Sequence[str], folders: Sequence[Path]) -> None:
     """Refuse what Hydra takes for a sweep, and anything but one name for a configuration group."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key, value = override.key_or_group, override.value()
-        choices = sorted(file.stem for file in (CONF / key).glob("*.yaml"))
+        places = [CONF, *folders] if key == "domain" else [CONF]
+        choices = sorted(file.stem for place in places for file in (place / key).glob("*.yaml"))
         if choices and not isinstance(value, str):
             raise ConfigurationError(
                 f"{override.input_line}: name one choice of {key}: {', '.join(choices)}"
@@ -119,7 +135,12 @@ def _refuse_several(overrides: Sequence[str]) -> None:
 
 
 def _absolute(config: Config) -> None:
-    for name in ("landing", "lake", "staging", "logs", "cache"):
+    for name in ("landing", "lake", "staging", "logs", "reports", "cache"):
         setattr(config.paths, name, str(Path(getattr(config.paths, name)).expanduser().absolute()))
     config.spark.local_dir = str(Path(config.spark.local_dir).expanduser().absolute())
     config.spark.log_file = str(Path(config.spark.log_file).expanduser().absolute())
+    if config.export.folder:
+        config.export.folder = str(absolute(config.export.folder))
+    config.domains = os.pathsep.join(
+        str(absolute(d)) for d in config.domains.split(os.pathsep) if d
+    )

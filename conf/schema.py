@@ -20,6 +20,8 @@ class Paths:
     """Rows between stage and publish; those of a blocked table stay for inspection."""
     logs: str = "${paths.lake}/_logs"
     """Logs of Spark and of Prefect's own server."""
+    reports: str = "${paths.lake}/_reports"
+    """The quality report of each domain's last run, `<domain>/<format>/quality_report.json`."""
     cache: str = MUST_GIVE
     """Jars and the Java shim."""
 
@@ -79,6 +81,15 @@ class Retry:
 
 
 @dataclass
+class Export:
+    """Files that a run leaves for others."""
+
+    folder: str = ""
+    """Where the gold tables are written as CSV at the end of each run, with the quality report; nowhere
+    where it is empty. `${domain.name}` in it keeps domains apart."""
+
+
+@dataclass
 class Config:
     """The composed configuration of one run."""
 
@@ -88,8 +99,11 @@ class Config:
     spark: SparkSettings = field(default_factory=SparkSettings)
     domain: DomainSpec = field(default_factory=DomainSpec)
     paths: Paths = field(default_factory=Paths)
+    export: Export = field(default_factory=Export)
     locking: Locking = field(default_factory=Locking)
     retry: Retry = field(default_factory=Retry)
+    domains: str = "${oc.env:LAKEHOUSE_DOMAINS,''}"
+    """Folders outside of the clone that hold `domain/NAME.yaml`, separated as in PATH."""
     workers: int = 4
     """Tables worked on at once."""
     layers: list[str] = field(default_factory=list)

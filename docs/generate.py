@@ -11,7 +11,7 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from enum import Enum
 from pathlib import Path
@@ -19,10 +19,12 @@ from typing import Any, get_type_hints
 
 import click
 
+from conf.load import load_config
 from conf.overrides import ALLOWED_IN_PARAMETERS
-from conf.schema import Catalog, Config, Environment, Locking, Paths, Retry, TableFormat
+from conf.schema import Catalog, Config, Environment, Export, Locking, Paths, Retry, TableFormat
 from flows.cli import cli
 from storage.session import SparkSettings
+from storage.types import LAYERS, TableRef
 from tasks.spec import (
     MUST_GIVE,
     ColumnSpec,
@@ -35,10 +37,12 @@ from tasks.spec import (
     RuleSpec,
     SilverSpec,
     SourceSpec,
+    Strategy,
     VolumeLimits,
     VolumeSpec,
     WatermarkSpec,
     WindowSpec,
+    dependencies,
 )
 
 DOCS = Path(__file__).parent
@@ -51,6 +55,7 @@ SECTIONS: Mapping[str, type] = {
     "format": TableFormat,
     "catalog": Catalog,
     "spark": SparkSettings,
+    "export": Export,
     "locking": Locking,
     "retry": Retry,
 }
@@ -105,6 +110,111 @@ GENERATORS: Mapping[str, Callable[[], str]] = {
     "parameters": parameters,
     **{kind.__name__: domain_part(kind) for kind in DOMAIN_PARTS},
 }
+
+
+def domain_pages() -> dict[Path, str]:
+    """The page of each domain of the clone, made from its YAML file alone."""
+    names = sorted(file.stem for file in (CONF / "domain").glob("*.yaml"))
+    return {DOCS / "reference" / "domains" / f"{name}.md": _domain_page(name) for name in names}
+
+
+def _domain_page(name: str) -> str:
+    domain = load_config([f"domain={name}", "paths.lake=lake", "paths.landing=landing"]).domain
+    file = f"conf/domain/{name}.yaml"
+    tables = [domain.ref(f"{layer}.{t}") for layer in LAYERS[::-1] for t in getattr(domain, layer)]
+    summary = [
+        (_link(ref.label), _grain(domain, ref), _first(_spec(domain, ref))) for ref in tables
+    ]
+    parts = [
+        f"# Domain {name}",
+        f"{_cell(domain.description)}" + (f"; owner: {domain.owner}" if domain.owner else ""),
+        f"Written by `python docs/generate.py` from [`{file}`](../../../{file}); change it there.",
+        "## Tables",
+        _rows(("table", "a row, by", "what it is"), summary),
+        *(_table_section(domain, ref) for ref in tables),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table_section(domain: DomainSpec, ref: TableRef) -> str:
+    spec = _spec(domain, ref)
+    parts = [f"## {ref.label}", _cell(spec.description)]
+    if isinstance(spec, SourceSpec):
+        origin = f"Files `{spec.pattern}`." if spec.pattern else "A table or query of a database."
+        rows = [(f"`{c}`", ", ".join(spec.personal.get(c, []))) for c in spec.columns]
+        return "\n\n".join([*parts, origin, _rows(("column", "personal data"), rows)])
+    facts = [f"**Grain**: {_grain(domain, ref)}."]
+    reads = dependencies(domain)[ref.label]
+    facts += [f"**Made from**: {', '.join(map(_link, reads))}."] if reads else []
+    if isinstance(spec, GoldSpec):
+        file = Path(domain.roots.sql, spec.sql).relative_to(CONF.parent)
+        facts.append(f"**Query**: [`{file.name}`](../../../{file}).")
+        if spec.full:
+            facts.append(f"**Computed whole**, because {_cell(spec.full)}.")
+    rows = [
+        (f"`{name}`", f"`{c.type}`", _formula(c), ", ".join(c.personal), _cell(c.doc))
+        for name, c in spec.columns.items()
+    ]
+    parts += [" ".join(facts), _rows(("column", "type", "from", "personal data", "meaning"), rows)]
+    rules = spec.rules if isinstance(spec, SilverSpec) else {}
+    if rules:
+        said = [
+            (f"`{n}`", f"`{_cell(r.when)}`", f"{r.column} {_cell(r.says)}")
+            for n, r in rules.items()
+        ]
+        parts += ["Rows are kept out when:", _rows(("rule", "condition", "which means"), said)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _formula(column: ColumnSpec) -> str:
+    """What gives a column where it is not simply the one of its name."""
+    if column.expr:
+        return f"`{_cell(column.expr)}`"
+    if column.lookup:
+        return f"`{column.lookup}`" + (
+            f", else `{_cell(column.default)}`" if column.default else ""
+        )
+    return f"`{column.source}`" if column.source else ""
+
+
+def _grain(domain: DomainSpec, ref: TableRef) -> str:
+    spec = _spec(domain, ref)
+    if isinstance(spec, SourceSpec):
+        return "delivered record"
+    history = isinstance(spec, SilverSpec) and spec.strategy is Strategy.scd2
+    key = [*spec.key, "valid_from"] if history else spec.key
+    return ", ".join(f"`{name}`" for name in key)
+
+
+def _spec(domain: DomainSpec, ref: TableRef) -> SourceSpec | SilverSpec | GoldSpec:
+    spec: SourceSpec | SilverSpec | GoldSpec = getattr(domain, ref.layer)[ref.name]
+    return spec
+
+
+def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table without the columns that are empty in every row."""
+    kept = [n for n in range(len(head)) if any(row[n] for row in rows)]
+    lines = [
+        [head[n] for n in kept],
+        ["---"] * len(kept),
+        *([row[n] for n in kept] for row in rows),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|")
+
+
+def _first(spec: SourceSpec | SilverSpec | GoldSpec) -> str:
+    """The first sentence of a table's description; of a source without one, its files."""
+    said = re.split(r"(?<=\w)\. ", _cell(spec.description), maxsplit=1)[0].rstrip(".")
+    return said or (f"files `{spec.pattern}`" if isinstance(spec, SourceSpec) else "")
+
+
+def _link(label: str) -> str:
+    """A link to a table's own section."""
+    return f"[`{label}`](#{label.replace('.', '').lower()})"
 
 
 def rendered(text: str) -> str:
@@ -209,6 +319,11 @@ def main() -> int:
         after = rendered(before)
         if after != before:
             page.write_text(after, "utf-8")
+            sys.stdout.write(f"{page.relative_to(DOCS.parent)} written\n")
+    for page, text in domain_pages().items():
+        if not page.exists() or page.read_text("utf-8") != text:
+            page.parent.mkdir(exist_ok=True)
+            page.write_text(text, "utf-8")
             sys.stdout.write(f"{page.relative_to(DOCS.parent)} written\n")
     return 0
 

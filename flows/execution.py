@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from conf.schema import Config
 from flows.progress import Silent
+from flows.quality_report import write_report
 from flows.runs import Run
 from flows.runtime import Runtime
 from flows.summary import Summary, summarise
@@ -33,7 +37,20 @@ def conclude(run: Run, wanted: list[TableRef]) -> Summary:
     )
     written = [o.table for o in summary.outcomes if o.status in ("published", "unchanged")]
     contracts.remember(bench, [ref for ref in written if bench.store.exists(ref)])
+    write_report(run.runtime.config, summary)
+    _export(run.runtime.config)
     return summary
+
+
+def _export(config: Config) -> None:
+    """Write the gold tables as files where the configuration names a folder."""
+    if not config.export.folder:
+        return
+    from flows.export import export_domain  # noqa: PLC0415 - DuckDB is not needed otherwise
+    from flows.reading import Reader  # noqa: PLC0415
+
+    for _ in export_domain(Reader(config, lambda _: None), Path(config.export.folder)):
+        pass
 
 
 def report_unchanged(runtime: Runtime) -> Summary | None:

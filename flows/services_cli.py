@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from conf.domains import VARIABLE
 from conf.load import load_config
 
 if TYPE_CHECKING:
@@ -60,11 +61,13 @@ def settings(
     """
     from flows.services import ServiceSettings  # noqa: PLC0415
 
-    paths = load_config(overrides).paths
+    config = load_config(overrides)
+    paths = config.paths
     given = {
         "LAKEHOUSE_LANDING": paths.landing,
         "LAKEHOUSE_LAKE": paths.lake,
         "LAKEHOUSE_CACHE": paths.cache,
+        **({VARIABLE: config.domains} if config.domains else {}),
     }
     return ServiceSettings(folder=_absolute(folder), paths=given, port=port)
 

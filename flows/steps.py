@@ -15,6 +15,7 @@ from prefect.tasks import exponential_backoff
 from conf.schema import Retry
 from flows.runs import Run, registered
 from flows.runtime import Runtime
+from flows.typed import overrides_of
 from storage.errors import LakehouseError, TransientError
 from storage.failures import NATIVE, translate
 from storage.types import TableRef
@@ -144,11 +145,7 @@ def _waits_for(run: Run, ref: TableRef) -> str:
 def settle_commands(runtime: Runtime, report: GateReport) -> str:
     """The commands that settle a blocked batch, as they can be typed."""
     config = runtime.config
-    where = (
-        f"domain={config.domain.name} format={config.format.name} paths.lake={config.paths.lake}"
-    )
-    if report.table.layer == "bronze":
-        where += f" paths.landing={config.paths.landing}"
+    where = overrides_of(config, landing=report.table.layer == "bronze")
     lines = []
     for batch in report.batches:
         lines.append(f"lakehouse batch reject {batch} {where}")

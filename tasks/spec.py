@@ -114,6 +114,8 @@ class SourceSpec:
     """Glob over file names, sub-folders included (`files`)."""
     columns: list[str] = field(default_factory=list)
     """Columns of the source, all kept as text."""
+    header: dict[str, str] = field(default_factory=dict)
+    """Columns that the header of a file names otherwise, for example `{Unit price: unit_price}` (`csv`)."""
     delimiter: str = ","
     """One character between fields (`csv`)."""
     encoding: str = "utf-8"

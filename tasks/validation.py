@@ -102,6 +102,9 @@ def _bronze(source: SourceSpec) -> list[str]:
     found += [f"columns: {c} is named more than once" for c in sorted(doubled)]
     found += [f"personal: {c} is not a column" for c in source.personal if c not in source.columns]
     found += [
+        f"header: {c} is not a column" for c in source.header.values() if c not in source.columns
+    ]
+    found += [
         f"{name}: has no meaning for kind {source.kind}"
         for name, kind in KIND_OF.items()
         if kind is not source.kind and getattr(source, name)
@@ -111,6 +114,7 @@ def _bronze(source: SourceSpec) -> list[str]:
 
 KIND_OF = {
     "pattern": SourceKind.files,
+    "header": SourceKind.files,
     "url": SourceKind.jdbc,
     "table": SourceKind.jdbc,
     "query": SourceKind.jdbc,
@@ -128,6 +132,8 @@ def _files(source: SourceSpec) -> list[str]:
         codecs.lookup(source.encoding)
     except LookupError:
         found.append(f"encoding: {source.encoding!r} is not known to Python")
+    if source.header and source.format is not FileFormat.csv:
+        found.append(f"header: is for format csv, not {source.format}")
     if source.envelope is not Envelope.none and source.format is not FileFormat.jsonl:
         found.append(f"envelope: {source.envelope} is read from format jsonl, not {source.format}")
     return found

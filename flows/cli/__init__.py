@@ -22,6 +22,7 @@ from flows.cli import (
     cases,
     contract,
     data,
+    init,
     inspect,
     quarantine,
     rollback,
@@ -47,7 +48,7 @@ def cli() -> None:
 
 
 MODULES = (
-    run, inspect, data, batches, quarantine, backfill, upgrade, rollback, contract, cases, validate,
+    run, inspect, data, init, cases, validate, batches, quarantine, backfill, upgrade, rollback, contract,
     services_cli,
 )  # fmt: skip
 for command in chain.from_iterable(module.COMMANDS for module in MODULES):

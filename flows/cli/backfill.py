@@ -21,6 +21,7 @@ from flows.cli.run import (
     result_of,
     warm_progress,
 )
+from flows.typed import overrides_of
 from storage.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def backfill_command(
         from flows.cli.console import print_grid, print_summary  # noqa: PLC0415
 
         print_grid(result.backfill, result.ledger)
-        print_summary(result.summary, Path(config.paths.lake))
+        print_summary(result.summary, overrides_of(config))
     return STATUS[result.summary.status]
 
 

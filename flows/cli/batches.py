@@ -9,8 +9,8 @@ from dataclasses import asdict
 import click
 
 from conf.load import load_config
-from conf.schema import Config
 from flows.runtime import Runtime, new_run
+from flows.typed import overrides_of
 from storage.errors import ConfigurationError
 from tasks import bronze, decisions
 from tasks.accounting import published_rows
@@ -74,14 +74,15 @@ def _settle(batch_id: str, overrides: tuple[str, ...], decision: Decision, reaso
     )
     click.echo(f"{made.batch_id} ({made.table_name}) {made.decision}")
     published = _published(bench, batch_id) if decision is Decision.rejected else []
+    where = overrides_of(config, landing=True)
     if not published:
-        click.echo(f"go on with: lakehouse run {_suffix(config)}")
+        click.echo(f"go on with: lakehouse run {where}")
         return
     named = ",".join(published)
     click.echo(
         f"it was published in {named} before; what is left of it there leaves with one of:\n"
-        f"  lakehouse backfill {_suffix(config)} tables=[{named}] start=DATE end=DATE\n"
-        f"  lakehouse rebuild {_suffix(config)}"
+        f"  lakehouse backfill {where} tables=[{named}] start=DATE end=DATE\n"
+        f"  lakehouse rebuild {where}"
     )
 
 
@@ -115,13 +116,6 @@ def _table_of(bench: Bench, batch_id: str) -> str:
     raise ConfigurationError(
         f"batch {batch_id}: no table of domain {bench.domain.name} is called {name!r}",
         advice="The failed run's message and the summary name the ids.",
-    )
-
-
-def _suffix(config: Config) -> str:
-    return (
-        f"domain={config.domain.name} format={config.format.name} "
-        f"paths.landing={config.paths.landing} paths.lake={config.paths.lake}"
     )
 
 

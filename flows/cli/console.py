@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -111,7 +110,7 @@ class LiveProgress:
         return Group(*lines)
 
 
-def print_summary(summary: Summary, lake: Path) -> None:
+def print_summary(summary: Summary, where: str) -> None:
     """One table a layer, the total, and what to look at next."""
     out = console()
     for layer in LAYERS:
@@ -124,7 +123,7 @@ def print_summary(summary: Summary, lake: Path) -> None:
         f"run {summary.run_id}, {summary.seconds:.1f} s, quality score {summary.score:.3f}",
         style="dim", highlight=False,
     )  # fmt: skip
-    _print_next(out, summary, lake)
+    _print_next(out, summary, where)
 
 
 def _layer_table(layer: str, outcomes: list[TableOutcome]) -> Table:
@@ -147,8 +146,7 @@ def _layer_table(layer: str, outcomes: list[TableOutcome]) -> Table:
     return table
 
 
-def _print_next(out: Console, summary: Summary, lake: Path) -> None:
-    suffix = f"domain={summary.domain} format={summary.format} paths.lake={lake}"
+def _print_next(out: Console, summary: Summary, where: str) -> None:
     lines = [o.advice for o in summary.outcomes if o.advice]
     lines += [
         f"{o.table.label}: {o.message}"
@@ -158,13 +156,13 @@ def _print_next(out: Console, summary: Summary, lake: Path) -> None:
     if summary.status == "done":
         gold = [o.table.label for o in summary.outcomes if o.table.layer == "gold"]
         if gold:
-            lines.append(f"look at a result:  lakehouse show {gold[0]} {suffix}")
+            lines.append(f"look at a result:  lakehouse show {gold[0]} {where}")
         if any(o.rows.get("quarantined") for o in summary.outcomes):
             held = next(o.table for o in summary.outcomes if o.rows.get("quarantined"))
-            lines.append(f"rows kept out:     lakehouse quarantine show {name_of(held)} {suffix}")
-        lines.append(f"all tables:        lakehouse tables {suffix}")
+            lines.append(f"rows kept out:     lakehouse quarantine show {name_of(held)} {where}")
+        lines.append(f"all tables:        lakehouse tables {where}")
     elif summary.status == "failed":
-        lines.append(f"when it is mended, run again:  lakehouse run {suffix}")
+        lines.append(f"when it is mended, run again:  lakehouse run {where}")
     out.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
 
 

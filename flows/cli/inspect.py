@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import click
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
 
 from conf.load import compose_config, load_config
 from flows.cli.rows import SHOWN_ROWS, print_rows, reader_of, short
+from flows.typed import overrides_of
 from storage.errors import ConfigurationError
 from storage.types import Snapshot, TableRef
 
@@ -154,32 +151,50 @@ def sql_command(query: str, overrides: tuple[str, ...], *, as_json: bool, rows: 
 
 @click.command("export")
 @click.argument("arguments", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Every gold table, one file a table.")
+@click.option("--all", "everything", is_flag=True, help="The whole domain, as without a table.")
 @click.option(
-    "--to", required=True, type=click.Path(path_type=Path), help="File, or folder with --all."
+    "--to", required=True, type=click.Path(path_type=Path), help="File of a table, or folder."
 )
 @click.option(
-    "--as", "kind", type=click.Choice(["parquet", "csv"]), help="Kind of the files of --all."
+    "--as",
+    "kind",
+    type=click.Choice(["csv", "parquet"]),
+    default="csv",
+    show_default=True,
+    help="Kind of the files of a domain.",
 )
-def export_command(
-    arguments: tuple[str, ...], to: Path, kind: str | None, *, everything: bool
-) -> None:
-    """Write a table to a .csv or .parquet file; it appears whole or not at all."""
+def export_command(arguments: tuple[str, ...], to: Path, kind: str, *, everything: bool) -> None:
+    """Write a table to a .csv or .parquet file, or all gold tables with the quality report.
+
+    A file appears whole or not at all. For a domain, files of unchanged tables are left as they are.
+
+    For example: lakehouse export domain=olist --to out
+    """
+    from flows.export import export_domain, export_table  # noqa: PLC0415 - DuckDB takes a while
+
     labels = [a for a in arguments if "=" not in a]
     reader = reader_of(tuple(a for a in arguments if "=" in a))
-    if everything == bool(labels) or len(labels) > 1:
-        raise ConfigurationError("name one table, or give --all", advice="See: lakehouse export -h")
-    if everything:
-        refs = [ref for ref in reader.tables() if ref.layer == "gold"]
-        targets = [(ref, to / f"{ref.name}.{kind or 'parquet'}") for ref in refs]
-    else:
-        if to.suffix not in (".csv", ".parquet"):
-            raise ConfigurationError(f"--to {to}: the file's name must end in .csv or .parquet")
-        targets = [(reader.ref(labels[0]), to)]
-    for ref, target in targets:
-        data = reader.table(ref)
-        _write_atomically(data, target)
-        click.echo(f"{ref.label}: {data.num_rows:,} rows to {target}")
+    if len(labels) > 1 or (labels and everything):
+        raise ConfigurationError(
+            "name one table, or none for the whole domain", advice="See: lakehouse export -h"
+        )
+    if labels and to.suffix not in (".csv", ".parquet"):
+        raise ConfigurationError(f"--to {to}: the file's name must end in .csv or .parquet")
+    done = (
+        [export_table(reader, reader.ref(labels[0]), to)]
+        if labels
+        else export_domain(reader, to, kind)
+    )
+    exported = 0
+    for made in done:
+        exported += 1
+        told = f"{made.rows:,} rows to" if made.written else "unchanged in"
+        click.echo(f"{made.table.label}: {told} {made.file}")
+    if not exported:
+        raise ConfigurationError(
+            f"domain {reader.config.domain.name} has no gold table in this lake yet",
+            advice=f"Load it first: lakehouse run {overrides_of(reader.config)}",
+        )
 
 
 COMMANDS = (config_command, doctor_command, tables_command, status_command, show_command,
@@ -211,19 +226,6 @@ def _overdue(reader: Any) -> list[str]:
 
     bench = Runtime(reader.config, new_run()).bench(spark=False)
     return freshness.overdue(bench, reader.config.domain.tables())
-
-
-def _write_atomically(data: pa.Table, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
-    try:
-        if target.suffix == ".csv":
-            pyarrow.csv.write_csv(data, partial)
-        else:
-            pq.write_table(data, partial)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _docs(domain: Any, ref: TableRef) -> dict[str, str]:

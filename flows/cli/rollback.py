@@ -11,6 +11,7 @@ import click
 from conf.load import load_config
 from conf.schema import Config
 from flows.runtime import Runtime, new_run
+from flows.typed import overrides_of
 from storage.errors import ConfigurationError
 from storage.types import Version
 from tasks import ops
@@ -109,10 +110,7 @@ def _show(
     if follow:
         click.echo(f"the next run brings up to date: {', '.join(follow)}")
     if done:
-        click.echo(
-            f"go on with: lakehouse run domain={config.domain.name} format={config.format.name} "
-            f"paths.landing={config.paths.landing} paths.lake={config.paths.lake}"
-        )
+        click.echo(f"go on with: lakehouse run {overrides_of(config, landing=True)}")
 
 
 def _as_dict(

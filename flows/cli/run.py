@@ -14,6 +14,7 @@ import click
 
 from conf.load import load_config
 from conf.schema import Config
+from flows.typed import overrides_of
 from storage.errors import ConfigurationError, StorageDeniedError, StorageFullError
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def run(
     else:
         from flows.cli.console import print_summary  # noqa: PLC0415
 
-        print_summary(summary, Path(config.paths.lake))
+        print_summary(summary, overrides_of(config))
     return STATUS[summary.status]
 
 

@@ -26,7 +26,7 @@ def validate_command(overrides: tuple[str, ...], *, as_json: bool) -> int:
     from flows.scratch import scratch_session, with_small_profile  # noqa: PLC0415
     from tasks.inspection.looking import look  # noqa: PLC0415
 
-    files = domain_files()
+    files = domain_files(overrides)
     chosen = [o.split("=", 1)[1] for o in overrides if o.startswith("domain=")]
     for name in chosen:
         if name not in files:

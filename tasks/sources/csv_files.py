@@ -61,7 +61,8 @@ class _Records:
         header = next(self._guarded(), None)
         if header is None:
             raise empty(path)
-        self.header: list[str] = [name.strip() for name in header]
+        named = [name.strip() for name in header]
+        self.header: list[str] = [source.header.get(name, name) for name in named]
         doubled = {name for name in self.header if self.header.count(name) > 1}
         if doubled:
             raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame
 
+from conf.load import load_config
+from flows.quality_report import report_path
 from storage.plans import MergePlan
 from storage.types import TableRef
 from tasks import ops, silver
@@ -49,6 +52,14 @@ def assert_blocks(lake: Lakehouse, table: str, says: str, *overrides: str) -> st
     result = lake.run(SOME, *overrides)
     assert result.status == 3, result.summary["message"]
     assert result.statuses()[table] == "blocked"
+    report = json.loads(report_path(load_config(lake.overrides)).read_text("utf-8"))
+    assert (report["status"], report["run_id"]) == ("blocked", result.summary["run_id"])
+    failed = {
+        f"{c['layer']}.{c['table']}"
+        for c in report["checks"]
+        if c["outcome"] not in ("pass", "warn")
+    }
+    assert failed == {table}
     assert says in result.table(table)["message"]
     after = lake.versions()
     kept = [t for t in ("bronze.sellers", "silver.sellers") if t >= table]

@@ -29,6 +29,7 @@ def make_config() -> MakeConfig:
         config = copy.deepcopy(_composed(format_name))
         config.paths.landing = str(folder / "landing")
         config.paths.lake = str(folder / "lake")
+        config.paths.reports = str(folder / "lake" / "_reports")
         config.paths.staging = str(folder / "lake" / "_staging")
         config.locking.table_seconds = 5.0
         return config

@@ -240,3 +240,13 @@ def test_a_file_that_is_gone_is_refused_by_name(tmp_path: Path) -> None:
         file_sha256(gone)
     with pytest.raises(InputError, match=complaint):
         stage_csv(gone, SOURCE, tmp_path / "out.parquet", expected_sha256="")
+
+
+def test_a_header_may_name_a_column_otherwise(tmp_path: Path) -> None:
+    source = SourceSpec(columns=["id", "name"], header={"Item No.": "id", "Gone": "x"})
+    staged, [row] = stage(tmp_path, b"Item No.,name,more\n1,a,b\n", source)
+    assert (row["id"], row["name"], staged.missing, staged.unknown) == ("1", "a", (), ("more",))
+    staged, _ = stage(
+        tmp_path, b"id,name\n1,a\n", source
+    )  # the name that it is called here is fine too
+    assert (staged.missing, staged.unknown) == ((), ())

@@ -17,15 +17,16 @@ from omegaconf import OmegaConf
 
 from checks.model import CheckSuite
 from conf import load
-from flows.cli import cli
+from flows.cli import cli, invoke
 from tasks import bronze, derived, ops, ordering, quarantine, releases
 from tasks.spec import DomainSpec, Envelope, FileFormat, SourceKind
 from tasks.validation import problems
+from tests import tutorial
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOMAINS = sorted(file.stem for file in (ROOT / "conf" / "domain").glob("*.yaml"))
 YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"^File `([^`]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def load_generator() -> ModuleType:
@@ -51,6 +52,24 @@ def test_generated_parts_are_those_of_the_code() -> None:
         behind = f"{page_id(page)} is behind: python docs/generate.py"
         assert text == generate.rendered(text), behind
     assert names == set(generate.GENERATORS)
+
+
+def test_every_domain_has_its_page() -> None:
+    made = load_generator().domain_pages()
+    assert set((ROOT / "docs" / "reference" / "domains").glob("*.md")) == set(made)
+    for page, text in made.items():
+        assert page.read_text("utf-8") == text, (
+            f"{page_id(page)} is behind: python docs/generate.py"
+        )
+
+
+@pytest.mark.parametrize("name", DOMAINS)
+def test_every_gold_column_says_what_it_means(name: str) -> None:
+    domain = load.load_config([f"domain={name}", "paths.lake=lake"]).domain
+    silent = [
+        f"gold.{t}.{c}" for t, g in domain.gold.items() for c, s in g.columns.items() if not s.doc
+    ]
+    assert silent == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
@@ -108,23 +127,30 @@ def test_every_column_of_the_platform_is_described() -> None:
 
 
 def test_the_tutorials_domain_composes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(ROOT / "conf", tmp_path / "conf", ignore=shutil.ignore_patterns("__pycache__"))
-    files = FILE.findall((ROOT / "docs" / "tutorial.md").read_text("utf-8"))
-    for name, text in files:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, "utf-8")
-    monkeypatch.setattr(load, "CONF", tmp_path / "conf")
-    monkeypatch.setattr(load, "PACKAGES", tmp_path)
-    config = load.load_config(["domain=coffee", f"paths.lake={tmp_path / 'lake'}"])
-    assert config.domain.name == "coffee"
-    tables = config.domain.tables()
-    assert tables
-    for ref in tables:
+    monkeypatch.chdir(tmp_path)
+    tutorial.write_files(tmp_path)
+    exports = [line for b in tutorial.blocks() if b.kind == "sh" for line in b.text.splitlines()]
+    assert "export LAKEHOUSE_DOMAINS=domains" in exports
+    monkeypatch.setenv("LAKEHOUSE_DOMAINS", "domains")
+    [begin] = [
+        words
+        for words in _command_lines(tutorial.PAGE.read_text("utf-8"))
+        if words[:2] == ["init", "domain"]
+    ]
+    (tmp_path / "domains" / "domain" / "bakery.yaml").rename(tmp_path / "grown.yaml")
+    shutil.rmtree(tmp_path / "domains")
+    assert invoke(begin) == 0
+    (tmp_path / "grown.yaml").replace(tmp_path / "domains" / "domain" / "bakery.yaml")
+    tutorial.write_files(tmp_path)
+    config = load.load_config(["domain=bakery"])
+    for ref in config.domain.tables():
         assert CheckSuite.load(Path(config.domain.roots.checks), ref.layer, ref.name).checks
-    landing = tmp_path / ".lakehouse" / "landing" / "coffee"
+    landing = Path(config.paths.landing)
     for source in config.domain.bronze.values():
-        headers = {f.read_text("utf-8").splitlines()[0] for f in landing.glob(source.pattern)}
-        assert headers == {",".join(source.columns)}
+        delivered = [*landing.glob(source.pattern), *tmp_path.glob(source.pattern)]
+        headers = {f.read_text("utf-8").splitlines()[0] for f in delivered}
+        names = {name: header for header, name in source.header.items()}
+        assert headers == {",".join(names.get(c, c) for c in source.columns)}
 
 
 def test_the_sources_of_the_examples_are_consistent(monkeypatch: pytest.MonkeyPatch) -> None:

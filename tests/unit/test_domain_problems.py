@@ -158,6 +158,8 @@ CASES: dict[str, tuple[Change, str]] = {
         "domain.bronze.other.columns: no columns"),
     "source column twice": (_set("bronze.sale.columns", ["id", "shop", "amount", "id"]),
         "domain.bronze.sale.columns: id is named more than once"),
+    "header of an unknown column": (_set("bronze.sale.header", {"Shop name": "no"}),
+        "domain.bronze.sale.header: no is not a column"),
     "delimiter of two characters": (_set("bronze.sale.delimiter", "||"),
         "domain.bronze.sale.delimiter: '||' is not one character"),
     "unknown encoding": (_set("bronze.sale.encoding", "utf-9"),

@@ -73,6 +73,8 @@ def test_a_form_may_set_the_allowed_keys_and_all_of_them_exist() -> None:
         "domain.as_of=select 1",
         "domain.generator=os",
         "domain.roots.sql=/tmp",
+        "domains=/tmp",
+        "export.folder=/tmp",
         "domain.silver.orders.rules.x.when=true",
         "domain.bronze.orders.pattern=*",
         "spark.conf={spark.driver.extraJavaOptions: x}",

@@ -1,0 +1,20 @@
+"""The overrides that name a run's domain and folders, as they can be typed after a command."""
+
+from __future__ import annotations
+
+import os
+import shlex
+
+from conf.domains import VARIABLE
+from conf.schema import Config
+
+
+def overrides_of(config: Config, *, landing: bool = False) -> str:
+    """Domain, format and lake; the landing folder where asked for, `domains` where nothing else says it."""
+    where = {"domain": config.domain.name, "format": config.format.name}
+    if config.domains and not os.environ.get(VARIABLE):
+        where["domains"] = config.domains
+    where["paths.lake"] = config.paths.lake
+    if landing:
+        where["paths.landing"] = config.paths.landing
+    return " ".join(shlex.quote(f"{key}={value}") for key, value in where.items())
