@@ -27,7 +27,9 @@ bounds as (
 months as (
     select
         explode(sequence(
-            trunc(first_start, 'MONTH'), trunc(newest_change, 'MONTH'), interval 1 month
+            trunc(to_date(first_start), 'MONTH'),
+            trunc(to_date(newest_change), 'MONTH'),
+            interval 1 month
         )) as month,
         newest_change
     from bounds

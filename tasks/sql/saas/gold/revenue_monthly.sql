@@ -1,6 +1,6 @@
 with invoices as (
     select
-        trunc(issued_at, 'MONTH') as month,
+        trunc(to_date(issued_at), 'MONTH') as month,
         amount,
         status = 'paid' as is_paid,
         (unix_micros(paid_at) - unix_micros(issued_at)) / 86400e6 as days_to_pay
