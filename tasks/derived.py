@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import reduce
 from typing import Any
 
 import pyarrow.dataset as ds
@@ -26,17 +25,28 @@ from tasks.bench import (
     attempt_id,
     backfill_folder,
     fingerprint,
+    live,
     moved,
     position,
     views,
 )
 from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
-from tasks.groups import restricted, touched, within
+from tasks.folding import NEW, combined, with_computed
+from tasks.groups import distinct, mapped, restricted, touched, within
 from tasks.histories import folded, spans
 from tasks.ordering import DELETED, content
 from tasks.partitions import Partition
-from tasks.spec import EVENTS, ColumnSpec, Deletes, Strategy, dependencies
+from tasks.spec import (
+    EVENTS,
+    ColumnSpec,
+    Deletes,
+    DomainSpec,
+    GoldSpec,
+    SilverSpec,
+    Strategy,
+    dependencies,
+)
 from tasks.sql_text import to_views
 
 METADATA = (("_batch_id", "string"), ("_merge_id", "string"), ("_updated_at", "timestamp"))
@@ -44,11 +54,16 @@ SPAN = (("valid_from", "timestamp"), ("valid_to", "timestamp"), ("is_current", "
 MARK = ((DELETED, "boolean"), ("_deleted_at", "timestamp"))
 
 
+def spec_of(domain: DomainSpec, ref: TableRef) -> GoldSpec | SilverSpec:
+    """What the domain declares of a table."""
+    return domain.gold[ref.name] if ref.layer == "gold" else domain.silver[ref.name]
+
+
 def business_columns(bench: Bench, ref: TableRef) -> list[tuple[str, str]]:
     """Names and types of the table's own columns, in order."""
-    if ref.layer == "gold":
-        return _types(bench.domain.gold[ref.name].columns)
-    spec = bench.domain.silver[ref.name]
+    spec = spec_of(bench.domain, ref)
+    if isinstance(spec, GoldSpec) or spec.sql:
+        return _types(spec.columns)
     if spec.strategy is Strategy.scd2:
         return [*_types(spec.columns), *SPAN]
     return [*_types(spec.columns), *(MARK if spec.marks_deleted else ())]
@@ -65,15 +80,15 @@ def derived_schema(bench: Bench, ref: TableRef) -> StructType:
 
 def key_of(bench: Bench, ref: TableRef) -> list[str]:
     """The merge key: the grain of a gold table, natural key and span start of a history."""
-    if ref.layer == "gold":
-        return bench.domain.gold[ref.name].key
-    spec = bench.domain.silver[ref.name]
-    return [*spec.key, "valid_from"] if spec.strategy is Strategy.scd2 else list(spec.key)
+    spec = spec_of(bench.domain, ref)
+    history = isinstance(spec, SilverSpec) and spec.strategy is Strategy.scd2
+    return [*spec.key, "valid_from"] if history else list(spec.key)
 
 
-def group_of(bench: Bench, ref: TableRef) -> list[str]:
-    """Columns that identify what is computed at once: a group of gold, a key with all its spans."""
-    return (bench.domain.gold if ref.layer == "gold" else bench.domain.silver)[ref.name].key
+def group_of(domain: DomainSpec, ref: TableRef) -> list[str]:
+    """Columns that identify what is computed at once: a group, a key with all its spans."""
+    spec = spec_of(domain, ref)
+    return list(spec.group_by or spec.key)
 
 
 def plan(bench: Bench, ref: TableRef) -> MergePlan:
@@ -111,10 +126,15 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
         },
     )
     views(bench, after)
+    spec, group = spec_of(bench.domain, ref), group_of(bench.domain, ref)
     keys = (
-        None if first else touched(bench, _groups(bench, ref), group_of(bench, ref), before, after)
+        None
+        if first
+        else touched(bench, spec.groups, group, before, after, whole=not spec.group_by)
     )
-    return _computed(bench, staged, keys, batch_id, first=first)
+    if keys is None:
+        return _computed(bench, staged, None, batch_id, first=first)
+    return _computed(bench, staged, keys, batch_id, first=False, since=before)
 
 
 def restage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str, Any]) -> Staged:
@@ -155,16 +175,16 @@ def restage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str
         },
     )
     views(bench, head.inputs)
-    group = group_of(bench, ref)
-    parts = within(bench, _groups(bench, ref), group, partition, head.inputs)
+    spec, group = spec_of(bench.domain, ref), group_of(bench.domain, ref)
+    parts = within(bench, spec.groups, group, partition, head.inputs)
     parts += _dated(bench, ref, partition)
-    keys = reduce(DataFrame.unionByName, parts).dropna().distinct()
+    keys = distinct(parts, whole=not spec.group_by)
     return _computed(bench, staged, keys, batch_id, first=False)
 
 
 def _dated(bench: Bench, ref: TableRef, partition: Partition) -> list[DataFrame]:
     """The groups whose own date falls in the partition, those without any input row included."""
-    group, types = group_of(bench, ref), dict(business_columns(bench, ref))
+    group, types = group_of(bench.domain, ref), dict(business_columns(bench, ref))
     return [
         bench.store.read(ref).where(partition.typed(quote(k), types[k])).select(*map(quote, group))
         for k in group
@@ -173,14 +193,33 @@ def _dated(bench: Bench, ref: TableRef, partition: Partition) -> list[DataFrame]
 
 
 def _computed(
-    bench: Bench, staged: Staged, keys: DataFrame | None, batch_id: str, *, first: bool
+    bench: Bench,
+    staged: Staged,
+    keys: DataFrame | None,
+    batch_id: str,
+    *,
+    first: bool,
+    since: Mapping[str, str] | None = None,
 ) -> Staged:
-    """Stage the difference between the table and its query, for the touched keys where they are known."""
+    """Stage the difference between the table and its query, for the touched keys where they are known.
+
+    Args:
+        bench: The bench.
+        staged: The attempt.
+        keys: The touched keys; None computes all.
+        batch_id: What a person settles the attempt by.
+        first: Whether the table has no rows that count.
+        since: Versions of the inputs that the table has consumed, where it may be folded from there.
+    """
     ref = staged.table
+    made: DataFrame | None = None
     if keys is not None:
         keys.write.mode("overwrite").parquet(staged.part("touched"))
         keys = bench.store.session.read.parquet(staged.part("touched"))
-    rows = _complete(bench, ref, _query(bench, ref, keys), staged.token, batch_id)
+        if since is not None and spec_of(bench.domain, ref).fold:
+            made = _folded(bench, staged, keys, since)
+    made = _query(bench, ref, keys) if made is None else made
+    rows = _complete(bench, ref, made, staged.token, batch_id)
     staged = replace(staged, rows=_write(bench, staged, rows, keys, first=first))
     staged.save()
     return staged
@@ -193,23 +232,47 @@ def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
 
 
 def _text(bench: Bench, ref: TableRef) -> str:
-    if ref.layer == "gold":
-        return bench.sql(bench.domain.gold[ref.name].sql)
-    spec = bench.domain.silver[ref.name]
+    spec = spec_of(bench.domain, ref)
+    if spec.sql:
+        return bench.sql(spec.sql)
+    assert isinstance(spec, SilverSpec)  # noqa: S101 - gold has a query
     return bench.sql(spec.events) if spec.events else f"select * from {spec.inputs[0]}"
-
-
-def _groups(bench: Bench, ref: TableRef) -> Mapping[str, str]:
-    return (bench.domain.gold if ref.layer == "gold" else bench.domain.silver)[ref.name].groups
 
 
 def _query(bench: Bench, ref: TableRef, keys: DataFrame | None) -> DataFrame:
     """The query's result with the table's columns, whole or for the touched keys."""
     rows = bench.store.session.sql(to_views(_text(bench, ref)))
     if keys is not None:
-        rows = restricted(rows, keys, group_of(bench, ref))
+        rows = restricted(rows, keys, group_of(bench.domain, ref))
+    spec = spec_of(bench.domain, ref)
     # of a history the events are restricted, before it is made of them
-    return _history(bench, ref, rows) if ref.layer == "silver" else rows
+    return with_computed(rows, spec.columns) if spec.sql else _history(bench, ref, rows)
+
+
+def _folded(
+    bench: Bench, staged: Staged, keys: DataFrame, since: Mapping[str, str]
+) -> DataFrame | None:
+    """The touched keys from their stored rows and the new rows of the input; None where that is not known.
+
+    Keys of which rows changed or left are computed from all their rows.
+    """
+    ref, spec = staged.table, spec_of(bench.domain, staged.table)
+    [label] = spec.inputs
+    read = bench.domain.ref(label)
+    found = changes.sides(bench, read, since.get(label), staged.inputs[label])
+    if found is None:
+        return None
+    live(bench.domain, read, found.new).createOrReplaceTempView(f"{NEW}{read.view}")
+    made = bench.store.session.sql(to_views(_text(bench, ref), NEW))
+    new, stored = (restricted(rows, keys, spec.key) for rows in (made, bench.store.read(ref)))
+    rows = with_computed(combined(stored, new, spec), spec.columns)
+    if found.old.isEmpty():
+        return rows
+    other = mapped(bench, label, spec.groups[label], found.old, spec.key).dropna().distinct()
+    other.write.mode("overwrite").parquet(staged.part("recomputed"))
+    other = bench.store.session.read.parquet(staged.part("recomputed"))
+    kept = rows.join(F.broadcast(other), spec.key, "left_anti")
+    return kept.unionByName(_query(bench, ref, other))
 
 
 def _history(bench: Bench, ref: TableRef, events: DataFrame) -> DataFrame:
@@ -268,7 +331,7 @@ def _write(
     else:
         target = bench.store.read(ref)
         if keys is not None:
-            target = restricted(target, keys, group_of(bench, ref))
+            target = restricted(target, keys, group_of(bench.domain, ref))
         compared = [name for name, _ in business_columns(bench, ref)]
         rows = difference(target, result, key_of(bench, ref), compared)
     with scans(bench.store.session) as found:
