@@ -131,13 +131,25 @@ def _tuple(side: str, order: Sequence[str]) -> str:
     return f"struct({', '.join(f'{side}.{quote(c)}' for c in order)})"
 
 
-def upsert_plan(keys: Sequence[str], columns: Sequence[str], order: Sequence[str]) -> MergePlan:
-    """The row that is later in order wins; a repeat or an older row changes nothing (rule 3)."""
-    return MergePlan(tuple(keys), tuple(columns), update_when=newer(order))
+def replaces(order: Sequence[str], *, first: bool = False) -> str:
+    """Whether `s` takes the place of `t`: the later in order, or with `first` the earlier."""
+    return newer(order, "t", "s") if first else newer(order)
+
+
+def upsert_plan(
+    keys: Sequence[str], columns: Sequence[str], order: Sequence[str], *, first: bool = False
+) -> MergePlan:
+    """The row that is later in order wins, with `first` the earlier; a repeat changes nothing (rule 3)."""
+    return MergePlan(tuple(keys), tuple(columns), update_when=replaces(order, first=first))
 
 
 def refresh_plan(
-    keys: Sequence[str], columns: Sequence[str], order: Sequence[str], compared: Sequence[str]
+    keys: Sequence[str],
+    columns: Sequence[str],
+    order: Sequence[str],
+    compared: Sequence[str],
+    *,
+    first: bool = False,
 ) -> MergePlan:
     """As an upsert, and a row of the same place in order updates where a compared column differs.
 
@@ -146,7 +158,7 @@ def refresh_plan(
     return MergePlan(
         tuple(keys),
         tuple(columns),
-        update_when=f"{newer(order)} OR ({same(order)} AND ({differs(compared)}))",
+        update_when=f"{replaces(order, first=first)} OR ({same(order)} AND ({differs(compared)}))",
     )
 
 

@@ -111,15 +111,13 @@ def obstacle(domain: DomainSpec, table: TableRef) -> str:
         spec = domain.silver[table.name]
         if not spec.is_derived:
             return "" if spec.partition else f"it declares none ({table.label}.partition)"
-        groups, key, types = spec.groups, spec.key, spec.columns
-    else:
-        gold = domain.gold[table.name]
-        groups, key, types = gold.groups, gold.key, gold.columns
-        if gold.full:
-            return f"it is computed whole ({gold.full}) and follows by itself"
-    inputs = [domain.ref(label) for label in groups]
+    made = derived.spec_of(domain, table)
+    if made.full:
+        return f"it is computed whole ({made.full}) and follows by itself"
+    inputs = [domain.ref(label) for label in made.groups]
     placed = [i for i in inputs if i.layer == "silver" and domain.silver[i.name].partition]
-    dated = [k for k in key if k in types and types[k].type in ("date", "timestamp")]
+    group, types = derived.group_of(domain, table), made.columns
+    dated = [k for k in group if k in types and types[k].type in ("date", "timestamp")]
     return (
         "" if placed or dated else "none of its inputs declares partition, and it has no date key"
     )

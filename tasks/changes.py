@@ -11,7 +11,9 @@ import shutil
 from collections.abc import Iterable
 from functools import reduce
 from pathlib import Path
+from typing import NamedTuple
 
+import pyarrow.dataset as ds
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -23,6 +25,8 @@ from tasks.ordering import DELETED
 from tasks.spec import dependencies
 
 ROOT = "_changes"
+OLD = "_old"
+"""Whether an image shows a row as it was before its change."""
 
 
 def folder(bench: Bench, ref: TableRef, token: str) -> Path:
@@ -45,9 +49,23 @@ def keep(bench: Bench, staged: Staged) -> None:
 
 def rows_of(bench: Bench, staged: Staged) -> DataFrame:
     """The staged rows, also where a publication that failed half-way has moved them."""
+    return bench.store.session.read.parquet(str(_place(bench, staged)))
+
+
+def only_new(bench: Bench, staged: Staged) -> bool:
+    """Whether no staged row changes or removes a row of the table."""
+    rows = ds.dataset(_place(bench, staged), format="parquet")
+    if BEFORE not in rows.schema.names:
+        return False
+    meets = ds.field(BEFORE).is_valid()
+    if "_fate" in rows.schema.names:
+        meets &= ds.field("_fate") != "unchanged"
+    return bool(rows.count_rows(filter=meets) == 0)
+
+
+def _place(bench: Bench, staged: Staged) -> Path:
     rows = Path(staged.part("rows"))
-    path = rows if rows.is_dir() else folder(bench, staged.table, staged.token)
-    return bench.store.session.read.parquet(str(path))
+    return rows if rows.is_dir() else folder(bench, staged.table, staged.token)
 
 
 def since(bench: Bench, ref: TableRef, after: str | None, until: str) -> DataFrame | None:
@@ -56,6 +74,19 @@ def since(bench: Bench, ref: TableRef, after: str | None, until: str) -> DataFra
     Returns:
         The table's columns, several rows a key; None where not every change is known.
     """
+    found = sides(bench, ref, after, until)
+    return found.old.unionByName(found.new) if found is not None else None
+
+
+class Sides(NamedTuple):
+    """Rows as they were before their changes, and as they were after."""
+
+    old: DataFrame
+    new: DataFrame
+
+
+def sides(bench: Bench, ref: TableRef, after: str | None, until: str) -> Sides | None:
+    """The rows of `since`, those before and those after their change apart."""
     if after is None:
         return None
     parts: list[DataFrame] = []
@@ -67,8 +98,10 @@ def since(bench: Bench, ref: TableRef, after: str | None, until: str) -> DataFra
             return None
         parts.append(_images(bench.store.session.read.parquet(str(path))))
     if not parts:
-        return bench.store.read(ref).limit(0)
-    return reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
+        none = bench.store.read(ref).limit(0)
+        return Sides(none, none)
+    rows = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
+    return Sides(rows.where(OLD).drop(OLD), rows.where(f"not {OLD}").drop(OLD))
 
 
 def prune(bench: Bench) -> None:
@@ -111,5 +144,6 @@ def _images(rows: DataFrame) -> DataFrame:
         rows = rows.where("_fate <> 'unchanged'")
     if DELETED in rows.columns and DELETED not in columns:
         gone = gone | F.col(DELETED)
-    after = rows.where(~gone).select(*map(quote, columns))
-    return after.unionByName(rows.where(f"{BEFORE} is not null").select(f"{BEFORE}.*"))
+    after = rows.where(~gone).select(*map(quote, columns), F.lit(False).alias(OLD))
+    before = rows.where(f"{BEFORE} is not null").select(f"{BEFORE}.*", F.lit(True).alias(OLD))
+    return after.unionByName(before)

@@ -18,9 +18,11 @@ ENGINE = 2
 """Counts up whenever the platform itself computes something differently from the same declarations."""
 NO_MEANING = {
     "description", "doc", "owner", "personal", "freshness", "quarantine", "missing_share", "volume",
-    "anomalies", "groups", "full", "partition",
+    "anomalies", "groups", "group_by", "fold", "cluster_by", "full", "partition",
 }  # fmt: skip
 """Declarations that change no row."""
+LATER = {"first_wins", "sql"}
+"""Declarations of later versions: a table that does not use them means what it meant before."""
 
 
 @dataclass(frozen=True)
@@ -179,14 +181,14 @@ def _spec(domain: DomainSpec, ref: TableRef) -> Any:
 def _files(domain: DomainSpec, ref: TableRef) -> list[str]:
     spec = _spec(domain, ref)
     if isinstance(spec, SilverSpec):
-        return [path for path in (spec.reduce, spec.events) if path]
+        return [path for path in (spec.reduce, spec.events, spec.sql) if path]
     return [spec.sql] if ref.layer == "gold" else []
 
 
 def _meaningful(value: Any) -> Any:
     if is_dataclass(value):
-        kept = [f.name for f in fields(value) if f.name not in NO_MEANING]
-        return {name: _meaningful(getattr(value, name)) for name in kept}
+        kept = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in NO_MEANING}
+        return {name: _meaningful(v) for name, v in kept.items() if v or name not in LATER}
     if isinstance(value, dict):
         return {k: _meaningful(v) for k, v in value.items()}
     return [_meaningful(v) for v in value] if isinstance(value, list) else value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import reduce
 from typing import Any
 
 import pyarrow.dataset as ds
@@ -26,6 +25,7 @@ from tasks.bench import (
     attempt_id,
     backfill_folder,
     fingerprint,
+    live,
     moved,
     position,
     sql_file,
@@ -33,11 +33,21 @@ from tasks.bench import (
 )
 from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
-from tasks.groups import restricted, touched, within
+from tasks.folding import NEW, combined, with_computed
+from tasks.groups import distinct, mapped, restricted, touched, within
 from tasks.histories import folded, spans
 from tasks.ordering import DELETED, content
 from tasks.partitions import Partition
-from tasks.spec import EVENTS, ColumnSpec, Deletes, DomainSpec, Strategy, dependencies
+from tasks.spec import (
+    EVENTS,
+    ColumnSpec,
+    Deletes,
+    DomainSpec,
+    GoldSpec,
+    SilverSpec,
+    Strategy,
+    dependencies,
+)
 from tasks.sql_text import to_views
 
 METADATA = (("_batch_id", "string"), ("_merge_id", "string"), ("_updated_at", "timestamp"))
@@ -45,11 +55,16 @@ SPAN = (("valid_from", "timestamp"), ("valid_to", "timestamp"), ("is_current", "
 MARK = ((DELETED, "boolean"), ("_deleted_at", "timestamp"))
 
 
+def spec_of(domain: DomainSpec, ref: TableRef) -> GoldSpec | SilverSpec:
+    """What the domain declares of a table."""
+    return domain.gold[ref.name] if ref.layer == "gold" else domain.silver[ref.name]
+
+
 def business_columns(domain: DomainSpec, ref: TableRef) -> list[tuple[str, str]]:
     """Names and types of the table's own columns, in order."""
-    if ref.layer == "gold":
-        return _types(domain.gold[ref.name].columns)
-    spec = domain.silver[ref.name]
+    spec = spec_of(domain, ref)
+    if isinstance(spec, GoldSpec) or spec.sql:
+        return _types(spec.columns)
     if spec.strategy is Strategy.scd2:
         return [*_types(spec.columns), *SPAN]
     return [*_types(spec.columns), *(MARK if spec.marks_deleted else ())]
@@ -66,15 +81,15 @@ def derived_schema(domain: DomainSpec, ref: TableRef) -> StructType:
 
 def key_of(domain: DomainSpec, ref: TableRef) -> list[str]:
     """The merge key: the grain of a gold table, natural key and span start of a history."""
-    if ref.layer == "gold":
-        return domain.gold[ref.name].key
-    spec = domain.silver[ref.name]
-    return [*spec.key, "valid_from"] if spec.strategy is Strategy.scd2 else list(spec.key)
+    spec = spec_of(domain, ref)
+    history = isinstance(spec, SilverSpec) and spec.strategy is Strategy.scd2
+    return [*spec.key, "valid_from"] if history else list(spec.key)
 
 
-def _group_of(domain: DomainSpec, ref: TableRef) -> list[str]:
-    """Columns that identify what is computed at once: a group of gold, a key with all its spans."""
-    return (domain.gold if ref.layer == "gold" else domain.silver)[ref.name].key
+def group_of(domain: DomainSpec, ref: TableRef) -> list[str]:
+    """Columns that identify what is computed at once: a group, a key with all its spans."""
+    spec = spec_of(domain, ref)
+    return list(spec.group_by or spec.key)
 
 
 def plan(bench: Bench, ref: TableRef) -> MergePlan:
@@ -112,12 +127,15 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
         },
     )
     views(bench, after)
+    spec, group = spec_of(bench.domain, ref), group_of(bench.domain, ref)
     keys = (
         None
         if first
-        else touched(bench, _groups(bench, ref), _group_of(bench.domain, ref), before, after)
+        else touched(bench, spec.groups, group, before, after, whole=not spec.group_by)
     )
-    return _computed(bench, staged, keys, batch_id, first=first)
+    if keys is None:
+        return _computed(bench, staged, None, batch_id, first=first)
+    return _computed(bench, staged, keys, batch_id, first=False, since=before)
 
 
 def restage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str, Any]) -> Staged:
@@ -158,16 +176,16 @@ def restage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str
         },
     )
     views(bench, head.inputs)
-    group = _group_of(bench.domain, ref)
-    parts = within(bench, _groups(bench, ref), group, partition, head.inputs)
+    spec, group = spec_of(bench.domain, ref), group_of(bench.domain, ref)
+    parts = within(bench, spec.groups, group, partition, head.inputs)
     parts += _dated(bench, ref, partition)
-    keys = reduce(DataFrame.unionByName, parts).dropna().distinct()
+    keys = distinct(parts, whole=not spec.group_by)
     return _computed(bench, staged, keys, batch_id, first=False)
 
 
 def _dated(bench: Bench, ref: TableRef, partition: Partition) -> list[DataFrame]:
     """The groups whose own date falls in the partition, those without any input row included."""
-    group, types = _group_of(bench.domain, ref), dict(business_columns(bench.domain, ref))
+    group, types = group_of(bench.domain, ref), dict(business_columns(bench.domain, ref))
     return [
         bench.store.read(ref).where(partition.typed(quote(k), types[k])).select(*map(quote, group))
         for k in group
@@ -176,16 +194,34 @@ def _dated(bench: Bench, ref: TableRef, partition: Partition) -> list[DataFrame]
 
 
 def _computed(
-    bench: Bench, staged: Staged, keys: DataFrame | None, batch_id: str, *, first: bool
+    bench: Bench,
+    staged: Staged,
+    keys: DataFrame | None,
+    batch_id: str,
+    *,
+    first: bool,
+    since: Mapping[str, str] | None = None,
 ) -> Staged:
-    """Stage the difference between the table and its query, for the touched keys where they are known."""
+    """Stage the difference between the table and its query, for the touched keys where they are known.
+
+    Args:
+        bench: The bench.
+        staged: The attempt.
+        keys: The touched keys; None computes all.
+        batch_id: What a person settles the attempt by.
+        first: Whether the table has no rows that count.
+        since: Versions of the inputs that the table has consumed, where it may be folded from there.
+    """
     ref = staged.table
+    made: DataFrame | None = None
     if keys is not None:
         keys.write.mode("overwrite").parquet(staged.part("touched"))
         keys = bench.store.session.read.parquet(staged.part("touched"))
-    rows = _complete(
-        bench, ref, query(bench.store.session, bench.domain, ref, keys), staged.token, batch_id
-    )
+        if since is not None and spec_of(bench.domain, ref).fold:
+            made = _folded(bench, staged, keys, since)
+    if made is None:
+        made = query(bench.store.session, bench.domain, ref, keys)
+    rows = _complete(bench, ref, made, staged.token, batch_id)
     staged = replace(staged, rows=_write(bench, staged, rows, keys, first=first))
     staged.save()
     return staged
@@ -198,14 +234,11 @@ def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
 
 
 def _text(domain: DomainSpec, ref: TableRef) -> str:
-    if ref.layer == "gold":
-        return sql_file(domain, domain.gold[ref.name].sql)
-    spec = domain.silver[ref.name]
+    spec = spec_of(domain, ref)
+    if spec.sql:
+        return sql_file(domain, spec.sql)
+    assert isinstance(spec, SilverSpec)  # noqa: S101 - gold has a query
     return sql_file(domain, spec.events) if spec.events else f"select * from {spec.inputs[0]}"
-
-
-def _groups(bench: Bench, ref: TableRef) -> Mapping[str, str]:
-    return (bench.domain.gold if ref.layer == "gold" else bench.domain.silver)[ref.name].groups
 
 
 def query(
@@ -221,9 +254,36 @@ def query(
     """
     rows = session.sql(to_views(_text(domain, ref)))
     if keys is not None:
-        rows = restricted(rows, keys, _group_of(domain, ref))
+        rows = restricted(rows, keys, group_of(domain, ref))
+    spec = spec_of(domain, ref)
     # of a history the events are restricted, before it is made of them
-    return history(domain, ref, rows) if ref.layer == "silver" else rows
+    return with_computed(rows, spec.columns) if spec.sql else history(domain, ref, rows)
+
+
+def _folded(
+    bench: Bench, staged: Staged, keys: DataFrame, since: Mapping[str, str]
+) -> DataFrame | None:
+    """The touched keys from their stored rows and the new rows of the input; None where that is not known.
+
+    Keys of which rows changed or left are computed from all their rows.
+    """
+    session, ref, spec = bench.store.session, staged.table, spec_of(bench.domain, staged.table)
+    [label] = spec.inputs
+    read = bench.domain.ref(label)
+    found = changes.sides(bench, read, since.get(label), staged.inputs[label])
+    if found is None:
+        return None
+    live(bench.domain, read, found.new).createOrReplaceTempView(f"{NEW}{read.view}")
+    made = session.sql(to_views(_text(bench.domain, ref), NEW))
+    new, stored = (restricted(rows, keys, spec.key) for rows in (made, bench.store.read(ref)))
+    rows = with_computed(combined(stored, new, spec), spec.columns)
+    if found.old.isEmpty():
+        return rows
+    other = mapped(bench, label, spec.groups[label], found.old, spec.key).dropna().distinct()
+    other.write.mode("overwrite").parquet(staged.part("recomputed"))
+    other = session.read.parquet(staged.part("recomputed"))
+    kept = rows.join(F.broadcast(other), spec.key, "left_anti")
+    return kept.unionByName(query(session, bench.domain, ref, other))
 
 
 def history(domain: DomainSpec, ref: TableRef, events: DataFrame) -> DataFrame:
@@ -292,7 +352,7 @@ def _write(
     else:
         target = bench.store.read(ref)
         if keys is not None:
-            target = restricted(target, keys, _group_of(bench.domain, ref))
+            target = restricted(target, keys, group_of(bench.domain, ref))
         compared = [name for name, _ in business_columns(bench.domain, ref)]
         rows = difference(target, result, key_of(bench.domain, ref), compared)
     with scans(bench.store.session) as found:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import TimestampType
 
 from storage.errors import ConfigurationError
 from storage.sql import quote
@@ -19,6 +21,9 @@ from tasks.sql_text import to_views
 
 FEW = 200
 """So many keys are written into the query, where they can spare whole files; more are joined."""
+MOST = 20_000
+"""Up to so many keys the ranges that they fall in are written into the query, for the same reason."""
+RANGES = 16
 
 
 def touched(
@@ -27,18 +32,21 @@ def touched(
     keys: Sequence[str],
     before: Mapping[str, str],
     after: Mapping[str, str],
+    *,
+    whole: bool = True,
 ) -> DataFrame | None:
     """The keys whose rows may differ from what was computed at the versions `before`.
 
     Args:
         bench: The bench; the inputs are registered as views at `after`.
         declared: How a changed row maps to keys, by input.
-        keys: Key columns of the derived table.
+        keys: Columns that identify what is computed at once.
         before: Version of each input that was consumed.
         after: Version of each input to consume.
+        whole: Whether they identify a row, which has no null in its key.
 
     Returns:
-        The key columns, distinct and without nulls; None where all keys are to be computed.
+        These columns, distinct; None where all keys are to be computed.
 
     Raises:
         ConfigurationError: The mapping gives other columns than the key.
@@ -53,10 +61,19 @@ def touched(
         rows = changes.since(bench, ref, before.get(label), version)
         if rows is None or not mapping:
             return None
-        parts.append(_mapped(bench, label, mapping, rows, keys))
-    if not parts:
-        return None
-    return reduce(DataFrame.unionByName, parts).dropna().distinct()
+        parts.append(mapped(bench, label, mapping, rows, keys))
+    return distinct(parts, whole=whole) if parts else None
+
+
+def distinct(parts: Sequence[DataFrame], *, whole: bool) -> DataFrame:
+    """The touched keys of several inputs, each once.
+
+    Args:
+        parts: Keys that the changed rows of each input map to, at least one.
+        whole: Whether they identify a row: then a key with a null in it is none.
+    """
+    keys = reduce(DataFrame.unionByName, parts)
+    return (keys.dropna() if whole else keys).distinct()
 
 
 def within(
@@ -71,7 +88,7 @@ def within(
     Args:
         bench: The bench; the inputs are registered as views at `versions`.
         declared: How a row maps to keys, by input.
-        keys: Key columns of the derived table.
+        keys: Columns that identify what is computed at once.
         partition: The span of time.
         versions: Version of each input.
     """
@@ -83,13 +100,18 @@ def within(
             column = spec.partition.column
             inside = partition.typed(quote(column), spec.columns[column].type)
             rows = bench.store.read(ref, Version(version)).where(inside)
-            parts.append(_mapped(bench, label, declared[label], rows, keys))
+            parts.append(mapped(bench, label, declared[label], rows, keys))
     return parts
 
 
-def _mapped(
+def mapped(
     bench: Bench, label: str, mapping: str, rows: DataFrame, keys: Sequence[str]
 ) -> DataFrame:
+    """The keys that rows of an input map to.
+
+    Raises:
+        ConfigurationError: The mapping gives other columns than the key.
+    """
     rows.createOrReplaceTempView("changes")
     text = mapping if is_query(mapping) else f"select {mapping} from changes"
     found = bench.store.session.sql(to_views(text))
@@ -103,8 +125,28 @@ def _mapped(
 
 
 def restricted(rows: DataFrame, touched_keys: DataFrame, keys: Sequence[str]) -> DataFrame:
-    """The rows of the touched keys; the filter reaches down to the scans of the inputs."""
-    few = touched_keys.limit(FEW + 1).collect() if len(keys) == 1 else []
-    if few and len(few) <= FEW:
-        return rows.where(F.col(quote(keys[0])).isin([row[0] for row in few]))
-    return rows.join(F.broadcast(touched_keys), list(keys), "left_semi")
+    """The rows of the touched keys; the filter reaches down to the scans of the inputs.
+
+    A null in a key is a value of its own.
+    """
+    few = touched_keys.limit(MOST + 1).collect()
+    for place, key in enumerate(keys):
+        values = {row[place] for row in few}
+        dated = isinstance(touched_keys.schema[place].dataType, TimestampType)
+        if dated or len(few) > MOST or None in values:
+            continue  # an instant does not survive the way through Python in every time zone
+        rows = rows.where(_near(F.col(quote(key)), sorted(values)))
+        if len(keys) == 1 and len(values) <= FEW:
+            return rows  # the condition is exact
+    theirs = touched_keys.toDF(*[f"_touched_{place}" for place in range(len(keys))])
+    same = [rows[quote(k)].eqNullSafe(F.col(f"_touched_{place}")) for place, k in enumerate(keys)]
+    return rows.join(F.broadcast(theirs), reduce(Column.__and__, same), "left_semi")
+
+
+def _near(column: Column, values: Sequence[Any]) -> Column:
+    """Whether a value is one of a few, or falls in one of the ranges that many of them span."""
+    if len(values) <= FEW:
+        return column.isin(*values)
+    step = -(-len(values) // RANGES)
+    runs = [values[start : start + step] for start in range(0, len(values), step)]
+    return reduce(Column.__or__, [column.between(run[0], run[-1]) for run in runs])

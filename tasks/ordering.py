@@ -52,6 +52,8 @@ def content(spec: SilverSpec) -> list[str]:
 
 def sequence(spec: SilverSpec) -> list[str]:
     """Columns that order the events of a key before ties are broken."""
+    if spec.first_wins:
+        return ["_sequence"]
     if spec.strategy is Strategy.append or spec.sequence_by:
         return list(spec.sequence_by)
     return ["_sequence"]
@@ -67,6 +69,13 @@ def event_order(spec: SilverSpec) -> list[str]:
 def last(order: list[str]) -> Column:
     """The place of an event in the order; the greatest is the last."""
     return F.struct(*[F.col(quote(c)) for c in order])
+
+
+def winning(spec: SilverSpec, order: list[str]) -> list[Column]:
+    """The sort order in which the event of a key that counts comes first."""
+    if spec.first_wins:
+        return [F.col("_sequence").asc()]
+    return [last(order).desc(), F.col("_sequence").desc()]
 
 
 def window_start(spec: SilverSpec) -> Column:
@@ -92,9 +101,9 @@ def plan(spec: SilverSpec) -> MergePlan:
     order = [c for c in event_order(spec) if c != DELETED or marked]
     looked_up = [n for n, c in spec.columns.items() if c.lookup is not None]
     made = (
-        refresh_plan(merge_key(spec), columns, order, looked_up)
+        refresh_plan(merge_key(spec), columns, order, looked_up, first=spec.first_wins)
         if looked_up
-        else upsert_plan(merge_key(spec), columns, order)
+        else upsert_plan(merge_key(spec), columns, order, first=spec.first_wins)
     )
     deletes = spec.delete_when is not None or spec.delete_missing
     hard = deletes and spec.deletes is Deletes.hard

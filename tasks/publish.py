@@ -10,6 +10,7 @@ from storage.types import Commit, CommitRecord
 from tasks import bronze, changes, drift, quarantine, tombstones
 from tasks.bench import Bench, Staged
 from tasks.gate import GateReport, is_derived, planned
+from tasks.layout import clustered
 
 CHANGING = ("published", "refreshed", "removed")
 """Row counts of a commit that changes a row."""
@@ -55,10 +56,14 @@ def _publish(bench: Bench, staged: Staged, gate: GateReport) -> Commit:
 def _write(bench: Bench, staged: Staged, record: CommitRecord) -> Commit:
     ref, store = staged.table, bench.store
     plan, rows = planned(bench, staged)
-    if staged.replace and not same_columns(store.columns(ref), plan.initial(rows).schema):
-        return drift.replace(bench, ref, plan.initial(rows), record)
+    by = bench.domain.silver[ref.name].cluster_by if ref.layer == "silver" else ()
+    initial = clustered(plan.initial(rows), by, staged.rows.get("published", 0))
+    if staged.replace and not same_columns(store.columns(ref), initial.schema):
+        return drift.replace(bench, ref, initial, record)
     if not store.stats(ref).rows:
-        return store.append(ref, plan.initial(rows), record)  # cheaper than matching nothing
+        return store.append(ref, initial, record)  # cheaper than matching nothing
     if staged.replace or store.head(ref).record is None:
-        return store.overwrite(ref, plan.initial(rows), record)
+        return store.overwrite(ref, initial, record)
+    if not staged.is_part and changes.only_new(bench, staged):
+        return store.append(ref, initial, record)  # parts of a backfill may hold a key twice
     return store.merge(ref, rows, plan, record)

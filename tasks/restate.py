@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from storage.errors import ConfigurationError
-from storage.plans import BEFORE, GONE, MergePlan, newer, same
+from storage.plans import BEFORE, GONE, MergePlan, replaces, same
 from storage.sql import quote
 from storage.types import TableRef, Version
 from tasks import accounting, bronze, changes, decisions, ordering, quarantine, releases, silver
@@ -59,14 +59,15 @@ class Part:
 
 
 def plan(spec: SilverSpec, partition: Partition) -> MergePlan:
-    """How a restated part is merged: it decides inside, elsewhere only what is later in order counts."""
+    """How a restated part is merged: it decides inside, elsewhere only what wins by its order counts."""
     made = ordering.plan(spec)
     order = [c for c in ordering.event_order(spec) if c in made.columns]
     inside = Part(TableRef("", "silver", ""), spec, partition).table("t")
+    later = replaces(order, first=spec.first_wins)
     return MergePlan(
         made.keys,
         made.columns,
-        update_when=f"NOT s.{GONE} AND (({inside}) OR ({same(order)}) OR ({newer(order)}))",
+        update_when=f"NOT s.{GONE} AND (({inside}) OR ({same(order)}) OR ({later}))",
         delete_when=f"s.{GONE} AND {inside}",
         insert_when=f"NOT s.{GONE}",
         flags=(GONE,),

@@ -27,6 +27,9 @@ from tasks.lookups import looked_up, stale
 from tasks.ordering import DELETED, EVENT_ID, WINDOW, merge_key
 from tasks.spec import SilverSpec, Strategy, dependencies
 
+FEW = 200_000
+"""So many rows are told to every task, so that a large table is read through once and not sorted."""
+
 
 def silver_schema(spec: SilverSpec) -> StructType:
     """Declared columns, then the metadata."""
@@ -85,7 +88,8 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
     try:
         counts = accounting.count(rows)
         _write_quarantine(bench, ref, rows, intake, staged, any_bad=any(g.rule for g in counts))
-        place = _write_effective(bench, ref, spec, rows, intake, staged)
+        few = counts.total() <= FEW
+        place = _write_effective(bench, ref, spec, rows, intake, staged, few=few)
     finally:
         rows.unpersist()
     fates = accounting.fates(staged)
@@ -215,9 +219,18 @@ def _target(bench: Bench, ref: TableRef) -> DataFrame | None:
 
 
 def _write_effective(
-    bench: Bench, ref: TableRef, spec: SilverSpec, rows: DataFrame, intake: Intake, staged: Staged
+    bench: Bench,
+    ref: TableRef,
+    spec: SilverSpec,
+    rows: DataFrame,
+    intake: Intake,
+    staged: Staged,
+    *,
+    few: bool,
 ) -> dict[str, str]:
     """Stage one row a merge key with its `_fate`: what the merge will do with it.
+
+    With `few` rows the table's rows of their keys are looked for beforehand.
 
     Returns:
         For snapshots the place of the newest one, for the commit record.
@@ -236,7 +249,7 @@ def _write_effective(
             latest = snapshots.applied(spec, latest, target, newest)
             latest = latest.where(f"not {snapshots.MISSING}")
     write(
-        _fated(bench, ref, spec, latest, target, intake, staged.token),
+        _fated(bench, ref, spec, latest, target, intake, staged.token, few=few),
         Path(staged.part("rows")),
     )
     return place
@@ -275,6 +288,8 @@ def _fated(
     target: DataFrame | None,
     intake: Intake,
     token: str,
+    *,
+    few: bool,
 ) -> DataFrame:
     rows = rows.withColumn("_refreshed", F.lit(False))
     if target is not None:
@@ -287,6 +302,9 @@ def _fated(
     if tombstones.kept_for(spec):
         rows = tombstones.with_tombstones(bench, ref, spec, rows, intake.pending)
         late = late | F.expr(tombstones.outdated(spec))
+    if target is not None and few and not (spec.lookups or snapshots.applies(spec)):
+        keys = rows.select(*map(quote, merge_key(spec)))
+        target = target.join(F.broadcast(keys), merge_key(spec), "left_semi")
     marked = _marked(spec, rows, target)
     written = F.col("_written")
     if tombstones.kept_for(spec):
@@ -342,10 +360,10 @@ def _deleted_at(bench: Bench, spec: SilverSpec) -> Column:
 
 
 def ranked(rows: DataFrame, spec: SilverSpec) -> DataFrame:
-    """Add `_rank`: 1 for the good row of each merge key that is last in order."""
+    """Add `_rank`: 1 for the good row of each merge key that counts."""
     order = ["_sequence"] if spec.reduce else ordering.event_order(spec)
     latest = Window.partitionBy(*[quote(k) for k in merge_key(spec)]).orderBy(
-        F.col("_rule").isNull().desc(), ordering.last(order).desc(), F.col("_sequence").desc()
+        F.col("_rule").isNull().desc(), *ordering.winning(spec, order)
     )
     return rows.withColumn("_rank", F.row_number().over(latest))
 

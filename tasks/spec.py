@@ -41,6 +41,14 @@ class Deletes(StrEnum):
     """No row; a tombstone beside the table keeps late events from bringing it back."""
 
 
+class Fold(StrEnum):
+    """How two values of a column become one; the order of the rows does not matter."""
+
+    sum = "sum"
+    min = "min"
+    max = "max"
+
+
 class OnAnomaly(StrEnum):
     """What becomes of an attempt whose row counts are out of control."""
 
@@ -73,6 +81,9 @@ class FileFormat(StrEnum):
 
     csv = "csv"
     jsonl = "jsonl"
+    parquet = "parquet"
+    by_ending = "by_ending"
+    """What the ending of each file's name says: `.csv`, `.jsonl` or `.parquet`."""
 
 
 class Envelope(StrEnum):
@@ -252,7 +263,7 @@ class SilverSpec:
     strategy: Strategy = Strategy.upsert
     """How the table follows its input."""
     source: str | None = None
-    """The bronze table it is fed from row by row; none for a history of `events` of other tables."""
+    """The bronze table it is fed from row by row; none for `sql` and a history of `events`."""
     key: list[str] = field(default_factory=list)
     """Columns that identify a row; for `scd2` the natural key."""
     columns: dict[str, ColumnSpec] = field(default_factory=dict)
@@ -271,10 +282,21 @@ class SilverSpec:
     """How many rows of a batch may be kept out."""
     events: str | None = None
     """SQL file that gives the change events (`scd2` without a source)."""
+    sql: str = ""
+    """SQL file of a query whose result the table is, as in gold; then it has no source."""
     inputs: list[str] = field(default_factory=list)
-    """Tables that the events are read from."""
+    """Tables that the query or the events are read from."""
     groups: dict[str, str] = field(default_factory=dict)
-    """Which keys a changed row of an input touches, as in gold (`scd2` of `events`)."""
+    """Which keys a changed row of an input touches, as in gold (`sql`, `scd2` of `events`)."""
+    group_by: list[str] = field(default_factory=list)
+    """Columns whose values `groups` gives, as in gold; the key where empty (`sql`)."""
+    fold: dict[str, Fold] = field(default_factory=dict)
+    """How a column of a stored row and of new rows become one, as in gold (`sql`)."""
+    full: str = ""
+    """Why the table has no groups and is computed whole (`sql`)."""
+    cluster_by: list[str] = field(default_factory=list)
+    """Columns that the rows of each commit are sorted by, over files of bounded size: a query for some of
+    their values reads few files."""
     sequence_by: list[str] = field(default_factory=list)
     """Order of the events of a key, most significant first; the order of delivery where empty. Of equal
     sequences a delete wins, then the greater values. For `scd2` the first is the instant of a change."""
@@ -290,6 +312,8 @@ class SilverSpec:
     """A null is no value: each column keeps the last value that was given (`upsert`)."""
     window: WindowSpec | None = None
     """A key counts once in each such window, for ever where none is given (`append`)."""
+    first_wins: bool = False
+    """Of the rows of a key the one that was delivered first counts, not the greatest (`append`)."""
     track: list[str] = field(default_factory=list)
     """Columns whose change starts a new span (`scd2`)."""
     partition: PartitionSpec | None = None
@@ -308,8 +332,8 @@ class SilverSpec:
 
     @property
     def is_derived(self) -> bool:
-        """Whether the table is computed from the events of its keys instead of merged row by row."""
-        return self.strategy is Strategy.scd2 or self.ignore_null_updates
+        """Whether the table is a query, or computed from the events of its keys, not merged row by row."""
+        return bool(self.sql) or self.strategy is Strategy.scd2 or self.ignore_null_updates
 
     @property
     def marks_deleted(self) -> bool:
@@ -342,6 +366,12 @@ class GoldSpec:
     groups: dict[str, str] = field(default_factory=dict)
     """Which keys a changed row touches, by input: Spark SQL that gives the key columns, a select list over
     the view `changes` (the row before and after its change), or a whole `select` that reads it."""
+    group_by: list[str] = field(default_factory=list)
+    """Columns whose values `groups` gives, where rows of several keys are computed together; the key where
+    empty."""
+    fold: dict[str, Fold] = field(default_factory=dict)
+    """How a column of a stored row and of new rows become one (`sum`, `min`, `max`). Then a group that only
+    gained rows is not computed from all its rows."""
     full: str = ""
     """Why the table has no such groups and is computed whole, for example a rank over all rows."""
     volume: VolumeSpec | None = None
@@ -377,7 +407,7 @@ class DomainSpec:
     roots: Roots = field(default_factory=Roots)
     """Where its SQL files and checks are."""
     generator: str | None = None
-    """Module with `generate(to, orders, seed, defects)` for data to try the domain with."""
+    """Module with `generate(to, *, rows, seed, defects, ...)` for data to try the domain with."""
     as_of: str = MUST_GIVE
     """SQL for the newest business date; freshness is measured against it, never the clock."""
     score_threshold: float = 0.0

@@ -16,6 +16,7 @@ from tasks.spec import (
     DomainSpec,
     Envelope,
     FileFormat,
+    GoldSpec,
     SilverSpec,
     SourceKind,
     SourceSpec,
@@ -51,21 +52,7 @@ def problems(
     for name, silver in domain.silver.items():
         found += [f"domain.silver.{name}.{text}" for text in _silver(domain, silver)]
     for name, gold in domain.gold.items():
-        found += [
-            f"domain.gold.{name}.key: {k} is not a column"
-            for k in gold.key
-            if k not in gold.columns
-        ]
-        if not gold.key:
-            found.append(f"domain.gold.{name}.key: no key")
-        found += [f"domain.gold.{name}.{text}" for text in _types(gold.columns)]
-        found += [f"domain.gold.{name}.{text}" for text in _groups(gold.groups, gold.inputs)]
-        if bool(gold.groups) == bool(gold.full):
-            found.append(
-                f"domain.gold.{name}: give either groups (which keys a changed row of each input touches) "
-                "or full (why the table is computed whole)"
-            )
-        found += _file(domain, f"domain.gold.{name}.sql", gold.sql)
+        found += [f"domain.gold.{name}.{text}" for text in _query(domain, gold)]
     return found
 
 
@@ -134,7 +121,8 @@ def _files(source: SourceSpec) -> list[str]:
         found.append(f"encoding: {source.encoding!r} is not known to Python")
     if source.header and source.format is not FileFormat.csv:
         found.append(f"header: is for format csv, not {source.format}")
-    if source.envelope is not Envelope.none and source.format is not FileFormat.jsonl:
+    lines = (FileFormat.jsonl, FileFormat.by_ending)
+    if source.envelope is not Envelope.none and source.format not in lines:
         found.append(f"envelope: {source.envelope} is read from format jsonl, not {source.format}")
     return found
 
@@ -166,9 +154,14 @@ def _jdbc(source: SourceSpec) -> list[str]:
 
 
 def _silver(domain: DomainSpec, table: SilverSpec) -> list[str]:
+    if table.sql:
+        return [*_query(domain, table), *_no_rows(table)]
     found = [f"key: {k} is not a column" for k in table.key if k not in table.columns]
     if not table.key:
         found.append("key: no key")
+    found += [
+        f"cluster_by: {c} is not a column" for c in table.cluster_by if c not in table.columns
+    ]
     found += [
         f"sequence_by: {c} is not a column"
         for c in table.sequence_by
@@ -181,6 +174,56 @@ def _silver(domain: DomainSpec, table: SilverSpec) -> list[str]:
     if not table.source:
         return [*found, f"source: a table of strategy {table.strategy} names its bronze table"]
     return found + _row_by_row(domain, table)
+
+
+def _query(domain: DomainSpec, table: GoldSpec | SilverSpec) -> list[str]:
+    """Whether a table that is the result of a query can be computed, and which parts of it."""
+    named = {"key": table.key, "group_by": table.group_by, "fold": table.fold}
+    found = [
+        f"{name}: {c} is not a column"
+        for name, columns in named.items()
+        for c in columns
+        if c not in table.columns
+    ]
+    if not table.key:
+        found.append("key: no key")
+    found += [*_types(table.columns), *_groups(table.groups, table.inputs)]
+    if bool(table.groups) == bool(table.full):
+        found.append(
+            "groups: give either groups (which keys a changed row of each input touches) "
+            "or full (why the table is computed whole)"
+        )
+    return found + _fold(table) + _file(domain, "sql", table.sql)
+
+
+def _fold(table: GoldSpec | SilverSpec) -> list[str]:
+    """Whether a stored row and new rows hold all that the table's row is made of."""
+    if not table.fold:
+        return []
+    made = {n for n, c in table.columns.items() if c.expr}
+    found = [
+        f"columns.{name}: give its fold (sum, min or max), or an expr over columns that have one"
+        for name in table.columns
+        if name not in {*table.key, *table.fold, *made}
+    ]
+    if len(table.inputs) != 1:
+        found.append(f"fold: needs one input, not {len(table.inputs)}")
+    if table.full or table.group_by:
+        found.append("fold: a row is folded by its key; it goes with groups that give the key")
+    return found
+
+
+def _no_rows(table: SilverSpec) -> list[str]:
+    """What only tables that are fed row by row have."""
+    refused = (
+        "source", "rules", "references", "lookups", "reduce", "samples", "events", "sequence_by",
+        "delete_when", "delete_missing", "ignore_null_updates", "window", "first_wins", "track", "partition",
+        "cluster_by",
+    )  # fmt: skip
+    found = [f"{name}: a table with sql has none" for name in refused if getattr(table, name)]
+    if table.strategy is not Strategy.upsert:
+        found.append(f"strategy: a table with sql has none; leave out {table.strategy}")
+    return found
 
 
 def _changes(table: SilverSpec) -> list[str]:
@@ -203,6 +246,10 @@ def _changes(table: SilverSpec) -> list[str]:
         and table.strategy is Strategy.snapshot,
         f"window: is for append, not {table.strategy}": table.window is not None
         and table.strategy is not Strategy.append,
+        f"first_wins: is for append, not {table.strategy}": table.first_wins
+        and table.strategy is not Strategy.append,
+        "sequence_by: with first_wins the order of delivery decides; give one of them": table.first_wins
+        and bool(table.sequence_by),
         "window.days: is not at least 1": table.window is not None and table.window.days < 1,
         "delete_when: such rows are never deleted; use upsert, scd2 or events": bool(
             table.delete_when

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import click
 
@@ -11,44 +15,79 @@ from conf.load import load_config
 from conf.schema import Config
 from storage.errors import ConfigurationError
 
-SETTINGS = {"orders": int, "seed": int, "defects": float}
+CONFIGURED = {field.name for field in fields(Config)}
+"""First parts of the keys that choose the domain and its configuration; others are the generator's."""
 
 
 @click.command("generate")
 @click.argument("arguments", nargs=-1)
 @click.option("--to", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
 def generate_command(arguments: tuple[str, ...], to: Path) -> None:
-    """Write data to try a domain with, the same bytes for the same seed.
+    """Write data to try a domain with, the same rows for the same seed.
 
-    For example: lakehouse generate domain=olist orders=99441 seed=7 defects=0.01 --to DIR
+    Each key=value is a parameter of the domain's generator: rows (of its main source), seed, defects (a
+    share of the rows), and what else the domain's page names.
+    For example: lakehouse generate domain=olist rows=99441 seed=7 defects=0.01 --to DIR
     """
-    given = dict(a.split("=", 1) for a in arguments if a.split("=", 1)[0] in SETTINGS and "=" in a)
-    rest = [a for a in arguments if a.split("=", 1)[0] not in SETTINGS]
-    config = load_config(rest)
-    try:
-        orders, seed = int(given.get("orders", "99441")), int(given.get("seed", "7"))
-        defects = float(given.get("defects", "0"))
-    except ValueError as error:
-        raise ConfigurationError(f"generate: {error}") from None
-    generate_files(config, orders=orders, seed=seed, defects=defects, to=to)
+    overrides = [a for a in arguments if _first(a) in CONFIGURED]
+    given = [a for a in arguments if _first(a) not in CONFIGURED]
+    config = load_config(overrides)
+    make = _generator(config)
+    generate_files(config, to, **_parameters(make, config.domain.name, given))
 
 
-def generate_files(config: Config, *, orders: int, seed: int, defects: float, to: Path) -> None:
+def generate_files(config: Config, to: Path, **parameters: Any) -> None:
     """Call the domain's generator and say what it wrote.
 
     Raises:
         ConfigurationError: The domain has no generator, or refuses a value.
     """
-    if config.domain.generator is None:
-        raise ConfigurationError(f"domain {config.domain.name} has no generator")
-    module = importlib.import_module(config.domain.generator)
     try:
-        made = module.generate(to, orders=orders, seed=seed, defects=defects)
+        made = _generator(config)(to, **parameters)
     except ValueError as error:
         raise ConfigurationError(f"generate: {error}") from None
     for file in made.files:
         click.echo(f"  {file.name:<44} {file.rows:>10,} rows {file.bytes / 1e6:>8.1f} MB")
     click.echo(f"written to {to}; what was planted: {made.truth}")
+
+
+def _first(argument: str) -> str:
+    return argument.split("=", 1)[0].lstrip("+~").split(".", 1)[0].split("@", 1)[0]
+
+
+def _generator(config: Config) -> Callable[..., Any]:
+    if config.domain.generator is None:
+        raise ConfigurationError(f"domain {config.domain.name} has no generator")
+    generate: Callable[..., Any] = importlib.import_module(config.domain.generator).generate
+    return generate
+
+
+def _parameters(make: Callable[..., Any], domain: str, given: Sequence[str]) -> dict[str, Any]:
+    """The arguments as values of the types that the generator declares."""
+    hints = get_type_hints(make)
+    known = {
+        name: hints[name]
+        for name, parameter in inspect.signature(make).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    return dict(_parameter(known, domain, argument) for argument in given)
+
+
+def _parameter(known: Mapping[str, Any], domain: str, argument: str) -> tuple[str, Any]:
+    name, equals, text = argument.partition("=")
+    if not equals or name not in known:
+        raise ConfigurationError(
+            f"generate: {argument!r} is no parameter of domain {domain}",
+            advice=f"Give key=value with one of: {', '.join(known)}.",
+        )
+    kind = known[name]
+    allowed = get_args(kind)
+    if allowed and text not in allowed:
+        raise ConfigurationError(f"generate: {name}={text} is none of {', '.join(allowed)}")
+    try:
+        return name, text if allowed else kind(text)
+    except ValueError:
+        raise ConfigurationError(f"generate: {name}={text} is no {kind.__name__}") from None
 
 
 COMMANDS = (generate_command,)

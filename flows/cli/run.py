@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flows.summary import Summary
 
 STATUS = {"done": 0, "failed": 1, "blocked": 3}
-SMALL_ORDERS = 20_000
+SMALL_ROWS = 20_000
 """Up to here the demo runs with `spark=small`, which spares the compilers."""
 PARAMETERS = ("domain", "env", "format", "layers", "tables")
 
@@ -82,17 +82,17 @@ def ingest_command(overrides: tuple[str, ...], files: tuple[Path, ...], *, as_js
 
 @click.command("demo")
 @click.argument("overrides", nargs=-1)
-@click.option("--orders", default=5_000, show_default=True, help="Orders to generate.")
-def demo_command(overrides: tuple[str, ...], orders: int) -> int:
+@click.option("--rows", default=5_000, show_default=True, help="Rows to generate (olist: orders).")
+def demo_command(overrides: tuple[str, ...], rows: int) -> int:
     """Generate data unless paths.landing names real files, then run the pipeline."""
     config = load_config(overrides)
     given = any(o.startswith("paths.landing=") for o in overrides)
     landing = Path(config.paths.landing)
-    if not given and not any(landing.rglob("*.csv")):
+    if not given and not (landing.is_dir() and any(landing.iterdir())):
         from flows.cli.data import generate_files  # noqa: PLC0415
 
-        generate_files(config, orders=orders, seed=7, defects=0.01, to=landing)
-    if not given and orders <= SMALL_ORDERS and not any(o.startswith("spark=") for o in overrides):
+        generate_files(config, landing, rows=rows, seed=7, defects=0.01)
+    if not given and rows <= SMALL_ROWS and not any(o.startswith("spark=") for o in overrides):
         overrides = (*overrides, "spark=small")
     return run(overrides)
 

@@ -65,7 +65,7 @@ class Generated:
     truth: Path
 
 
-def generate(to: Path, *, orders: int = 99_441, seed: int = 7, defects: float = 0.0) -> Generated:
+def generate(to: Path, *, rows: int = 99_441, seed: int = 7, defects: float = 0.0) -> Generated:
     """Write the nine files and the truth file into the folder `to`.
 
     Files of these names are replaced, each whole or not at all; the truth file comes last and is
@@ -73,7 +73,7 @@ def generate(to: Path, *, orders: int = 99_441, seed: int = 7, defects: float = 
 
     Args:
         to: Folder, made if it is missing.
-        orders: Orders to generate; the other files grow with them, the translations do not.
+        rows: Orders to generate; the other files grow with them, the translations do not.
         seed: Seed of every random choice, 0 or more.
         defects: Share of each file's rows that break a row rule, and share of rows for each
             other kind of defect; 0 to 0.5.
@@ -81,14 +81,14 @@ def generate(to: Path, *, orders: int = 99_441, seed: int = 7, defects: float = 
     Raises:
         ValueError: A parameter is out of its range.
     """
-    _validate(orders, seed, defects)
-    tables = _tables(orders, seed)
+    _validate(rows, seed, defects)
+    tables = _tables(rows, seed)
     to.mkdir(parents=True, exist_ok=True)
     path = to / TRUTH
     path.unlink(missing_ok=True)
     files = []
     with replacing(path) as stream:
-        truth = Truth(stream, "olist", {"orders": orders, "seed": seed, "defects": defects})
+        truth = Truth(stream, "olist", {"rows": rows, "seed": seed, "defects": defects})
         for table, planted in _planted(tables, seed, defects):
             size = write_table(to, table, planted.layout)
             files.append(GeneratedFile(table.file, len(planted.layout.rows), size))
@@ -106,9 +106,9 @@ def row_counts(orders: int) -> dict[str, int]:
     return counts | {"category_translation": translations().rows}
 
 
-def _validate(orders: int, seed: int, defects: float) -> None:
-    if orders < MIN_ORDERS:
-        raise ValueError(f"orders must be at least {MIN_ORDERS}, got {orders}")
+def _validate(rows: int, seed: int, defects: float) -> None:
+    if rows < MIN_ORDERS:
+        raise ValueError(f"rows (orders) must be at least {MIN_ORDERS}, got {rows}")
     if seed < 0:
         raise ValueError(f"seed must be 0 or more, got {seed}")
     if not 0 <= defects <= MAX_DEFECTS:

@@ -29,10 +29,7 @@ class Content:
         """
         digest = self._bytes.finish()
         if digest != expected_sha256:
-            raise InputError(
-                f"{self.path.name}: the file changed while it was read",
-                advice="Deliver under another name and rename when complete, then run again.",
-            )
+            raise changed(self.path)
         return digest
 
 
@@ -66,6 +63,14 @@ def opened(path: Path, encoding: str, newline: str) -> Iterator[Content]:
             io.BufferedReader(hashed, 1 << 20), encoding=_with_bom(encoding), newline=newline
         )
         yield Content(path, text, hashed)
+
+
+def changed(path: Path) -> InputError:
+    """The error of a file whose content is another than the one that was found."""
+    return InputError(
+        f"{path.name}: the file changed while it was read",
+        advice="Deliver under another name and rename when complete, then run again.",
+    )
 
 
 def empty(path: Path) -> InputError:

@@ -1,14 +1,17 @@
-"""Files of the landing folder, CSV or JSON lines."""
+"""Files of the landing folder: CSV, JSON lines or Parquet."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from storage.errors import InputError
 from tasks.sources.content import file_sha256
 from tasks.sources.csv_files import stage_csv
 from tasks.sources.json_lines import stage_json_lines
+from tasks.sources.parquet_files import stage_parquet
 from tasks.sources.reader import Offer, Request, StagedFile
 from tasks.spec import FileFormat, SourceSpec
 
@@ -24,6 +27,7 @@ class Parser(Protocol):
 PARSERS: Mapping[FileFormat, Parser] = {
     FileFormat.csv: stage_csv,
     FileFormat.jsonl: stage_json_lines,
+    FileFormat.parquet: stage_parquet,
 }
 
 
@@ -54,5 +58,19 @@ class FileReader:
         return found
 
     def stage(self, offer: Offer, target: Path) -> StagedFile:
-        parse = PARSERS[self._source.format]
-        return parse(offer.path, self._source, target, expected_sha256=offer.sha256)
+        by_ending = self._source.format is FileFormat.by_ending
+        parse = PARSERS[_ending(offer.path) if by_ending else self._source.format]
+        staged = parse(offer.path, self._source, target, expected_sha256=offer.sha256)
+        # a column of a typed file would else be narrower than that of a text file before it
+        return replace(staged, types={}) if by_ending else staged
+
+
+def _ending(path: Path) -> FileFormat:
+    try:
+        return next(f for f in PARSERS if path.suffix.lower() == f".{f}")
+    except StopIteration:
+        endings = ", ".join(f".{f}" for f in PARSERS)
+        raise InputError(
+            f"{path.name}: its name ends in none of {endings}",
+            advice="Rename the file, or set the source's `format`.",
+        ) from None

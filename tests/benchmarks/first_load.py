@@ -80,13 +80,13 @@ def report(title: str, summary: dict[str, Any], seconds: float, usage: Usage) ->
 def main() -> None:
     """Run every profile on every format, then the best case: nothing new."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--orders", type=int, default=5_000)
+    parser.add_argument("--rows", type=int, default=5_000)
     parser.add_argument("--formats", nargs="+", default=["delta", "iceberg"])
     parser.add_argument("--profiles", nargs="+", default=["local", "small"])
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="first-load-") as folder:
         landing = Path(folder) / "landing"
-        generate(landing, orders=options.orders, seed=7, defects=0.01)
+        generate(landing, rows=options.rows, seed=7, defects=0.01)
         for format_name, profile in product(options.formats, options.profiles):
             overrides = [
                 f"format={format_name}",

@@ -26,7 +26,7 @@ SPAN = ("tables=[orders]", "start=2017-01-01", "end=2018-01-01")
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generated")
-    generate(folder, orders=400, seed=11, defects=0.02)
+    generate(folder, rows=400, seed=11, defects=0.02)
     return folder
 
 
@@ -107,7 +107,7 @@ def test_a_daily_run_gets_its_turn_between_two_waves(
     loaded: Lakehouse, generated: Path, tmp_path: Path
 ) -> None:
     more = tmp_path / "more"
-    generate(more, orders=120, seed=12, defects=0.02)
+    generate(more, rows=120, seed=12, defects=0.02)
     process = begin(loaded)
     wait_until(process, lambda: states(ledger(loaded)).count("done") >= 1)
     for file in more.glob("*.csv"):

@@ -91,7 +91,7 @@ def kill_when(lake: Lakehouse, condition: Condition, *, whole: bool) -> None:
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generated")
-    generate(folder, orders=400, seed=11, defects=0.02)
+    generate(folder, rows=400, seed=11, defects=0.02)
     return folder
 
 

@@ -65,7 +65,7 @@ def test_the_second_run_of_a_domain_waits(
 ) -> None:
     """One delivers what the other's rows refer to; whichever comes first, the lake is that of both."""
     lakehouse = Lakehouse(format_name, tmp_path, capsys)
-    generate(tmp_path / "all", orders=200, seed=11, defects=0.02)
+    generate(tmp_path / "all", rows=200, seed=11, defects=0.02)
     landings = {True: tmp_path / "sales", False: tmp_path / "rest"}
     for file in sorted((tmp_path / "all").glob("*.csv")):
         landing = landings[any(part in file.name for part in SALES)]

@@ -18,7 +18,6 @@ from flows.cli import invoke
 from flows.reading import Reader
 from flows.runtime import Runtime, new_run
 from storage.base import TableStore
-from storage.types import TableRef
 from tests.oracle.compare import assert_equal
 from tests.oracle.olist import KEYS
 
@@ -131,7 +130,7 @@ class Lakehouse:
 
     def table(self, label: str) -> pa.Table:
         """The rows of a table."""
-        return self.reader.table(TableRef.parse(self.domain, label))
+        return self.reader.table(load_config(self.overrides).domain.ref(label))
 
     def versions(self) -> dict[str, str]:
         """The version of each table of the domain that exists."""

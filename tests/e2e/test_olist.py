@@ -38,7 +38,7 @@ def copy(paths: list[Path], target: Path) -> None:
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small data with every kind of defect."""
     folder = tmp_path_factory.mktemp("generated")
-    generate(folder, orders=ORDERS, seed=11, defects=0.02)
+    generate(folder, rows=ORDERS, seed=11, defects=0.02)
     return folder
 
 
@@ -115,7 +115,7 @@ def test_the_real_sample_runs_as_it_is(lakehouse: Lakehouse) -> None:
 @pytest.mark.timeout(3600)
 def test_full_size_with_defects(lakehouse: Lakehouse, tmp_path: Path) -> None:
     """With Spark's own compilers, unlike the small tests."""
-    generate(tmp_path / "full", orders=99_441, seed=7, defects=0.01)
+    generate(tmp_path / "full", rows=99_441, seed=7, defects=0.01)
     copy(files(tmp_path / "full"), lakehouse.landing)
     result = lakehouse.run_apart("spark=local", "spark.driver_memory=4g")
     assert result.status == 0, result.summary["message"]

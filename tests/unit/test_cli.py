@@ -83,7 +83,16 @@ def lake(request: pytest.FixtureRequest, make_config: Any, tmp_path: Path) -> st
         (["batch", "reject", "nothing-123"], "no table of domain olist is called 'nothing'"),
         (["batch", "accept", "orders-123", "--reason", "x"], "no delivery of bronze.orders"),
         (["ingest", "--again", "gone.csv"], "--again gone.csv: no such file in the landing folder"),
-        (["generate", "orders=many", "--to", "x"], "generate: "),
+        (["generate", "rows=many", "--to", "x"], "generate: rows=many is no int"),
+        (["generate", "rows=1", "--to", "x"], "generate: rows (orders) must be at least 50"),
+        (
+            ["generate", "orders=100", "--to", "x"],
+            "Give key=value with one of: rows, seed, defects.",
+        ),
+        (
+            ["generate", "domain=finance", "form=xml", "--to", "x"],
+            "form=xml is none of csv, parquet",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

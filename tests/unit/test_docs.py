@@ -167,6 +167,7 @@ def test_the_sources_of_the_examples_are_consistent(monkeypatch: pytest.MonkeyPa
         (SourceKind.files, FileFormat.csv, Envelope.none),
         (SourceKind.files, FileFormat.jsonl, Envelope.none),
         (SourceKind.files, FileFormat.jsonl, Envelope.debezium),
+        (SourceKind.files, FileFormat.parquet, Envelope.none),
         (SourceKind.jdbc, FileFormat.csv, Envelope.none),
     }
 

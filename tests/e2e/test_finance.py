@@ -1,0 +1,137 @@
+"""Card transactions: whatever the batches, and however late, the lake equals the independent computation."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tasks.generate.finance import generate
+from tests.e2e.lakehouse import Lakehouse, Result
+from tests.oracle.compare import assert_equal
+from tests.oracle.finance import COLUMNS, KEYS, compute
+from tests.sessions import BOTH
+
+ROWS = 3_000
+Record = tuple[str, ...]
+
+
+def record(number: str, at: str, amount: str = "20.00", account: str = "A00000001") -> Record:
+    """A transaction of merchant M000001 on 1 July 2025."""
+    return (
+        number, account, "M000001", "groceries", amount, "EUR", f"2025-07-01 {at}", "pos", "DE", "approved",
+    )  # fmt: skip
+
+
+def assert_equals(lakehouse: Lakehouse, deliveries: Sequence[Sequence[Path]]) -> None:
+    """Silver, gold and quarantine are those of the oracle."""
+    oracle = compute(deliveries)
+    for layer, tables in (("silver", oracle.silver), ("gold", oracle.gold)):
+        for name, expected in tables.items():
+            assert_equal(lakehouse.table(f"{layer}.{name}"), expected, KEYS[name], name=name)
+    assert lakehouse.quarantined("transactions") == oracle.quarantine
+
+
+def run(lakehouse: Lakehouse) -> Result:
+    result = lakehouse.run()
+    assert result.status == 0, (result.summary["message"], result.summary["tables"])
+    return result
+
+
+def flags(lakehouse: Lakehouse, rule: str) -> set[str]:
+    found = lakehouse.table("gold.anomalies").to_pylist()
+    return {row["transaction_id"] for row in found if row["rule"] == rule}
+
+
+def split(path: Path, to: Path, parts: int) -> list[Path]:
+    """The records of a CSV file dealt out to files, so that each has some of every account and minute."""
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *records = csv.reader(file)
+    to.mkdir(parents=True, exist_ok=True)
+    made = []
+    for part in range(parts):
+        made.append(to / f"transactions_part_{part}.csv")
+        with made[-1].open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows([header, *records[part::parts]])
+    return made
+
+
+def deliver(lakehouse: Lakehouse, files: Iterable[Path]) -> None:
+    lakehouse.landing.mkdir(parents=True, exist_ok=True)
+    for path in files:
+        shutil.copy(path, lakehouse.landing / path.name)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_late_transactions_duplicates_and_replays_leave_no_trace_of_their_batches(
+    make_lakehouse: Callable[..., Lakehouse], name: str, tmp_path: Path
+) -> None:
+    lakehouse = make_lakehouse(name, "domain=finance")
+    generated = generate(
+        tmp_path / "made", rows=ROWS, seed=3, defects=0.02, anomalies=0.004, days=20, accounts=25
+    )
+    [whole] = [tmp_path / "made" / file.name for file in generated.files]
+    parts = split(whole, tmp_path / "parts", 2)
+
+    # half of every burst and of every account; the rest of it comes late
+    deliver(lakehouse, parts[:1])
+    run(lakehouse)
+    assert_equals(lakehouse, [parts[:1]])
+
+    deliver(lakehouse, parts[1:])
+    second = run(lakehouse)
+    assert_equals(lakehouse, [parts[:1], parts[1:]])
+    stored = second.table("silver.accounts")["rows"]
+    assert stored["scanned"] == 0, "accounts are kept up to date without reading transactions again"
+
+    # a burst over two batches, the middle of it last; and a sent-again transaction with another amount
+    burst = [record(f"b{n:02}", f"10:00:{n * 5:02}") for n in range(12)]
+    early = lakehouse.deliver("transactions_x1.csv", COLUMNS, *burst[:4], *burst[9:])
+    run(lakehouse)
+    assert not {t for t in flags(lakehouse, "velocity") if t.startswith("b")}
+    again = record("b00", "10:00:00", amount="99999.00")
+    late = lakehouse.deliver("transactions_x2.csv", COLUMNS, again, *burst[4:9])
+    run(lakehouse)
+    deliveries = [parts[:1], parts[1:], [early], [late]]
+    assert {t for t in flags(lakehouse, "velocity") if t.startswith("b")} == {"b10", "b11"}
+    assert "b00" not in flags(lakehouse, "very_high")
+    assert_equals(lakehouse, deliveries)
+
+    # the same files again, under other names, publish nothing
+    before = lakehouse.versions()
+    shutil.copy(late, lakehouse.landing / "transactions_replayed.csv")
+    assert run(lakehouse).summary["message"] == "nothing new: no table was changed"
+    assert lakehouse.versions() == before
+
+    # all of it anew from bronze is the same
+    assert lakehouse.run(command="rebuild").status == 0
+    assert_equals(lakehouse, deliveries)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_what_is_planted_is_found_in_parquet_files(
+    make_lakehouse: Callable[..., Lakehouse], name: str, tmp_path: Path
+) -> None:
+    lakehouse = make_lakehouse(name, "domain=finance")
+    generate(
+        lakehouse.landing, rows=ROWS, seed=5, defects=0.01, anomalies=0.004, days=10, accounts=20,
+        form="parquet",
+    )  # fmt: skip
+    files = sorted(lakehouse.landing.glob("*.parquet"))
+    truth = json.loads((lakehouse.landing / "finance_truth.json").read_text())
+    run(lakehouse)
+    assert_equals(lakehouse, [files])
+    held = [
+        (row["file"], row["record"], row["rule"]) for row in truth["quarantine"]["transactions"]
+    ]
+    assert lakehouse.quarantined("transactions") == sorted(held)
+    for rule in ("velocity", "very_high"):
+        planted = {row["transaction_id"] for row in truth["anomalies"] if row["rule"] == rule}
+        assert planted
+        assert planted <= flags(lakehouse, rule)
+    planted = {row["transaction_id"] for row in truth["anomalies"] if row["rule"] == "high_amount"}
+    assert planted & flags(lakehouse, "high_amount")

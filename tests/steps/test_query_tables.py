@@ -1,0 +1,201 @@
+"""Queries kept up to date by what changed: folded columns, groups other than the key, sorted files."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from storage.metrics import scans, scans_of
+from tasks import groups, layout
+from tasks.spec import ColumnSpec, Fold, GoldSpec, SilverSpec, Strategy
+from tests.conftest import MakeLake
+from tests.sessions import BOTH
+from tests.steps.shelf import Shelf
+
+COLUMNS = ["id", "who", "n", "op"]
+TOTALS = """
+select who, count(*) as items, sum(n) as total, min(n) as least, max(n) as most
+from silver.item where who is not null group by who
+"""
+LARGEST = """
+select id, who, n from (select *, max(n) over (partition by who) as largest from silver.item)
+where n = largest
+"""
+ITEM = {
+    "id": ColumnSpec(),
+    "who": ColumnSpec(),
+    "n": ColumnSpec("decimal(18,2)"),
+    "op": ColumnSpec(),
+}
+Row = tuple[Any, ...]
+
+
+def totals() -> GoldSpec:
+    return GoldSpec(
+        key=["who"],
+        inputs=["silver.item"],
+        sql="totals.sql",
+        groups={"silver.item": "who"},
+        fold={"items": Fold.sum, "total": Fold.sum, "least": Fold.min, "most": Fold.max},
+        columns={
+            "who": ColumnSpec(),
+            "mean": ColumnSpec("double", expr="cast(total as double) / items"),
+            "items": ColumnSpec("bigint"),
+            "total": ColumnSpec("decimal(28,2)"),
+            "least": ColumnSpec("decimal(18,2)"),
+            "most": ColumnSpec("decimal(18,2)"),
+        },
+    )
+
+
+def largest() -> GoldSpec:
+    return GoldSpec(
+        key=["id"],
+        inputs=["silver.item"],
+        sql="largest.sql",
+        group_by=["who"],
+        groups={"silver.item": "who"},
+        columns={"id": ColumnSpec(), "who": ColumnSpec(), "n": ColumnSpec("decimal(18,2)")},
+    )
+
+
+def shelf(
+    spark: SparkSession, make_lake: MakeLake, root: Path, name: str, spec: SilverSpec, **gold: GoldSpec
+) -> Shelf:  # fmt: skip
+    (root / "sql").mkdir()
+    (root / "sql" / "totals.sql").write_text(TOTALS)
+    (root / "sql" / "largest.sql").write_text(LARGEST)
+    return Shelf(spark, make_lake(name, root / "lake"), root, COLUMNS, spec, gold)
+
+
+def upserted() -> SilverSpec:
+    return SilverSpec(key=["id"], columns=dict(ITEM), delete_when="op = 'd'")
+
+
+class Items:
+    """The items as they are after the deliveries."""
+
+    def __init__(self) -> None:
+        self.now: dict[str, Row] = {}
+
+    def take(self, *rows: Row) -> tuple[Row, ...]:
+        for row in rows:
+            self.now.pop(row[0], None)
+            if row[3] != "d":
+                self.now[row[0]] = row
+        return rows
+
+    def totals(self) -> list[Row]:
+        found: dict[str, list[Decimal]] = defaultdict(list)
+        for _, who, n, _ in self.now.values():
+            if who:
+                found[who].append(Decimal(f"{n}.00"))
+        return sorted(
+            (who, len(n), sum(n), min(n), max(n), float(sum(n)) / len(n))
+            for who, n in found.items()
+        )
+
+    def largest(self) -> list[str]:
+        most: dict[str, int] = defaultdict(int)
+        for _, who, n, _ in self.now.values():
+            most[who] = max(most[who], n)
+        return sorted(id_ for id_, who, n, _ in self.now.values() if n == most[who])
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_what_is_folded_is_what_the_query_gives(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str
+) -> None:
+    made = shelf(spark, make_lake, tmp_path, name, upserted(), totals=totals(), largest=largest())
+    items = Items()
+
+    def check(text: str) -> dict[str, int]:
+        staged, _ = made.run()["gold.totals"]
+        columns = ("who", "items", "total", "least", "most", "mean")
+        assert made.rows(*columns, label="gold.totals") == items.totals(), text
+        found = [row[0] for row in made.rows("id", label="gold.largest")]
+        assert found == items.largest(), text
+        return dict(staged.rows)
+
+    made.deliver(
+        "1",
+        *items.take(("a1", "a", 5, ""), ("a2", "a", 7, ""), ("b1", "b", 1, ""), ("x", "", 3, "")),
+    )
+    check("first load")
+    made.deliver("2", *items.take(("a3", "a", 9, ""), ("c1", "c", 4, ""), ("y", "", 8, "")))
+    rows = check("only new rows, also without a group")
+    assert rows["scanned"] == 0, "new rows are added to the stored ones, others are not read again"
+    made.deliver("3", *items.take(("a1", "a", 100, ""), ("b2", "b", 3, "")))
+    check("one group has a changed row, another a new one")
+    made.deliver("4", *items.take(("a3", "a", 9, "d"), ("b1", "c", 1, ""), ("a2", "a", 2, "")))
+    check("a row leaves, one moves, a minimum changes")
+    made.deliver("5", *items.take(("b2", "b", 3, "d"), ("y", "", 8, "d"), ("z", "", 1, "")))
+    check("a group vanishes")
+    made.run(rebuild=True)
+    assert [r[:2] for r in made.rows("who", "items", label="gold.totals")] == [
+        r[:2] for r in items.totals()
+    ]
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_many_groups_are_found_by_the_ranges_that_they_fall_in(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:  # fmt: skip
+    monkeypatch.setattr(groups, "FEW", 3)
+    monkeypatch.setattr(groups, "RANGES", 2)
+    made = shelf(spark, make_lake, tmp_path, name, upserted(), largest=largest())
+    items = Items()
+    made.deliver("1", *items.take(*((f"i{n:03}", f"w{n % 20:02}", n, "") for n in range(100))))
+    made.run()
+    assert [row[0] for row in made.rows("id", label="gold.largest")] == items.largest()
+    later = [(f"j{n}", f"w{w:02}", 500, "") for n, w in enumerate((0, 2, 4, 15, 17, 19))]
+    made.deliver("2", *items.take(*later, ("none", "", 1, "")))
+    staged, _ = made.run()["gold.largest"]
+    assert staged.rows["groups"] == 7
+    assert [row[0] for row in made.rows("id", label="gold.largest")] == items.largest()
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_first_delivery_wins_and_sorted_files_are_skipped(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:  # fmt: skip
+    monkeypatch.setattr(layout, "ROWS_PER_FILE", 20)
+    spec = SilverSpec(
+        strategy=Strategy.append,
+        first_wins=True,
+        cluster_by=["who"],
+        key=["id"],
+        columns=dict(ITEM),
+    )
+    made = shelf(spark, make_lake, tmp_path, name, spec)
+    ref, store = made.domain.ref("silver.item"), made.store
+    made.deliver(
+        "1", *[(f"i{n:03}", f"w{n % 10}", n, "") for n in range(100)], ("i000", "w9", 999, "")
+    )
+    made.run()
+    assert store.stats(ref).files == 5
+    with scans(store.session) as found:
+        assert store.read(ref).where("who = 'w3'").count() == 10
+    [scan] = scans_of(found, ref.path)
+    assert scan.files == 1
+
+    made.deliver(
+        "2",
+        ("i000", "w0", 1000, ""),
+        ("i001", "w1", 1, ""),
+        ("new", "w0", 5, ""),
+        ("new", "w0", 6, ""),
+    )
+    staged, _ = made.run()["silver.item"]
+    assert staged.rows["published"] == 1
+    assert staged.rows["deduplicated"] == 3
+    assert store.stats(ref).files == 6, "new rows are added, no file is written again"
+    expected = [(f"i{n:03}", Decimal(f"{n}.00")) for n in range(100)] + [("new", Decimal("5.00"))]
+    assert made.rows("id", "n") == expected
+    made.run(rebuild=True)
+    assert made.rows("id", "n") == expected

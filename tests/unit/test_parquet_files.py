@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from storage.errors import InputError
+from tasks.sources import parquet_files
+from tasks.sources.content import file_sha256
+from tasks.sources.files import FileReader
+from tasks.sources.parquet_files import stage_parquet, text
+from tasks.sources.reader import Offer, StagedFile
+from tasks.spec import FileFormat, SourceSpec
+
+SOURCE = SourceSpec("things*.parquet", ["id", "amount", "at"], format=FileFormat.parquet)
+AT = dt.datetime(2024, 1, 2, 3, 4, 5)
+
+
+def stage(folder: Path, table: pa.Table) -> tuple[StagedFile, list[dict[str, Any]]]:
+    path = folder / "things.parquet"
+    pq.write_table(table, path)
+    staged = stage_parquet(path, SOURCE, folder / "out.parquet", expected_sha256=file_sha256(path))
+    return staged, pq.read_table(staged.parquet).to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (
+            pa.array([AT, AT.replace(microsecond=120_000)]),
+            ["2024-01-02 03:04:05", "2024-01-02 03:04:05.12"],
+        ),
+        (
+            pa.array([AT.replace(tzinfo=dt.UTC)], pa.timestamp("ms", "Europe/Berlin")),
+            ["2024-01-02 03:04:05"],
+        ),
+        (pa.array([1], pa.timestamp("ns")), ["1970-01-01 00:00:00.000000001"]),
+        (pa.array([Decimal("12.30"), Decimal("-0.01"), None]), ["12.30", "-0.01", None]),
+        (pa.array([0.1, 1e20, -5.0, 1e-7]), ["0.1", "1e+20", "-5", "1e-7"]),
+        (pa.array([0.1], pa.float32()), ["0.10000000149011612"]),
+        (pa.array([2**63 - 1, -1]), ["9223372036854775807", "-1"]),
+        (pa.array([True, False]), ["true", "false"]),
+        (pa.array([AT.date()]), ["2024-01-02"]),
+        (pa.array([AT.date()], pa.date64()), ["2024-01-02"]),
+        (pa.array(["é", "é", ""]).dictionary_encode(), ["é", "é", ""]),
+        (pa.array([[1, 2], None]), ["[1,2]", None]),
+        (pa.array([{"a": "b"}]), ['{"a":"b"}']),
+        (pa.array([b"\xff"]), ["/w=="]),
+        (pa.nulls(1), [None]),
+    ],
+    ids=str,
+)
+def test_a_value_is_the_text_that_reads_back_to_it(
+    values: pa.Array, expected: list[str | None]
+) -> None:
+    assert text(values).to_pylist() == expected
+
+
+def test_every_double_reads_back_exactly() -> None:
+    values = [1 / 3, 2.0**0.5 * 1e300, 5e-324, 123456.789]
+    assert [float(t) for t in text(pa.array(values)).to_pylist()] == values
+
+
+def test_records_are_numbered_over_chunks_and_unknown_columns_rescued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_files, "CHUNK_RECORDS", 2)
+    table = pa.table(
+        {"id": ["a", "b", "c"], "note": [1.5, None, 2.0], "amount": pa.array([1, 2, 3], pa.int32())}
+    )
+    staged, rows = stage(tmp_path, table)
+    assert (staged.rows, staged.missing, staged.unknown) == (3, ("at",), ("note",))
+    assert staged.types == {"id": "string", "note": "double", "amount": "int"}
+    assert [(r["id"], r["amount"], r["at"], r["_record_number"]) for r in rows] == [
+        ("a", "1", None, 1), ("b", "2", None, 2), ("c", "3", None, 3),
+    ]  # fmt: skip
+    assert [json.loads(r["_rescued"]) for r in rows] == [
+        {"note": "1.5"},
+        {"note": None},
+        {"note": "2"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"id,amount\n1,2\n", "things.parquet: cannot be read as Parquet"),
+        (b"", "things.parquet: cannot be read as Parquet"),
+    ],
+)
+def test_what_is_no_parquet_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "things.parquet"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=says):
+        stage_parquet(path, SOURCE, tmp_path / "out.parquet", expected_sha256=file_sha256(path))
+
+
+def test_other_columns_and_another_content_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the columns \['x'\] are none of id, amount, at"):
+        stage(tmp_path, pa.table({"x": [1]}))
+    doubled = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["id", "id"])
+    with pytest.raises(InputError, match="'id' more than once"):
+        stage(tmp_path, doubled)
+    pq.write_table(pa.table({"id": ["a"]}), tmp_path / "things.parquet")
+    with pytest.raises(InputError, match="the file changed while it was read"):
+        stage_parquet(
+            tmp_path / "things.parquet", SOURCE, tmp_path / "out.parquet", expected_sha256="other"
+        )
+
+
+def test_the_ending_of_a_name_tells_the_format(tmp_path: Path) -> None:
+    source = SourceSpec("things*.*", ["id", "amount", "at"], format=FileFormat.by_ending)
+    pq.write_table(pa.table({"id": ["a"], "amount": [1], "at": [AT]}), tmp_path / "1.parquet")
+    (tmp_path / "2.CSV").write_text("id,amount,at\na,1,2024-01-02 03:04:05\n")
+    (tmp_path / "3.jsonl").write_text('{"id": "a", "amount": 1, "at": "2024-01-02 03:04:05"}\n')
+    found = []
+    for name in ("1.parquet", "2.CSV", "3.jsonl"):
+        offer = Offer(tmp_path / name, name, file_sha256(tmp_path / name))
+        staged = FileReader(source).stage(offer, tmp_path / "out.parquet")
+        assert staged.types == {}, "else a typed file after a text file would be a narrower type"
+        found.append(pq.read_table(staged.parquet).to_pylist())
+    assert found[0] == found[1] == found[2]
+    offer = Offer(tmp_path / "4.txt", "4.txt", "")
+    with pytest.raises(InputError, match=r"4.txt: its name ends in none of .csv, .jsonl, .parquet"):
+        FileReader(source).stage(offer, tmp_path / "out.parquet")
