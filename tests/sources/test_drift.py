@@ -103,6 +103,22 @@ def test_evolving_adds_the_column_and_expects_it_from_then_on(
     assert len(shop.rows("silver.sale", "id")) == 5
 
 
+def test_deliveries_of_one_run_are_compared_with_one_another(make_shop: MakeShop) -> None:
+    shop = make_shop(source(DriftMode.evolve))
+    shop.write("1.csv", "id,amount", "a,1")
+    shop.run()
+    shop.write("2.csv", "id,amount,colour", "b,2,red")
+    shop.write("3.csv", "id,amount,colour", "c,3,blue")
+    shop.write("4.csv", "id,amount", "d,4")
+    batch, message = problem(shop)
+    assert message == "4.csv: the header lacks colour"
+    shop.settle(batch, Decision.accepted)
+    shop.run()
+    assert [c[0] for c in shop.rows("bronze.sale", "colour")] == [None, "red", "blue", None]
+    applied = [c["change"] for c in changes(shop) if c["outcome"] == "applied"]
+    assert applied == ["brings colour, which is not declared", "lacks colour"]
+
+
 def test_a_frozen_source_blocks_and_takes_an_accepted_delivery_as_rescued(
     make_shop: MakeShop, format_name: str
 ) -> None:
