@@ -12,6 +12,8 @@ _INSTANT = "%Y-%m-%d %H:%M:%S"
 _NO_INSTANT = ("2024-13-05 10:00:00", "31/12/2023 10:00", "2023-02-29 08:00:00", "yesterday")
 _NO_AMOUNT = ("abc", "12,50", "1.2.3", "EUR 10")
 _NO_SCORE = ("0", "6", "-1", "10")
+_NO_STATUS = ("disputed", "Paid", "void")
+_FUTURE = ("2999-01-01 00:00:00", "3024-05-17 10:00:00")
 _COUNTRIES = ("AT", "CH", "SE", "PT")
 
 
@@ -24,6 +26,7 @@ def recipes() -> dict[str, Recipe]:
                 _not_parseable(instants=("visited_at",), amounts=("cost",)),
                 _missing("required_missing", "visitor_id", "visited_at"),
                 _negative("cost"),
+                _in_the_future("visited_at"),
             ],
             corrections=[
                 ("channel", _another("channel", [channel.name for channel in CHANNELS])),
@@ -36,6 +39,7 @@ def recipes() -> dict[str, Recipe]:
                 _missing("key_missing", "user_id"),
                 _not_parseable(instants=("signed_up_at",)),
                 _missing("required_missing", "signed_up_at"),
+                _in_the_future("signed_up_at"),
             ],
             corrections=[("country", _another("country", _COUNTRIES)), _earlier("signed_up_at")],
         ),
@@ -44,6 +48,7 @@ def recipes() -> dict[str, Recipe]:
                 _missing("key_missing", "event_id"),
                 _not_parseable(instants=("event_ts",)),
                 _missing("required_missing", "user_id", "event_ts"),
+                _in_the_future("event_ts"),
             ],
             corrections=[_earlier("event_ts")],
         ),
@@ -52,6 +57,7 @@ def recipes() -> dict[str, Recipe]:
                 _missing("key_missing", "assignment_id"),
                 _not_parseable(instants=("assigned_at",)),
                 _missing("required_missing", "experiment", "variant", "user_id", "assigned_at"),
+                _in_the_future("assigned_at"),
             ],
             corrections=[_earlier("assigned_at")],
         ),
@@ -68,8 +74,10 @@ def _billing() -> Recipe:
             _not_parseable(instants=("issued_at", "paid_at", "updated_at"), amounts=("amount",)),
             _missing("sequence_missing", "updated_at"),
             _missing("required_missing", "user_id", "amount", "status", "issued_at"),
+            Rule("unknown_status", [("status", _one_of(_NO_STATUS))]),
             _negative("amount"),
             Rule("paid_without_date", [("paid_at", _empty)], holds={"status": "paid"}),
+            _in_the_future("issued_at", "updated_at"),
         ],
         corrections=[_dearer("amount"), _later("updated_at")],
     )
@@ -89,6 +97,7 @@ def _tickets() -> Recipe:
                 [("resolved_at", lambda row, pick: _shift(row["opened_at"], hours=-1 - pick % 48))],
                 requires=("resolved_at",),
             ),
+            _in_the_future("first_response_at", "updated_at"),
         ],
         corrections=[_later("updated_at")],
     )
@@ -104,6 +113,10 @@ def _not_parseable(*, instants: tuple[str, ...], amounts: tuple[str, ...] = ()) 
         [(column, _one_of(_NO_INSTANT)) for column in instants]
         + [(column, _one_of(_NO_AMOUNT)) for column in amounts],
     )
+
+
+def _in_the_future(*columns: str) -> Rule:
+    return Rule("in_the_future", [(column, _one_of(_FUTURE)) for column in columns])
 
 
 def _negative(column: str) -> Rule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -27,6 +28,13 @@ from tests.oracle.growth_gold import statistics
 
 VISITS = 6_000
 NOTHING = "nothing new: no table was changed"
+EXPORTED = {
+    f"{table}.csv"
+    for table in (
+        "calendar", "daily_kpis", "visitor_journeys", "conversion_funnel", "channel_performance",
+        "revenue", "customer_health", "experiment_performance",
+    )
+} | {"export.json", "quality_report.json"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +95,13 @@ def test_first_load_days_corrections_a_new_column_and_a_bad_day(
     (good, broken), mended = bad_day(generated, tmp_path / "bad")
     before = lake.versions()
     copy([good, broken], lake.landing)
-    result = lake.run()
+    result = lake.run(f"export.folder={tmp_path / 'out'}")
     assert result.status == 3, result.summary["message"]
+    assert {file.name for file in (tmp_path / "out").iterdir()} == EXPORTED
+    report = json.loads((tmp_path / "out" / "quality_report.json").read_text("utf-8"))
+    assert {"layer": "silver", "table": "billing", "status": "blocked"} in report["tables"]
+    kpis = (tmp_path / "out" / "daily_kpis.csv").read_text("utf-8").splitlines()
+    assert len(kpis) == 1 + lake.table("gold.daily_kpis").num_rows
     assert result.statuses()["silver.billing"] == "blocked"
     after = lake.versions()
     moved = {table for table in after if after[table] != before[table]}

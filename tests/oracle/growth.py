@@ -2,7 +2,7 @@
 
 Nothing here knows how the engine works. Choices that the specification leaves open are those written
 beside the columns in ``conf/domain/growth.yaml``. Limits on the share of quarantined rows are not
-applied: every file that is given counts as accepted.
+applied: every file that is given counts as accepted. Files count as delivered at the time of the computation.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ class Source:
     sequence: str = ""
 
 
+def _future(*columns: str) -> str:
+    return f"greatest({', '.join(columns)}) > now() AT TIME ZONE 'UTC' + INTERVAL 1 DAY"
+
+
 _TEXT = "text"
 SOURCES = {
     "visits": Source(
@@ -53,7 +57,7 @@ SOURCES = {
             "visited_at": "instant",
         },
         required=("visitor_id", "visited_at"),
-        rules={"negative_amount": "cost < 0"},
+        rules={"negative_amount": "cost < 0", "in_the_future": _future("visited_at")},
     ),
     "signups": Source(
         key="user_id",
@@ -64,13 +68,13 @@ SOURCES = {
             "country": _TEXT,
         },
         required=("signed_up_at",),
-        rules={},
+        rules={"in_the_future": _future("signed_up_at")},
     ),
     "product_events": Source(
         key="event_id",
         columns={"event_id": _TEXT, "user_id": _TEXT, "event_type": _TEXT, "event_ts": "instant"},
         required=("user_id", "event_ts"),
-        rules={},
+        rules={"in_the_future": _future("event_ts")},
     ),
     "experiments": Source(
         key="assignment_id",
@@ -82,7 +86,7 @@ SOURCES = {
             "assigned_at": "instant",
         },
         required=("experiment", "variant", "user_id", "assigned_at"),
-        rules={},
+        rules={"in_the_future": _future("assigned_at")},
     ),
     "billing": Source(
         key="invoice_id",
@@ -97,8 +101,10 @@ SOURCES = {
         },
         required=("user_id", "amount", "status", "issued_at"),
         rules={
+            "unknown_status": "status NOT IN ('open', 'paid', 'refunded', 'overdue')",
             "negative_amount": "amount < 0",
             "paid_without_date": "status = 'paid' AND paid_at IS NULL",
+            "in_the_future": _future("issued_at", "paid_at", "updated_at"),
         },
         sequence="updated_at",
     ),
@@ -118,6 +124,7 @@ SOURCES = {
         rules={
             "csat_out_of_range": "csat NOT BETWEEN 1 AND 5",
             "resolved_before_opened": "resolved_at < opened_at",
+            "in_the_future": _future("opened_at", "first_response_at", "resolved_at", "updated_at"),
         },
         sequence="updated_at",
     ),

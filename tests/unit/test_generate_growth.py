@@ -38,7 +38,7 @@ REQUIRED = {
 }
 RULES = {
     "visits": {"negative_amount"},
-    "billing": {"sequence_missing", "negative_amount", "paid_without_date"},
+    "billing": {"sequence_missing", "unknown_status", "negative_amount", "paid_without_date"},
     "support_tickets": {"sequence_missing", "csat_out_of_range", "resolved_before_opened"},
 }
 
@@ -106,6 +106,10 @@ def broken_rules(table: str, record: Record) -> Iterator[str]:
         yield "required_missing"
     if any(float(good[column]) < 0 for column in ("cost", "amount") if column in good):
         yield "negative_amount"
+    if good.get("status", "open") not in {"open", "paid", "refunded", "overdue"}:
+        yield "unknown_status"
+    if any(text >= "2100" for column, text in good.items() if column.endswith(("_at", "_ts"))):
+        yield "in_the_future"
     if good.get("status") == "paid" and record["paid_at"] == "":
         yield "paid_without_date"
     if "csat" in good and not 1 <= int(good["csat"]) <= 5:
@@ -275,7 +279,7 @@ def test_every_kind_and_rule_is_planted_at_about_the_rate(
             assert count[table, kind] == share, (table, kind)
     for table in HEADERS:
         planted = {d["rule"] for d in flawed.defects("rule") if d["table"] == table}
-        usual = {"key_missing", "not_parseable", "required_missing"}
+        usual = {"key_missing", "not_parseable", "required_missing", "in_the_future"}
         assert planted == usual | RULES.get(table, set())
 
 

@@ -63,12 +63,15 @@ def test_a_row_is_quarantined_under_the_first_rule_that_it_breaks(tmp_path: Path
             ("v", "", "", "", "-1", JANUARY),
             ("v", "a", "", "", "-0.01", JANUARY),
             ("v", "a", "", "", "-0.001", JANUARY),
+            ("v", "a", "", "", "1", "2999-01-01 00:00:00"),
         ],
         billing=[
             ("i", "u", "-1", "paid", JANUARY, "", ""),
             ("i", "u", "", "paid", JANUARY, "", JANUARY),
             ("i", "u", "-1", "paid", JANUARY, "", JANUARY),
             ("i", "u", "1", "paid", JANUARY, "", JANUARY),
+            ("i", "u", "-1", "disputed", JANUARY, "", JANUARY),
+            ("i", "u", "1", "paid", JANUARY, "2999-01-01 00:00:00", JANUARY),
         ],
         support_tickets=[
             ("t", "u", "low", JANUARY, "", "2024-01-01 09:59:59", "6", JANUARY),
@@ -82,12 +85,15 @@ def test_a_row_is_quarantined_under_the_first_rule_that_it_breaks(tmp_path: Path
         (2, "not_parseable"),
         (3, "required_missing"),
         (4, "negative_amount"),
+        (6, "in_the_future"),
     ]
     assert held(oracle, "billing") == [
         (1, "sequence_missing"),
         (2, "required_missing"),
         (3, "negative_amount"),
         (4, "paid_without_date"),
+        (5, "unknown_status"),
+        (6, "in_the_future"),
     ]
     assert held(oracle, "support_tickets") == [
         (1, "csat_out_of_range"),
