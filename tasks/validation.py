@@ -22,6 +22,7 @@ from tasks.spec import (
     SourceSpec,
     Strategy,
     dependencies,
+    expanded,
     ordered,
 )
 
@@ -41,10 +42,11 @@ def problems(
         found.append(f"domain.score_threshold: {domain.score_threshold} is outside 0 to 1")
     found += _anomalies(domain)
     found += _freshness(domain)
+    known = dependencies(expanded(domain))  # the events of a history can be read as well
     for label, inputs in graph.items():
-        found += [f"domain.{label}: unknown table {i}" for i in inputs if i not in graph]
+        found += [f"domain.{label}: unknown table {i}" for i in inputs if i not in known]
     try:
-        ordered(graph)
+        ordered(known)
     except CycleError as error:
         found.append("tables read each other in a circle: " + " -> ".join(error.args[1]))
     for name, source in domain.bronze.items():

@@ -66,17 +66,22 @@ _RULES = {
     CHANGES: [
         _rule("key_missing", "subscription_id"),
         _rule("not_parseable", "monthly_price", "19,00"),
+        _rule("not_parseable", "started_at", "05/01/2024 10:00"),
+        _rule("not_parseable", "ended_at", "next year"),
+        _rule("not_parseable", "updated_at", "1704448800000"),
         _rule("sequence_missing", "ts_us"),
         _rule("required_missing", "user_id"),
         _rule("required_missing", "status"),
         _rule("unknown_status", "status", "paused"),
         _rule("negative_price", "monthly_price", "-19.00"),
         _rule("ends_before_start", "ended_at", "1999-12-31 23:59:59"),
+        _rule("in_the_future", "ts_us", "32472144000000000"),
         MALFORMED,
     ],
     EVENTS: [
         _rule("key_missing", "event_id"),
         _rule("not_parseable", "event_ts", "yesterday"),
+        _rule("in_the_future", "event_ts", "2999-01-01 00:00:00"),
         _rule("required_missing", "event_type"),
         MALFORMED,
     ],
@@ -87,6 +92,7 @@ _RULES = {
         _rule("sequence_missing", "updated_at"),
         _rule("unknown_status", "status", "refunded"),
         _rule("negative_amount", "amount", "-19.00"),
+        _rule("in_the_future", "updated_at", "2999-01-01 00:00:00"),
     ],
 }
 _OTHERS = {

@@ -34,6 +34,8 @@ COLUMNS = {
 """Columns of the CSV files."""
 LOG = ("op", "lsn", "ts_us")
 """What a change event says beside the row."""
+ZONED = ("started_at", "ended_at", "updated_at")
+"""Columns of PostgreSQL's type timestamptz in the table of subscriptions."""
 
 _EPOCH = datetime(1970, 1, 1)
 
@@ -43,6 +45,14 @@ def instant(microseconds: int | None) -> str:
     if microseconds is None:
         return ""
     return (_EPOCH + timedelta(microseconds=microseconds)).isoformat(sep=" ")
+
+
+def zoned(text: str) -> str:
+    """An instant as Debezium writes a timestamptz (`io.debezium.time.ZonedTimestamp`); others as they are."""
+    try:
+        return datetime.fromisoformat(text).isoformat(timespec="microseconds") + "Z"
+    except ValueError:
+        return text
 
 
 def money(cents: int) -> str:
@@ -66,8 +76,17 @@ def line(table: str, record: Record) -> str:
 
 
 def _envelope(record: Record) -> dict[str, object]:
-    """A change event as Debezium's connector for PostgreSQL writes it, less what nobody reads."""
-    row = _nulls({name: text for name, text in record.items() if name not in LOG})
+    """A change event as Debezium's connector for PostgreSQL writes it, less what nobody reads.
+
+    Decimals are those of `decimal.handling.mode=string`.
+    """
+    row = _nulls(
+        {
+            name: zoned(text) if name in ZONED else text
+            for name, text in record.items()
+            if name not in LOG
+        }
+    )
     source = {name: int(record[name]) if record[name] else None for name in ("lsn", "ts_us")}
     deleted = record["op"] == "d"
     return {

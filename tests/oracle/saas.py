@@ -7,9 +7,16 @@ formulas are DuckDB SQL. Choices made where the specification leaves one:
   place in that log (``source.lsn``); of users and invoices it is ``updated_at``. Equal sequences: a delete
   is later than a change, then the greater values are, column by column, nulls first.
 - A delete event needs no more than key and sequence.
-- A change that breaks a rule changes nothing, in the current state and in the history.
+- A change that breaks a rule changes nothing, in the current state and in the history. Beside the
+  specification's rules an instant more than a day after the delivery breaks one; files count as delivered at
+  the time of the computation.
+- A deviation: ``user_id`` is tracked beside plan, status, monthly_price and ended_at, so that a subscription
+  that changes hands counts for each user in the user's time. By the specification's list the change of the
+  user alone begins no span.
+- Of several rows of an event the greatest counts, so that the order of arrival leaves no trace.
 - The first subscription start is the earliest ``started_at`` of a subscription that is there, or first span
-  of a deleted one; the newest sequence time is that of the newest change that is a subscription's last.
+  of a deleted one; the newest sequence time is that of the newest change of any subscription, also of one
+  that was deleted or never came. Where the first start is in a later month there is no month.
 - A subscription that was deleted counts in the months before; it has no row in the lifecycle.
 - Neighbouring spans are compared across the gap of a deletion. Whole days are of 24 hours.
 - ``avg_days_to_pay`` is over paid invoices with ``paid_at``.
@@ -88,6 +95,7 @@ _KEY = {
     "events": "event_id",
     "invoices": "invoice_id",
 }
+_ZONED = ("started_at", "ended_at", "updated_at")
 _SEQUENCE = {"users": ("updated_at",), "changes": ("ts_us", "lsn"), "invoices": ("updated_at",)}
 _RULES = {
     "users": "",
@@ -97,13 +105,16 @@ _RULES = {
             OR started_at IS NULL THEN 'required_missing'
         WHEN status NOT IN ('trialing', 'active', 'past_due', 'canceled') THEN 'unknown_status'
         WHEN monthly_price < 0 THEN 'negative_price'
-        WHEN ended_at < started_at THEN 'ends_before_start'""",
+        WHEN ended_at < started_at THEN 'ends_before_start'
+        WHEN make_timestamp(ts_us) > {tomorrow} THEN 'in_the_future'""",
     "events": """
-        WHEN user_id IS NULL OR event_type IS NULL OR event_ts IS NULL THEN 'required_missing'""",
+        WHEN user_id IS NULL OR event_type IS NULL OR event_ts IS NULL THEN 'required_missing'
+        WHEN event_ts > {tomorrow} THEN 'in_the_future'""",
     "invoices": """
         WHEN amount IS NULL OR issued_at IS NULL OR status IS NULL THEN 'required_missing'
         WHEN status NOT IN ('open', 'paid', 'void') THEN 'unknown_status'
-        WHEN amount < 0 THEN 'negative_amount'""",
+        WHEN amount < 0 THEN 'negative_amount'
+        WHEN updated_at > {tomorrow} THEN 'in_the_future'""",
 }
 _SILVER_OF = {
     "users": ("users",),
@@ -180,7 +191,7 @@ _RELATIONS = {
                     (SELECT min(changed_at) FROM changes AS c WHERE NOT is_delete
                         AND subscription_id IN (SELECT subscription_id FROM last_changes WHERE is_delete))
                 ) AS first_start,
-                (SELECT max(changed_at) FROM last_changes) AS newest
+                (SELECT max(changed_at) FROM changes) AS newest
         )
         SELECT
             CAST(unnest(generate_series(date_trunc('month', first_start), newest, INTERVAL 1 MONTH))
@@ -264,7 +275,7 @@ _RELATIONS = {
             FROM prices GROUP BY subscription_id
         )
         SELECT s.subscription_id, h.first_plan, s.plan AS current_plan, s.status, s.started_at, s.ended_at,
-            (epoch_us(coalesce(s.ended_at, (SELECT max(newest) FROM months))) - epoch_us(s.started_at))
+            (epoch_us(coalesce(s.ended_at, (SELECT max(changed_at) FROM changes))) - epoch_us(s.started_at))
                 // 86400000000 AS tenure_days,
             h.upgrades, h.downgrades,
             CAST(coalesce((SELECT sum(i.amount) FROM silver_invoices AS i
@@ -390,14 +401,19 @@ def _event(value: Mapping[str, Any]) -> dict[str, str | None]:
 def _judged(source: str) -> str:
     """Typed columns, and `_rule`: the first rule that a row breaks, else null."""
     typed, unparsed = [], []
+    rules = _RULES[source].format(tomorrow="now() AT TIME ZONE 'UTC' + INTERVAL 1 DAY")
     for column in COLUMNS[source]:
         if column not in _TYPES:
             typed.append(column)
             continue
         type_name, form = _TYPES[column]
+        zoned = source == "changes" and column in _ZONED
+        if zoned:  # Debezium writes UTC with its sign
+            form += "Z?"
         parsed = f"CASE WHEN regexp_full_match({column}, '{form}') THEN try_cast({column} AS {type_name}) END"
         typed.append(f"{parsed} AS {column}")
-        unparsed.append(f"({column} IS NOT NULL AND {parsed} IS NULL)")
+        asked = " AND op IS DISTINCT FROM 'd'" if zoned else ""
+        unparsed.append(f"({column} IS NOT NULL AND {parsed} IS NULL{asked})")
     no_sequence = " OR ".join(f"{c} IS NULL" for c in _SEQUENCE.get(source, ())) or "false"
     return f"""
         WITH shaped AS (
@@ -411,6 +427,6 @@ def _judged(source: str) -> str:
             FROM text
         )
         SELECT * EXCLUDE (_shape),
-            CASE WHEN _shape IS NOT NULL THEN _shape {_RULES[source]} END AS _rule
+            CASE WHEN _shape IS NOT NULL THEN _shape {rules} END AS _rule
         FROM shaped
     """

@@ -347,6 +347,21 @@ def test_a_history_from_a_source_comes_after_its_events(shop: DomainSpec) -> Non
     assert whole.silver["sale"] == shop.silver["sale"]
 
 
+def test_a_query_may_read_the_events_of_a_history_that_is_fed_from_a_source(
+    shop: DomainSpec,
+) -> None:
+    shop.gold["sales"].inputs.append("silver.account__events")
+    assert problems(shop) == []
+    shop.gold["sales"].inputs.append("silver.sale__events")
+    assert problems(shop) == ["domain.gold.sales: unknown table silver.sale__events"]
+
+
+def test_a_circle_through_the_events_of_a_history_is_found(shop: DomainSpec) -> None:
+    shop.silver["account"].references = {"totals": JoinSpec("silver.totals", {"id": "shop"})}
+    shop.silver["totals"].inputs.append("silver.account__events")
+    assert any(text.startswith("tables read each other in a circle") for text in problems(shop))
+
+
 def test_every_problem_is_named_at_once(shop: DomainSpec) -> None:
     shop.bronze["sale"].columns = []
     shop.gold["sales"].key = []

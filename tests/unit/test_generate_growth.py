@@ -104,6 +104,11 @@ def broken_rules(table: str, record: Record) -> Iterator[str]:
         yield "sequence_missing"
     if any(record[column] == "" for column in REQUIRED[table]):
         yield "required_missing"
+    yield from implausible(record, good)
+
+
+def implausible(record: Record, good: Record) -> Iterator[str]:
+    """The rules on what a record says that a record breaks, given its columns that parse."""
     if any(float(good[column]) < 0 for column in ("cost", "amount") if column in good):
         yield "negative_amount"
     if good.get("status", "open") not in {"open", "paid", "refunded", "overdue"}:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +185,7 @@ def test_every_edge_is_there(clean: Generated) -> None:
     scheduled = [
         e for h in histories_ for e in h if image(e)["status"] == "active" and image(e)["ended_at"]
     ]
-    assert any(str(image(e)["ended_at"]).endswith("00:00:00") for e in scheduled)
+    assert any(str(image(e)["ended_at"]).endswith("T00:00:00.000000Z") for e in scheduled)
     prices = [(money(a), money(b)) for h in histories_ for a, b in pairs(h)]
     assert any(a < b for a, b in prices)
     assert any(a > b for a, b in prices)
@@ -202,6 +204,13 @@ def at(event: dict[str, Any]) -> int:
 
 def money(event: dict[str, Any]) -> float:
     return float(image(event)["monthly_price"])
+
+
+def test_instants_are_as_debezium_writes_a_timestamptz(clean: Generated) -> None:
+    form = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+    for event in sound(clean.truth.parent, "saas_subscription_changes"):
+        for name in ("started_at", "ended_at", "updated_at"):
+            assert image(event)[name] is None or form.fullmatch(image(event)[name]), (name, event)
 
 
 def test_starts_grow_and_follow_the_seasons(clean: Generated) -> None:
@@ -225,7 +234,10 @@ def test_files_hold_together(clean: Generated) -> None:
     assert {event["user_id"] for event in sound(folder, "saas_events")} <= users
     states: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for invoice in sound(folder, "saas_invoices"):
-        assert invoice["issued_at"] >= subscriptions[invoice["subscription_id"]]["started_at"]
+        started_at = datetime.fromisoformat(
+            subscriptions[invoice["subscription_id"]]["started_at"].removesuffix("Z")
+        )
+        assert datetime.fromisoformat(invoice["issued_at"]) >= started_at
         assert (invoice["status"] == "paid") == bool(invoice["paid_at"])
         states[invoice["invoice_id"]].append(invoice)
     ends = Counter(max(s, key=lambda i: i["updated_at"])["status"] for s in states.values())
@@ -272,7 +284,7 @@ def test_planted_records_are_where_the_truth_file_says(flawed: Generated) -> Non
     assert kinds["invoices"].keys() == {"rule", "duplicate", "correction", "orphan"}
     assert rules["subscriptions"] == {
         "key_missing", "not_parseable", "sequence_missing", "required_missing", "unknown_status",
-        "negative_price", "ends_before_start", "malformed_record",
+        "negative_price", "ends_before_start", "in_the_future", "malformed_record",
     }  # fmt: skip
 
 

@@ -9,19 +9,11 @@ with starts as (
         on history.subscription_id = subscriptions.subscription_id
 ),
 
--- A change that altered nothing that the history tracks is in the current state alone, a delete in the history alone.
-changes as (
-    select changed_at
-    from silver.subscriptions
-    union all
-    select coalesce(valid_to, valid_from)
-    from silver.subscriptions_history
-),
-
+-- The events have every change: also one that altered nothing that the history tracks, and a second delete.
 bounds as (
     select
         (select min(starts_at) from starts) as first_start,
-        (select max(changed_at) from changes) as newest_change
+        (select max(changed_at) from silver.subscriptions_history__events) as newest_change
 ),
 
 months as (
@@ -33,7 +25,8 @@ months as (
         )) as month,
         newest_change
     from bounds
-    where first_start <= newest_change
+    -- by months: the first start may lie after the newest change of its month
+    where trunc(to_date(first_start), 'MONTH') <= trunc(to_date(newest_change), 'MONTH')
 )
 
 select

@@ -1,6 +1,6 @@
 with as_of as (
-    select max(known_until) as newest_change
-    from gold.months
+    select max(changed_at) as newest_change
+    from silver.subscriptions_history__events
 ),
 
 spans as (
