@@ -39,6 +39,7 @@ ROWS_A_FILE = 500_000
 MAX_SHARE = 0.2
 _ROWS_AN_ACCOUNT, _ROWS_A_MERCHANT = 200, 2_000
 _FEWEST_ACCOUNTS, _FEWEST_MERCHANTS = 20, 20
+_DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _STREAMS = {"people": 0, "rows": 1, "anomalies": 2, "defects": 3}
 
 
@@ -57,6 +58,7 @@ def generate(
     """Write files of transactions and the truth file into the folder `to`.
 
     Files are named after their first day and hold consecutive days, `ROWS_A_FILE` rows or a day at most.
+    Files that an earlier call left there are removed, of either form.
 
     Args:
         to: Folder, made if it is missing.
@@ -79,7 +81,7 @@ def generate(
     }  # fmt: skip
     first_day = _checked(parameters)
     to.mkdir(parents=True, exist_ok=True)
-    (to / TRUTH).unlink(missing_ok=True)
+    _remove_files_of_before(to)
     truth: dict[str, Any] = {
         "domain": "finance", "seed": seed, "parameters": parameters, "anomalies": [], "defects": [],
         "quarantine": {"transactions": []}, "rows": {},
@@ -103,6 +105,13 @@ def generate(
     with replacing(to / TRUTH) as stream:
         json.dump(truth, stream, indent=1)
     return Generated(tuple(files), to / TRUTH)
+
+
+def _remove_files_of_before(to: Path) -> None:
+    (to / TRUTH).unlink(missing_ok=True)
+    for form in get_args(Form):
+        for old in to.glob(f"transactions_{_DAY}.{form}"):
+            old.unlink()
 
 
 def _checked(given: Mapping[str, Any]) -> int:

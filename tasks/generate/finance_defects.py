@@ -11,11 +11,13 @@ import pyarrow.compute as pc
 from tasks.generate.finance_blocks import Block
 
 FUTURE = "2999-01-01 00:00:00"
+HUGE = "10000000000000.00"
 KINDS: tuple[tuple[str, str, str, tuple[str, str | None]], ...] = (
     ("no id", "transaction_id", "key_missing", ("", None)),
     ("no amount", "amount", "required_missing", ("", None)),
     ("nothing paid", "amount", "amount_not_positive", ("0.00", "0.00")),
     ("negative amount", "amount", "amount_not_positive", ("-12.50", "-12.50")),
+    ("implausible amount", "amount", "amount_implausible", (HUGE, HUGE)),
     ("amount that is no number", "amount", "not_parseable", ("NaN", "")),
     ("no such day", "transaction_ts", "not_parseable", ("2025-02-30 10:00:00", "")),
     ("later than its delivery", "transaction_ts", "in_the_future", (FUTURE, FUTURE)),

@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,12 @@ def record(number: str, at: str, amount: str = "20.00", account: str = "A0000000
 
 
 def assert_equals(lakehouse: Lakehouse, deliveries: Sequence[Sequence[Path]]) -> None:
-    """Silver, gold and quarantine are those of the oracle."""
-    oracle = compute(deliveries)
+    """Silver, gold and quarantine are those of the oracle, which is told when each file was delivered."""
+    bronze = lakehouse.table("bronze.transactions").select(["_source_file", "_ingested_at"])
+    oracle = compute(
+        deliveries,
+        {Path(file).name: at for file, at in zip(*bronze.to_pydict().values(), strict=True)},
+    )
     for layer, tables in (("silver", oracle.silver), ("gold", oracle.gold)):
         for name, expected in tables.items():
             assert_equal(lakehouse.table(f"{layer}.{name}"), expected, KEYS[name], name=name)
@@ -110,6 +115,20 @@ def test_late_transactions_duplicates_and_replays_leave_no_trace_of_their_batche
     # all of it anew from bronze is the same
     assert lakehouse.run(command="rebuild").status == 0
     assert_equals(lakehouse, deliveries)
+
+
+def test_an_instant_up_to_a_day_after_its_delivery_counts(lakehouse: Lakehouse) -> None:
+    lakehouse.extra.append("domain=finance")
+    now = datetime.now(UTC)
+    soon, late = (f"{now + timedelta(hours=hours):%Y-%m-%d %H:%M:%S}" for hours in (23, 25))
+    rows = [
+        (*record(name, "00:00:00")[:6], at, *record(name, "00:00:00")[7:])
+        for name, at in (("soon", soon), ("late", late))
+    ]
+    file = lakehouse.deliver("transactions_soon.csv", COLUMNS, *rows)
+    run(lakehouse)
+    assert lakehouse.quarantined("transactions") == [(file.name, 2, "in_the_future")]
+    assert_equals(lakehouse, [[file]])
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -71,7 +72,10 @@ def change(line: str, **values: Any) -> dict[str, Any]:
 
 
 def corrections(lines: Sequence[str]) -> list[str]:
-    """Late events: into the middle of histories, deletes, and a tie; the source has a new column by now."""
+    """Late events: into the middle of histories, deletes, and a tie; the source has a new column by now.
+
+    One subscription is deleted twice, and one that never came is deleted last of all.
+    """
     wanted = ('"status": "active"', '"op": "u"', '"ts_us": 1')
     sound = [line for line in lines if all(text in line for text in wanted)]
     assert len(sound) > 9
@@ -84,6 +88,10 @@ def corrections(lines: Sequence[str]) -> list[str]:
             {"ts_us": at, "lsn": lsn + 1, "status": "past_due"},
         ][number % 3]
         events.append(change(line, coupon="SPRING", **late))
+    at, lsn = (events[1]["source"][name] for name in ("ts_us", "lsn"))
+    again = {"ts_us": at + 86_400_000_000, "lsn": lsn + 1, "op": "d"}
+    never = {"subscription_id": "sub_never", "ts_us": 1_739_000_000_000_000, "op": "d"}
+    events += [change(json.dumps(events[1]), **late) for late in (again, never)]
     return [json.dumps(event) for event in events]
 
 
@@ -128,6 +136,8 @@ def test_late_shuffled_corrected_and_replayed_changes_give_what_the_sorted_log_g
     )
     published(lake)
     assert set(lake.table("bronze.subscriptions")["coupon"].to_pylist()) == {None, "SPRING"}
+    last = max(lake.table("gold.mrr_monthly")["month"].to_pylist())
+    assert last == date(2025, 2, 1), "the month of the newest delete, whose subscription never came"
     lake.assert_equals(compute(sorted(lake.landing.iterdir())), KEYS)
 
     # A replay in another order changes no column of any row.

@@ -1,14 +1,16 @@
 """Card transactions and their anomalies computed in DuckDB from the delivered files, by the specification.
 
 Nothing here knows how the engine works. Choices that the text leaves: a row counts with the first rule that
-it breaks (key, parseable, given, rules); every status and currency counts; a transaction without an account
-is flagged by `very_high` only; transactions without a merchant are in no row of `merchant_summary`.
+it breaks (key, parseable, given, rules); an amount of 1e13 or more breaks one; all statuses and currencies count;
+a transaction without an account is flagged by `very_high` only; transactions without a merchant are in no row
+of `merchant_summary`.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +47,8 @@ select *, case
       or (coalesce(transaction_ts, '') <> '' and ts is null) then 'not_parseable'
     when money is null or ts is null then 'required_missing'
     when money <= 0 then 'amount_not_positive'
-    when ts > now() at time zone 'UTC' + interval 1 day then 'in_the_future'
+    when money >= 1e13::decimal(18, 2) then 'amount_implausible'
+    when ts > ingested_at + interval 1 day then 'in_the_future'
 end as rule
 from typed
 """
@@ -118,13 +121,19 @@ class Oracle:
     quarantine: list[tuple[str, int, str]]
 
 
-def compute(deliveries: Sequence[Sequence[Path]]) -> Oracle:
+def compute(
+    deliveries: Sequence[Sequence[Path]], ingested_at: Mapping[str, dt.datetime] | None = None
+) -> Oracle:
     """Silver, gold and quarantine after the deliveries, each a list of CSV and Parquet files.
 
     The files of a delivery are taken in the order of their names, and the same content once.
+
+    Args:
+        deliveries: Files by delivery.
+        ingested_at: When each file was delivered (UTC), by its name; now for those left out.
     """
     with duckdb.connect(config={"threads": 2}) as connection:
-        load(connection, deliveries)
+        load(connection, deliveries, ingested_at)
         for step in (*STEPS["silver"], *STEPS["gold"]):
             connection.execute(step)
         tables = {name: connection.sql(f"from {name}").to_arrow_table() for name in KEYS}
@@ -137,11 +146,16 @@ def compute(deliveries: Sequence[Sequence[Path]]) -> Oracle:
         )
 
 
-def load(connection: duckdb.DuckDBPyConnection, deliveries: Sequence[Sequence[Path]]) -> None:
-    """Make the table `delivered`: every record as text, with its file, delivery and number."""
+def load(
+    connection: duckdb.DuckDBPyConnection,
+    deliveries: Sequence[Sequence[Path]],
+    ingested_at: Mapping[str, dt.datetime] | None = None,
+) -> None:
+    """Make the table `delivered`: every record as text, with its file, delivery, instant and number."""
+    now = dt.datetime.now(dt.UTC)
     texts = ", ".join(f"{c} varchar" for c in COLUMNS)
     connection.execute(
-        f"create table delivered ({texts}, file varchar, delivery int, record bigint)"
+        f"create table delivered ({texts}, file varchar, delivery int, ingested_at timestamp, record bigint)"
     )
     known: set[str] = set()
     for path in (p for files in deliveries for p in sorted(files, key=lambda p: p.name)):
@@ -155,6 +169,15 @@ def load(connection: duckdb.DuckDBPyConnection, deliveries: Sequence[Sequence[Pa
         )  # fmt: skip
         columns = ", ".join(f"{c}::varchar as {c}" for c in COLUMNS)
         connection.execute(
-            f"insert into delivered select {columns}, $file, $number, row_number() over () from {reader}",
-            {"path": str(path), "file": path.name, "number": len(known)},
+            f"insert into delivered select {columns}, $file, $number, $at, row_number() over () "
+            f"from {reader}",
+            {
+                "path": str(path),
+                "file": path.name,
+                "number": len(known),
+                "at": (ingested_at or {})
+                .get(path.name, now)
+                .astimezone(dt.UTC)
+                .replace(tzinfo=None),
+            },
         )

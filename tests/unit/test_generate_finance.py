@@ -63,6 +63,23 @@ def test_a_seed_gives_the_same_bytes_and_another_seed_other_transactions(tmp_pat
     assert not (ids[0] & ids[1]) - {""}
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_generating_again_leaves_no_file_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    given: dict[str, Any] = {"seed": 3, "days": 20, "form": form}
+    with monkeypatch.context() as patched:
+        patched.setattr(finance, "ROWS_A_FILE", 100)
+        assert len(generate(tmp_path / "out", rows=600, days=20).files) > 2
+    own = tmp_path / "out" / "transactions_mine.csv"
+    own.write_text("kept")
+    generate(tmp_path / "out", rows=50, **given)
+    generate(tmp_path / "fresh", rows=50, **given)
+    found = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert found.pop(own.name) == b"kept"
+    assert found == {path.name: path.read_bytes() for path in (tmp_path / "fresh").iterdir()}
+
+
 def test_files_are_of_bounded_size_and_hold_all_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
