@@ -1,9 +1,9 @@
 """Card transactions and their anomalies computed in DuckDB from the delivered files, by the specification.
 
 Nothing here knows how the engine works. Choices that the text leaves: a row counts with the first rule that
-it breaks (key, parseable, given, rules); an amount of 1e13 or more breaks one; all statuses and currencies count;
-a transaction without an account is flagged by `very_high` only; transactions without a merchant are in no row
-of `merchant_summary`.
+it breaks (key, parseable, given, rules), one of which is an amount of 1e13 or more; every status and currency
+counts; a transaction without an account is flagged by `very_high` only; transactions without a merchant are in
+no row of `merchant_summary`.
 """
 
 from __future__ import annotations

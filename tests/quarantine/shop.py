@@ -40,13 +40,18 @@ def order(number: str, day: int, amount: object, customer: str = "c1") -> tuple[
 
 
 def shop_domain(folder: Path, strategy: Strategy = Strategy.upsert) -> DomainSpec:
-    """Customers, and orders of known customers; a credit limit is kept outside of the rows."""
+    """Customers, and orders of known customers; a credit limit is kept outside of the rows.
+
+    With `append` the first delivery of an order wins.
+    """
+    first_wins = strategy is Strategy.append
     limit = QuarantineLimit(share=1.0)
     orders = SilverSpec(
         source="bronze.orders",
         strategy=strategy,
         key=["order"],
-        sequence_by=["placed"],
+        sequence_by=[] if first_wins else ["placed"],
+        first_wins=first_wins,
         columns={
             "order": ColumnSpec(),
             "customer": ColumnSpec(),

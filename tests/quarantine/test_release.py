@@ -88,6 +88,33 @@ def test_a_released_row_does_not_overwrite_a_newer_one(shop: Shop) -> None:
     assert_balanced(shop)
 
 
+@pytest.mark.parametrize("name", BOTH)
+def test_where_the_first_delivery_wins_a_released_row_counts_from_its_own_as_in_a_rebuild(
+    make_shop: MakeShop, name: str
+) -> None:
+    shop = make_shop(name, Strategy.append)
+    shop.deliver("orders_1", ORDERS, order("o1", 1, -1))
+    shop.deliver("orders_2", ORDERS, order("o1", 2, 50))
+    shop.deliver("orders_3", ORDERS, order("o1", 3, -3), order("o1", 4, 60))
+    shop.run()
+    assert shop.orders() == {"o1": 50}
+
+    shop.ask(lambda row: row["amount"] == "-3", action=Action.waive)
+    staged = shop.run()["silver.orders"]
+    assert staged is not None
+    assert (staged.rows["released"], staged.rows["deduplicated"]) == (1, 1)
+    assert shop.orders() == {"o1": 50}, "a later delivery changes nothing, released or not"
+
+    shop.ask(lambda row: row["amount"] == "-1", action=Action.waive)
+    staged = shop.run()["silver.orders"]
+    assert staged is not None
+    assert (staged.rows["released"], staged.rows["published"]) == (1, 1)
+    assert (shop.orders(), shop.held()) == ({"o1": -1}, {})
+    shop.run(rebuild=True)
+    assert (shop.orders(), shop.held()) == ({"o1": -1}, {})
+    assert_balanced(shop)
+
+
 def test_a_waived_row_is_let_in_and_a_rebuild_lets_it_in_again(shop: Shop) -> None:
     shop.deliver("orders_1", ORDERS, order("o1", 1, -1), order("o2", 1, -2), order("o3", 1, 1))
     shop.run()
