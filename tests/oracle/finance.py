@@ -2,8 +2,8 @@
 
 Nothing here knows how the engine works. Choices that the text leaves: a row counts with the first rule that
 it breaks (key, parseable, given, rules), one of which is an amount of 1e13 or more; every status and currency
-counts; a transaction without an account is flagged by `very_high` only; transactions without a merchant are in
-no row of `merchant_summary`.
+counts; a transaction without an account is flagged by `very_high` only; transactions without a merchant are
+in no row of `merchant_summary`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,75 @@
+"""The check files of the domains against the columns that each declares: good rows, no rows, defects."""
+
+from __future__ import annotations
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tasks.spec import EVENTS
+from tests.checks.finance import FINANCE
+from tests.checks.growth import GROWTH
+from tests.checks.saas import SAAS
+from tests.checks.suites import Defect, Suites, not_passed
+
+pytestmark = pytest.mark.spark
+
+DOMAINS = (GROWTH, SAAS, FINANCE)
+TABLES = [
+    pytest.param(domain, table, id=f"{domain.name}-{table}")
+    for domain in DOMAINS
+    for table in sorted(domain.good)
+    if not table.endswith(EVENTS)
+]
+
+
+@pytest.fixture
+def session(spark: SparkSession) -> SparkSession:
+    """A session with temporary views of its own."""
+    own = spark.newSession()
+    own.conf.set("spark.sql.session.timeZone", "UTC")
+    return own
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=lambda domain: domain.name)
+def test_every_table_of_a_domain_has_checks_and_a_good_row_and_a_defect(domain: Suites) -> None:
+    assert domain.checked <= set(domain.rows)
+    files = {f"{file.parent.name}.{file.stem}" for file in domain.root.glob("*/*.yml")}
+    assert files == domain.checked
+    above = {table for table in domain.checked if not table.startswith("bronze.")}
+    assert above - {table for table, _, expected in domain.defects if expected} == set()
+
+
+@pytest.mark.parametrize(("domain", "table"), TABLES)
+def test_a_good_row_passes_all_checks(session: SparkSession, domain: Suites, table: str) -> None:
+    assert not_passed(domain.scan(session, table, [domain.rows[table]])) == []
+
+
+@pytest.mark.parametrize("domain", DOMAINS, ids=lambda domain: domain.name)
+def test_a_good_row_passes_all_checks_of_bronze(session: SparkSession, domain: Suites) -> None:
+    for name in domain.spec.bronze:
+        table = f"bronze.{name}"
+        assert not_passed(domain.scan(session, table, [domain.rows[table]])) == [], table
+
+
+@pytest.mark.parametrize(("domain", "table"), TABLES)
+def test_no_rows_are_legal_in_silver_and_gold(
+    session: SparkSession, domain: Suites, table: str
+) -> None:
+    found = not_passed(domain.scan(session, table, [], others=False))
+    assert found == domain.without_rows.get(table, [])
+
+
+@pytest.mark.parametrize(
+    ("domain", "defect"),
+    [
+        pytest.param(d, defect, id=f"{d.name}-{defect[0]}-{number}")
+        for d in DOMAINS
+        for number, defect in enumerate(d.defects)
+    ],
+)
+def test_a_defect_is_found_by_its_check(
+    session: SparkSession, domain: Suites, defect: Defect
+) -> None:
+    table, changes, expected = defect
+    rows = [{**domain.rows[table], **change} for change in changes]
+    assert not_passed(domain.scan(session, table, rows)) == sorted(expected)
