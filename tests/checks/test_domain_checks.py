@@ -6,6 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tasks.spec import EVENTS
+from tasks.sql_text import tables_in, to_views
 from tests.checks.finance import FINANCE
 from tests.checks.growth import GROWTH
 from tests.checks.saas import SAAS
@@ -57,6 +58,34 @@ def test_no_rows_are_legal_in_silver_and_gold(
 ) -> None:
     found = not_passed(domain.scan(session, table, [], others=False))
     assert found == domain.without_rows.get(table, [])
+
+
+INSTANTS = [
+    (GROWTH, "silver.visits", "visited_at"),
+    (GROWTH, "silver.signups", "signed_up_at"),
+    (GROWTH, "silver.product_events", "event_ts"),
+    (GROWTH, "silver.experiments", "assigned_at"),
+    (GROWTH, "silver.billing", "updated_at"),
+    (GROWTH, "silver.support_tickets", "updated_at"),
+    (SAAS, "silver.subscriptions", "changed_at"),
+    (SAAS, "silver.events", "event_ts"),
+    (SAAS, "silver.invoices", "updated_at"),
+]
+
+
+@pytest.mark.parametrize(
+    ("domain", "table", "column"), [pytest.param(*c, id=f"{c[0].name}-{c[1]}") for c in INSTANTS]
+)
+def test_the_newest_business_date_is_that_of_any_source(
+    session: SparkSession, domain: Suites, table: str, column: str
+) -> None:
+    """So the others tell of a source that has stopped."""
+    for read in tables_in(domain.spec.as_of):
+        later = {column: "'2030-01-01 00:00:00'"} if read == table else {}
+        rows = domain.frame(session, read, [{**domain.rows[read], **later}])
+        rows.createOrReplaceTempView(read.replace(".", "_"))
+    newest = session.sql(to_views(domain.spec.as_of)).toDF("at").selectExpr("cast(at as string)")
+    assert newest.collect()[0][0] == "2030-01-01 00:00:00"
 
 
 @pytest.mark.parametrize(
