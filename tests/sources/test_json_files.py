@@ -78,7 +78,10 @@ class Typed(Shop):
         exprs = {
             "ms": ("timestamp", "timestamp_millis(t_ms)"),
             "us": ("timestamp", "timestamp_micros(t_us)"),
-            "iso": ("timestamp", "to_timestamp(replace(t_zoned, 'Z', ''))"),
+            "iso": (
+                "timestamp",
+                "try_to_timestamp(translate(t_zoned, 'TZ', ' '), 'yyyy-MM-dd HH:mm:ss[.SSSSSS]')",
+            ),
             "day": ("date", "date_from_unix_date(d)"),
         }
         columns = {

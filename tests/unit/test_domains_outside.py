@@ -62,7 +62,9 @@ def test_the_environment_names_several_folders_and_an_override_goes_first(
     assert [load_config([f"domain={n}"]).domain.name for n in ("bakery", "garage", "olist")] == [
         "bakery", "garage", "olist",
     ]  # fmt: skip
-    with pytest.raises(ConfigurationError, match=r"no choice .bakery.; choices are garage, olist"):
+    with pytest.raises(
+        ConfigurationError, match=r"no choice .bakery.; choices are .*garage, .*olist"
+    ):
         load_config(["domain=bakery", f'domains="{other}"'])
 
 
