@@ -474,6 +474,12 @@ def is_query(groups: str) -> bool:
     return groups.lstrip().lower().startswith(("select", "with"))
 
 
+def sql_files(table: SourceSpec | SilverSpec | GoldSpec) -> list[str]:
+    """The SQL files that a table names, below the domain's root."""
+    named = (getattr(table, kind, None) for kind in ("reduce", "events", "sql"))
+    return [path for path in named if path]
+
+
 def dependencies(domain: DomainSpec) -> dict[str, tuple[str, ...]]:
     """The tables that each table reads, by `layer.table`."""
     graph: dict[str, tuple[str, ...]] = {f"bronze.{name}": () for name in domain.bronze}
