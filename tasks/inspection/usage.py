@@ -57,8 +57,8 @@ def _used(silver: SilverSpec) -> set[str]:
 
 def _sql_files(domain: DomainSpec, found: Findings) -> None:
     root = Path(domain.roots.sql)
-    queries = [*domain.silver.values(), *domain.gold.values()]
-    named = {path for table in queries for path in sql_files(table)}
+    named = {path for silver in domain.silver.values() for path in sql_files(silver)}
+    named |= {path for gold in domain.gold.values() for path in sql_files(gold)}
     wanted = {(root / relative).resolve() for relative in named}
     for file in sorted(root.rglob("*.sql")):
         if file.resolve() not in wanted:
