@@ -24,10 +24,9 @@ def domain_folders(overrides: Sequence[str]) -> list[Path]:
     Raises:
         ConfigurationError: One of them is no such folder.
     """
-    given, source = _given(overrides, KEY), KEY
-    if given is None:
-        given, source = os.environ.get(VARIABLE, ""), VARIABLE
-    folders = [absolute(part) for part in given.split(os.pathsep) if part]
+    given = _given(overrides, KEY)
+    source = VARIABLE if given is None else KEY
+    folders = of_environment() if given is None else _named(given)
     for folder in folders:
         if not (folder / GROUP).is_dir():
             raise ConfigurationError(
@@ -36,6 +35,15 @@ def domain_folders(overrides: Sequence[str]) -> list[Path]:
                 f"lakehouse init domain NAME --from FILE.csv --to {folder}",
             )
     return folders
+
+
+def of_environment() -> list[Path]:
+    """The folders that the environment variable names; absolute. One of them may be about to be made."""
+    return _named(os.environ.get(VARIABLE, ""))
+
+
+def _named(paths: str) -> list[Path]:
+    return [absolute(part) for part in paths.split(os.pathsep) if part]
 
 
 def search_path(folders: Sequence[Path]) -> list[str]:

@@ -12,13 +12,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf.explain import explain, missing_keys, unset_keys
-from conf.load import compose_config, place_roots, resolved
+from conf.load import chosen_file, compose_config, place_roots, resolved
 from conf.schema import Config
 from storage.errors import ConfigurationError
 from tasks.inspection.findings import Findings
 from tasks.spec import DomainSpec, expanded
 from tasks.validation import problems
-from tasks.yaml_lines import Lines, read
+from tasks.yaml_lines import Lines, read, unreadable
 
 _CIRCLE = "tables read each other in a circle: "
 
@@ -44,24 +44,19 @@ def examine(name: str, file: Path, overrides: Sequence[str]) -> Examined:
         file: Its file.
         overrides: Further overrides of the configuration.
     """
-    try:
-        found = Findings(file, Lines(read(file)))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        found = Findings(file, Lines(None))
-        mark = getattr(error, "problem_mark", None)
-        reason = getattr(error, "problem", None) or str(error)
-        line = mark.line + 1 if mark else 1
-        found.error_at(file, line, "", f"not readable as YAML: {reason}")
+    found, chosen = Findings(file, Lines(None)), [*overrides, f"domain={name}"]
+    written = _written(name, chosen, found)
+    if written is None:
         return Examined(None, found)
     try:
-        composed = compose_config([*overrides, f"domain={name}"])
+        composed = compose_config(chosen)
         missing = [key for key in missing_keys(composed) if key.startswith("domain.")]
         for key in missing:
             found.error(key, "no value is given")
         unset = _without_variables(composed, found)
         config = None if missing else resolved(composed)
     except ConfigurationError as error:
-        faults = _faults(OmegaConf.to_container(OmegaConf.load(file), resolve=False), ())
+        faults = _faults(written, ())
         for key, text in faults or [("", error.message)]:
             found.error(key, text)
         return Examined(None, found)
@@ -78,6 +73,22 @@ def examine(name: str, file: Path, overrides: Sequence[str]) -> Examined:
                 found.error(key, said)
     config.domain = expanded(config.domain)
     return Examined(config, found)
+
+
+def _written(name: str, overrides: Sequence[str], found: Findings) -> Any:
+    """What the domain's file holds; None where it is not readable or not the only one, which is found."""
+    try:
+        chosen_file(overrides, name)
+        found.lines = Lines(read(found.file))
+        return OmegaConf.to_container(OmegaConf.load(found.file), resolve=False)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        line, says = unreadable(error)
+        found.error_at(found.file, line, "", says)
+    except ConfigurationError as error:
+        found.error("", error.message)
+    except OmegaConfBaseException as error:
+        found.error("", explain(error))
+    return None
 
 
 def _without_variables(composed: DictConfig, found: Findings) -> set[str]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -23,6 +24,7 @@ from conf.schema import Config
 from storage.errors import ConfigurationError
 from tasks.spec import expanded
 from tasks.validation import problems
+from tasks.yaml_lines import unreadable
 
 CONF = Path(__file__).parent
 SEE_KEYS = "See the keys: lakehouse config"
@@ -48,7 +50,8 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
     """Compose the configuration without resolving it; secrets stay references.
 
     Raises:
-        ConfigurationError: A key, a type or a choice is wrong; the message names the key's full path.
+        ConfigurationError: A key, a type or a choice is wrong; the message names the key's full path. Or a
+            file is no YAML; it names file and line.
     """
     refuse_additions(overrides)
     with _COMPOSING:  # Hydra's compose uses process-wide singletons
@@ -59,6 +62,10 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
             _refuse_several(overrides, folders)
             with initialize_config_dir(str(CONF)):
                 return compose("config", overrides=[*overrides, *search_path(folders)])
+        except yaml.YAMLError as error:
+            line, says = unreadable(error)
+            file = getattr(getattr(error, "problem_mark", None), "name", "the configuration")
+            raise ConfigurationError(f"{file}:{line}: {says}", advice="Mend the file.") from error
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise ConfigurationError(explain(error), advice=SEE_KEYS) from error
 
@@ -70,7 +77,7 @@ def load_config(overrides: Sequence[str]) -> Config:
         ConfigurationError: As `compose_config`, or a value is missing, or the domain is inconsistent.
     """
     config = resolved(compose_config(overrides))
-    file = domain_file(overrides, config.domain.name, CONF)
+    file = chosen_file(overrides, config.domain.name)
     place_roots(config, file)
     found = problems(config.domain, layers=config.layers, tables=config.tables)
     if found:
@@ -99,6 +106,15 @@ def resolved(composed: DictConfig) -> Config:
         ) from error
     except (OmegaConfBaseException, ValueError, TypeError) as error:
         raise ConfigurationError(explain(error), advice=SEE_KEYS) from error
+
+
+def chosen_file(overrides: Sequence[str], name: str) -> Path:
+    """The file of the domain that these overrides choose; `name` where they choose none.
+
+    Raises:
+        ConfigurationError: Two folders have a domain of that name.
+    """
+    return domain_file(overrides, name, CONF)
 
 
 def place_roots(config: Config, file: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from conf.schema import Config
@@ -10,6 +12,7 @@ from flows.quality_report import write_report
 from flows.runs import Run
 from flows.runtime import Runtime
 from flows.summary import Summary, summarise
+from storage.errors import LakehouseError
 from storage.types import TableRef
 from tasks import contracts, freshness, ops
 from tasks.contracts import refuse_outdated
@@ -37,9 +40,24 @@ def conclude(run: Run, wanted: list[TableRef]) -> Summary:
     )
     written = [o.table for o in summary.outcomes if o.status in ("published", "unchanged")]
     contracts.remember(bench, [ref for ref in written if bench.store.exists(ref)])
-    write_report(run.runtime.config, summary)
-    _export(run.runtime.config)
-    return summary
+    return _with_files(run.runtime.config, summary)
+
+
+def _with_files(config: Config, summary: Summary) -> Summary:
+    """Write the report and the export; where one cannot be written, the summary says so and has failed."""
+    failed: list[str] = []
+    writes: tuple[Callable[[], object], ...] = (
+        lambda: write_report(config, summary),
+        lambda: _export(config),
+    )
+    for write in writes:
+        try:
+            write()
+        except LakehouseError as error:
+            failed.append(error.message)
+    if not failed:
+        return summary
+    return replace(summary, status="failed", message="; ".join([summary.message, *failed]))
 
 
 def _export(config: Config) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 
-from conf.domains import VARIABLE
+from conf.domains import of_environment
 from conf.schema import Config
 
 
 def overrides_of(config: Config, *, landing: bool = False) -> str:
     """Domain, format and lake; the landing folder where asked for, `domains` where nothing else says it."""
     where = {"domain": config.domain.name, "format": config.format.name}
-    if config.domains and not os.environ.get(VARIABLE):
+    if config.domains and config.domains != os.pathsep.join(map(str, of_environment())):
         where["domains"] = config.domains
     where["paths.lake"] = config.paths.lake
     if landing:

@@ -258,7 +258,7 @@ class TableStore(ABC):
         """
 
         def run() -> None:
-            _refuse_duplicates(ref, rows, plan)
+            refuse_duplicates(ref, rows, plan.keys)
             self._merge(ref, rows.select(*map(quote, plan.source_columns)), plan, record)
 
         return self._write(ref, "merge", record, run)
@@ -390,11 +390,15 @@ def _place(ref: TableRef, history: Sequence[Snapshot], version: Version) -> int:
     )
 
 
-def _refuse_duplicates(ref: TableRef, rows: DataFrame, plan: MergePlan) -> None:
-    keys = [quote(k) for k in plan.keys]
-    doubled = rows.groupBy(*keys).count().where("count > 1").limit(1).collect()
+def refuse_duplicates(ref: TableRef, rows: DataFrame, keys: Sequence[str]) -> None:
+    """Refuse rows that would give a table a key twice.
+
+    Raises:
+        DuplicateKeyError: The message names one such key.
+    """
+    doubled = rows.groupBy(*map(quote, keys)).count().where("count > 1").limit(1).collect()
     if doubled:
-        key = ", ".join(f"{k}={doubled[0][k]!r}" for k in plan.keys)
+        key = ", ".join(f"{k}={doubled[0][k]!r}" for k in keys)
         raise DuplicateKeyError(
-            f"{ref.label}: the source of the merge holds the key {key} {doubled[0]['count']} times"
+            f"{ref.label}: the rows to write hold the key {key} {doubled[0]['count']} times"
         )

@@ -20,7 +20,7 @@ from pyspark.sql import functions as F
 from storage.plans import BEFORE, GONE
 from storage.sql import quote
 from storage.types import Snapshot, TableRef, Version
-from tasks.bench import Bench, Staged
+from tasks.bench import NOTE, Bench, Staged
 from tasks.ordering import DELETED
 from tasks.spec import dependencies
 
@@ -86,7 +86,11 @@ class Sides(NamedTuple):
 
 
 def sides(bench: Bench, ref: TableRef, after: str | None, until: str) -> Sides | None:
-    """The rows of `since`, those before and those after their change apart."""
+    """The rows of `since`, those before and those after their change apart.
+
+    The parts of a backfill are staged side by side, so none knows the rows of another as those before its
+    own. Their new rows are among the old ones as well: what follows from these has to be computed anew.
+    """
     if after is None:
         return None
     parts: list[DataFrame] = []
@@ -96,7 +100,10 @@ def sides(bench: Bench, ref: TableRef, after: str | None, until: str) -> Sides |
         path = folder(bench, ref, entry.record.token) if entry.record else None
         if path is None or not path.is_dir():
             return None
-        parts.append(_images(bench.store.session.read.parquet(str(path))))
+        images = _images(bench.store.session.read.parquet(str(path)))
+        if entry.record is not None and NOTE in entry.record.notes:
+            images = images.unionByName(images.where(f"not {OLD}").withColumn(OLD, F.lit(True)))
+        parts.append(images)
     if not parts:
         none = bench.store.read(ref).limit(0)
         return Sides(none, none)

@@ -12,16 +12,16 @@ from storage.errors import OutdatedError
 from storage.types import CommitRecord, TableRef
 from tasks import ops
 from tasks.bench import Bench, fingerprint
-from tasks.spec import DomainSpec, SilverSpec, dependencies
+from tasks.spec import DomainSpec, dependencies, sql_files
 
 ENGINE = 2
 """Counts up whenever the platform itself computes something differently from the same declarations."""
 NO_MEANING = {
     "description", "doc", "owner", "personal", "freshness", "quarantine", "missing_share", "volume",
-    "anomalies", "groups", "group_by", "fold", "cluster_by", "full", "partition",
+    "anomalies", "groups", "group_by", "cluster_by", "full", "partition",
 }  # fmt: skip
 """Declarations that change no row."""
-LATER = {"first_wins", "sql"}
+LATER = {"first_wins", "sql", "fold"}
 """Declarations of later versions: a table that does not use them means what it meant before."""
 
 
@@ -57,8 +57,8 @@ class Outdated:
 
 def meaning(bench: Bench, ref: TableRef) -> dict[str, Any]:
     """Everything that decides which rows the table has, as JSON-serialisable values."""
-    texts = {path: bench.sql(path) for path in _files(bench.domain, ref)}
     spec = _spec(bench.domain, ref)
+    texts = {path: bench.sql(path) for path in sql_files(spec)}
     order = list(getattr(spec, "columns", ()))  # a fingerprint does not see the order of keys
     return {"engine": ENGINE, "declared": _meaningful(spec), "order": order, "sql": texts}
 
@@ -176,13 +176,6 @@ def _said(value: object) -> str:
 def _spec(domain: DomainSpec, ref: TableRef) -> Any:
     kind: dict[str, Any] = getattr(domain, ref.layer)
     return kind[ref.name]
-
-
-def _files(domain: DomainSpec, ref: TableRef) -> list[str]:
-    spec = _spec(domain, ref)
-    if isinstance(spec, SilverSpec):
-        return [path for path in (spec.reduce, spec.events, spec.sql) if path]
-    return [spec.sql] if ref.layer == "gold" else []
 
 
 def _meaningful(value: Any) -> Any:

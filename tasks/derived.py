@@ -92,6 +92,11 @@ def group_of(domain: DomainSpec, ref: TableRef) -> list[str]:
     return list(spec.group_by or spec.key)
 
 
+def has_groups_in_key(domain: DomainSpec, ref: TableRef) -> bool:
+    """Whether a row's key tells its group, so that the key can be in no other group."""
+    return set(group_of(domain, ref)) <= set(key_of(domain, ref))
+
+
 def plan(bench: Bench, ref: TableRef) -> MergePlan:
     """Apply the staged difference."""
     columns = [name for name, _ in (*business_columns(bench.domain, ref), *METADATA)]
@@ -252,12 +257,32 @@ def query(
         ref: A derived table.
         keys: The touched keys, or None for all.
     """
-    rows = session.sql(to_views(_text(domain, ref)))
-    if keys is not None:
+    rows = _result(session, domain, ref)
+    if keys is not None:  # of a history the events are restricted, before it is made of them
         rows = restricted(rows, keys, group_of(domain, ref))
-    spec = spec_of(domain, ref)
-    # of a history the events are restricted, before it is made of them
-    return with_computed(rows, spec.columns) if spec.sql else history(domain, ref, rows)
+    return rows if spec_of(domain, ref).sql else history(domain, ref, rows)
+
+
+def _result(
+    session: SparkSession, domain: DomainSpec, ref: TableRef, prefix: str = ""
+) -> DataFrame:
+    """What a table's SQL gives, with the columns computed of it; a history's events as they are.
+
+    Args:
+        session: Has the inputs as views `layer_table`, with the prefix.
+        domain: The domain.
+        ref: A derived table.
+        prefix: Begin of the views' names.
+
+    Raises:
+        ConfigurationError: The SQL gives other columns than those declared for it.
+    """
+    rows, spec = session.sql(to_views(_text(domain, ref), prefix)), spec_of(domain, ref)
+    if not spec.sql:
+        return rows
+    given = {name: column for name, column in spec.columns.items() if not column.expr}
+    _refuse_difference(ref, rows.schema, schema(_types(given)))
+    return with_computed(rows, spec.columns)
 
 
 def _folded(
@@ -274,7 +299,7 @@ def _folded(
     if found is None:
         return None
     live(bench.domain, read, found.new).createOrReplaceTempView(f"{NEW}{read.view}")
-    made = session.sql(to_views(_text(bench.domain, ref), NEW))
+    made = _result(session, bench.domain, ref, NEW)
     new, stored = (restricted(rows, keys, spec.key) for rows in (made, bench.store.read(ref)))
     rows = with_computed(combined(stored, new, spec), spec.columns)
     if found.old.isEmpty():
@@ -316,7 +341,10 @@ def refuse_other_columns(domain: DomainSpec, ref: TableRef, found: StructType) -
     Raises:
         ConfigurationError: The message names the difference.
     """
-    wanted = schema(business_columns(domain, ref))
+    _refuse_difference(ref, found, schema(business_columns(domain, ref)))
+
+
+def _refuse_difference(ref: TableRef, found: StructType, wanted: StructType) -> None:
     if not same_columns(found, wanted):
         raise ConfigurationError(
             f"{ref.label}: the query's columns are not those declared: "

@@ -27,6 +27,8 @@ DRIFT = "drift"
 EVOLVED = "evolve"
 """Note of a bronze commit: the columns that it adds."""
 FIRST_METADATA = "_ingested_at"
+UNTYPED = "null"
+"""Type of a column that has no value in a whole delivery: it says nothing of the column's type."""
 
 Columns = Mapping[str, str]
 
@@ -37,7 +39,7 @@ class Drift:
 
     Attributes:
         before: The columns expected, with the types of the last delivery where it had types.
-        after: The columns delivered.
+        after: The columns delivered; one without a value keeps the type that it had.
         unknown: Columns that nothing expected.
         widened: Columns whose type holds each value of the earlier one, in words.
         breaking: What always blocks, in words.
@@ -94,11 +96,14 @@ def found(
     before = {c: last.get(c, delivered.get(c, "string")) for c in expected}
     gone = [*missing, *(c for c in expected if c not in declared and c not in delivered)]
     unknown = tuple(c for c in delivered if c not in declared and c not in held)
-    changed = [(c, last[c], kind) for c, kind in delivered.items() if last.get(c, kind) != kind]
+    after = {c: last.get(c, kind) if kind == UNTYPED else kind for c, kind in delivered.items()}
+    changed = [
+        (c, last[c], kind) for c, kind in after.items() if last.get(c, kind) not in (kind, UNTYPED)
+    ]
     return Drift(
         batch_id,
         before,
-        dict(delivered),
+        after,
         unknown,
         tuple(f"{c} widens from {old} to {new}" for c, old, new in changed if _holds(new, old)),
         (

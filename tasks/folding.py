@@ -46,8 +46,6 @@ def combined(stored: DataFrame, new: DataFrame, spec: GoldSpec | SilverSpec) -> 
 
 def with_computed(rows: DataFrame, columns: Mapping[str, ColumnSpec]) -> DataFrame:
     """The rows with the columns that are computed by `expr`, in the order declared."""
-    if not any(column.expr for column in columns.values()):
-        return rows
     return rows.select(
         *[
             F.expr(column.expr).cast(column.type).alias(name) if column.expr else F.col(quote(name))

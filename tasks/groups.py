@@ -133,9 +133,11 @@ def restricted(rows: DataFrame, touched_keys: DataFrame, keys: Sequence[str]) ->
     for place, key in enumerate(keys):
         values = {row[place] for row in few}
         dated = isinstance(touched_keys.schema[place].dataType, TimestampType)
-        if dated or len(few) > MOST or None in values:
+        if dated or len(few) > MOST:
             continue  # an instant does not survive the way through Python in every time zone
-        rows = rows.where(_near(F.col(quote(key)), sorted(values)))
+        column, given = F.col(quote(key)), sorted(values - {None})
+        near = _near(column, given)
+        rows = rows.where(near | column.isNull() if None in values else near)
         if len(keys) == 1 and len(values) <= FEW:
             return rows  # the condition is exact
     theirs = touched_keys.toDF(*[f"_touched_{place}" for place in range(len(keys))])

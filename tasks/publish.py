@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from storage.base import refuse_duplicates
 from storage.schemas import same_columns
 from storage.types import Commit, CommitRecord
-from tasks import bronze, changes, drift, quarantine, tombstones
+from tasks import bronze, changes, derived, drift, quarantine, tombstones
 from tasks.bench import Bench, Staged
 from tasks.gate import GateReport, is_derived, planned
 from tasks.layout import clustered
@@ -58,12 +59,25 @@ def _write(bench: Bench, staged: Staged, record: CommitRecord) -> Commit:
     plan, rows = planned(bench, staged)
     by = bench.domain.silver[ref.name].cluster_by if ref.layer == "silver" else ()
     initial = clustered(plan.initial(rows), by, staged.rows.get("published", 0))
+    empty = not store.stats(ref).rows
+    anew = staged.replace or store.head(ref).record is None
+    if not (empty or anew or _only_new(bench, staged)):
+        return store.merge(ref, rows, plan, record)
+    if is_derived(bench, ref) and derived.spec_of(bench.domain, ref).sql:
+        refuse_duplicates(ref, plan.initial(rows), plan.keys)  # as a merge does
     if staged.replace and not same_columns(store.columns(ref), initial.schema):
         return drift.replace(bench, ref, initial, record)
-    if not store.stats(ref).rows:
-        return store.append(ref, initial, record)  # cheaper than matching nothing
-    if staged.replace or store.head(ref).record is None:
+    if anew and not empty:
         return store.overwrite(ref, initial, record)
-    if not staged.is_part and changes.only_new(bench, staged):
-        return store.append(ref, initial, record)  # parts of a backfill may hold a key twice
-    return store.merge(ref, rows, plan, record)
+    return store.append(ref, initial, record)  # cheaper than matching nothing
+
+
+def _only_new(bench: Bench, staged: Staged) -> bool:
+    """Whether the table has none of the staged keys, so that they need not be looked for again."""
+    if staged.is_part:
+        return False  # parts of a backfill may hold a key twice
+    if is_derived(bench, staged.table) and not derived.has_groups_in_key(
+        bench.domain, staged.table
+    ):
+        return False  # keys were looked for in the touched groups alone
+    return changes.only_new(bench, staged)

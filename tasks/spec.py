@@ -296,7 +296,7 @@ class SilverSpec:
     """Why the table has no groups and is computed whole (`sql`)."""
     cluster_by: list[str] = field(default_factory=list)
     """Columns that the rows of each commit are sorted by, over files of bounded size: a query for some of
-    their values reads few files."""
+    their values reads few files (`append`, `events`)."""
     sequence_by: list[str] = field(default_factory=list)
     """Order of the events of a key, most significant first; the order of delivery where empty. Of equal
     sequences a delete wins, then the greater values. For `scd2` the first is the instant of a change."""
@@ -472,6 +472,12 @@ def expanded(domain: DomainSpec) -> DomainSpec:
 def is_query(groups: str) -> bool:
     """Whether the text of `groups` is a whole query instead of a select list."""
     return groups.lstrip().lower().startswith(("select", "with"))
+
+
+def sql_files(table: SourceSpec | SilverSpec | GoldSpec) -> list[str]:
+    """The SQL files that a table names, below the domain's root."""
+    named = (getattr(table, kind, None) for kind in ("reduce", "events", "sql"))
+    return [path for path in named if path]
 
 
 def dependencies(domain: DomainSpec) -> dict[str, tuple[str, ...]]:

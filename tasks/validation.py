@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError
 from pathlib import Path
 
 from storage.schemas import type_of
 from storage.types import LAYERS
-from tasks.sources.watermark import Overlap, duration
+from tasks.source_validation import source_problems
+from tasks.sources.watermark import duration
 from tasks.spec import (
     ColumnSpec,
     Deletes,
     DomainSpec,
-    Envelope,
-    FileFormat,
+    Fold,
     GoldSpec,
     SilverSpec,
-    SourceKind,
     SourceSpec,
     Strategy,
     dependencies,
@@ -50,7 +48,7 @@ def problems(
     except CycleError as error:
         found.append("tables read each other in a circle: " + " -> ".join(error.args[1]))
     for name, source in domain.bronze.items():
-        found += [f"domain.bronze.{name}.{text}" for text in _bronze(source)]
+        found += [f"domain.bronze.{name}.{text}" for text in source_problems(source)]
     for name, silver in domain.silver.items():
         found += [f"domain.silver.{name}.{text}" for text in _silver(domain, silver)]
     for name, gold in domain.gold.items():
@@ -85,85 +83,14 @@ def _freshness(domain: DomainSpec) -> list[str]:
     return found
 
 
-def _bronze(source: SourceSpec) -> list[str]:
-    found = [] if source.columns else ["columns: no columns"]
-    doubled = {c for c in source.columns if source.columns.count(c) > 1}
-    found += [f"columns: {c} is named more than once" for c in sorted(doubled)]
-    found += [f"personal: {c} is not a column" for c in source.personal if c not in source.columns]
-    found += [
-        f"header: {c} is not a column" for c in source.header.values() if c not in source.columns
-    ]
-    found += [
-        f"{name}: has no meaning for kind {source.kind}"
-        for name, kind in KIND_OF.items()
-        if kind is not source.kind and getattr(source, name)
-    ]
-    return found + (_files if source.kind is SourceKind.files else _jdbc)(source)
-
-
-KIND_OF = {
-    "pattern": SourceKind.files,
-    "header": SourceKind.files,
-    "url": SourceKind.jdbc,
-    "table": SourceKind.jdbc,
-    "query": SourceKind.jdbc,
-    "options": SourceKind.jdbc,
-    "watermark": SourceKind.jdbc,
-}
-"""Keys that only one kind of source has."""
-
-
-def _files(source: SourceSpec) -> list[str]:
-    found = [] if source.pattern else ["pattern: no pattern of file names"]
-    if len(source.delimiter) != 1:
-        found.append(f"delimiter: {source.delimiter!r} is not one character")
-    try:
-        codecs.lookup(source.encoding)
-    except LookupError:
-        found.append(f"encoding: {source.encoding!r} is not known to Python")
-    if source.header and source.format is not FileFormat.csv:
-        found.append(f"header: is for format csv, not {source.format}")
-    lines = (FileFormat.jsonl, FileFormat.by_ending)
-    if source.envelope is not Envelope.none and source.format not in lines:
-        found.append(f"envelope: {source.envelope} is read from format jsonl, not {source.format}")
-    return found
-
-
-def _jdbc(source: SourceSpec) -> list[str]:
-    found = [] if source.url.startswith("jdbc:") else ["url: no JDBC address (jdbc:...)"]
-    if bool(source.table) == bool(source.query):
-        found.append("table: name either a table or a query")
-    found += [
-        f"options.{name}: is set by the platform; use the source's own keys"
-        for name in source.options
-        if name.lower() in ("url", "dbtable", "query")
-    ]
-    if source.watermark is None:
-        return found
-    mark = source.watermark
-    named = {"watermark.column": [mark.column], "watermark.key": mark.key}
-    found += [
-        f"{key}: {column} is not a column"
-        for key, columns in named.items()
-        for column in columns
-        if column not in source.columns
-    ]
-    try:
-        Overlap.parse(mark.overlap)
-    except ValueError as error:
-        found.append(f"watermark.overlap: {error}")
-    return found
-
-
 def _silver(domain: DomainSpec, table: SilverSpec) -> list[str]:
     if table.sql:
         return [*_query(domain, table), *_no_rows(table)]
     found = [f"key: {k} is not a column" for k in table.key if k not in table.columns]
     if not table.key:
         found.append("key: no key")
-    found += [
-        f"cluster_by: {c} is not a column" for c in table.cluster_by if c not in table.columns
-    ]
+    found += _cluster_by(table)
+    found += _no_query(table)
     found += [
         f"sequence_by: {c} is not a column"
         for c in table.sequence_by
@@ -198,6 +125,16 @@ def _query(domain: DomainSpec, table: GoldSpec | SilverSpec) -> list[str]:
     return found + _fold(table) + _file(domain, "sql", table.sql)
 
 
+def _cluster_by(table: SilverSpec) -> list[str]:
+    found = [f"cluster_by: {c} is not a column" for c in table.cluster_by if c not in table.columns]
+    if table.cluster_by and table.strategy not in (Strategy.append, Strategy.events):
+        found.append(
+            "cluster_by: only rows that are added are sorted, so it is for append and events, "
+            f"not {table.strategy}"
+        )
+    return found
+
+
 def _fold(table: GoldSpec | SilverSpec) -> list[str]:
     """Whether a stored row and new rows hold all that the table's row is made of."""
     if not table.fold:
@@ -210,9 +147,33 @@ def _fold(table: GoldSpec | SilverSpec) -> list[str]:
     ]
     if len(table.inputs) != 1:
         found.append(f"fold: needs one input, not {len(table.inputs)}")
+    found += [
+        f"fold.{name}: is in the key, which is not folded"
+        for name in table.fold
+        if name in table.key
+    ]
+    found += [f"fold.{name}: has an expr; give one of them" for name in table.fold if name in made]
+    found += [
+        f"fold.{name}: sums are kept of int, bigint and decimal columns, not of a {kind}: "
+        "a sum of others depends on the order of the rows"
+        for name, kind in _summed(table).items()
+        if kind.split("(", maxsplit=1)[0] not in ("int", "bigint", "decimal")
+    ]
     if table.full or table.group_by:
         found.append("fold: a row is folded by its key; it goes with groups that give the key")
     return found
+
+
+def _summed(table: GoldSpec | SilverSpec) -> dict[str, str]:
+    summed = [name for name, how in table.fold.items() if how is Fold.sum]
+    return {name: table.columns[name].type for name in summed if name in table.columns}
+
+
+def _no_query(table: SilverSpec) -> list[str]:
+    """What only tables that are the result of a query have; a history of other tables has some of it."""
+    history = table.strategy is Strategy.scd2 and not table.source
+    refused = ["group_by", "fold", "full", *([] if history else ["inputs", "groups"])]
+    return [f"{name}: only a table with sql has it" for name in refused if getattr(table, name)]
 
 
 def _no_rows(table: SilverSpec) -> list[str]:

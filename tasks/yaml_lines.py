@@ -28,6 +28,13 @@ def read(file: Path) -> yaml.Node | None:
     return yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
 
 
+def unreadable(error: Exception) -> tuple[int, str]:
+    """The line that a file is not readable at, from 1, and why: of an error of YAML or of reading."""
+    mark = getattr(error, "problem_mark", None)
+    reason = getattr(error, "problem", None) or str(error)
+    return (mark.line + 1 if mark is not None else 1), f"not readable as YAML: {reason}"
+
+
 def line_of(node: yaml.Node | None) -> int:
     """The line that a node starts in, from 1."""
     return node.start_mark.line + 1 if node is not None else 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from conf.domains import GROUP, KEY, VARIABLE, absolute
+from conf.domains import GROUP, KEY, VARIABLE, absolute, of_environment
 from conf.load import CONF, PACKAGES, load_config
 from storage.errors import ConfigurationError, StorageDeniedError
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from tasks.starter.plan import Plan
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+VALUES = ("null", "true", "false")
+"""Names that no command line can choose: `domain=null` names none."""
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t"}
 
 
@@ -105,8 +106,15 @@ class Place:
         """See that nothing of that name is there.
 
         Raises:
-            ConfigurationError: A file or folder of the domain exists.
+            ConfigurationError: A file or folder of the domain exists, or a domain of that name elsewhere.
         """
+        for folder in (CONF, *of_environment()):
+            other = folder / GROUP / self.domain.name
+            if other != self.domain and other.is_file():
+                raise ConfigurationError(
+                    f"{_short(other)} is a domain of that name, and one would hide the other",
+                    advice="Choose another name: the databases have it as well.",
+                )
         for path in (self.domain, *self.folders.values()):
             if path.exists():
                 raise ConfigurationError(
@@ -141,10 +149,11 @@ def _place(name: str, above: Path | None) -> Place:
 
 
 def _refuse_name(what: str, name: str) -> None:
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or name in VALUES:
         raise ConfigurationError(
             f"{what}: {name!r} is no name of tables and databases",
-            advice="Write lower-case letters, digits and underscores, a letter first.",
+            advice="Write lower-case letters, digits and underscores, a letter first; "
+            f"not {', '.join(VALUES)}.",
         )
 
 
@@ -165,8 +174,7 @@ def _said(plan: Plan) -> Iterator[str]:
 
 def _next(plan: Plan, file: Path, place: Place) -> Iterator[str]:
     """The commands that deliver the file and run the domain."""
-    found = os.environ.get(VARIABLE, "").split(os.pathsep)
-    known = place.above is None or place.above in [absolute(part) for part in found if part]
+    known = place.above is None or place.above in of_environment()
     given = [f"domain={plan.name}", *([] if known else [f"{KEY}='{place.above}'"])]
     landing = _short(Path(load_config(given).paths.landing))
     yield "next:"

@@ -17,7 +17,7 @@ from tasks.cases.tables import Columns
 from tasks.cases.values import value_of
 from tasks.ordering import DELETED
 from tasks.spec import DomainSpec
-from tasks.yaml_lines import line_of, shown
+from tasks.yaml_lines import line_of, shown, unreadable
 
 Row = Mapping[str, Any]
 """Values of the columns that a row names."""
@@ -97,7 +97,8 @@ class _Reader:
             loader = yaml.SafeLoader(file.read_text(encoding="utf-8"))
             root = loader.get_single_node()
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            self.faults.append(_unreadable(file, error))
+            line, says = unreadable(error)
+            self.faults.append(f"{shown(file)}:{line}: {says}")
             return
         nodes = self._items(root, "a file of cases")
         names: dict[str, int] = {}
@@ -219,10 +220,3 @@ def _defaults(columns: Columns, label: str, place: int, row: Row) -> dict[str, A
         "_sequence": delivery * RECORDS_PER_DELIVERY + place,
         "_batch_id": f"delivery-{delivery}",
     }
-
-
-def _unreadable(file: Path, error: yaml.YAMLError | UnicodeDecodeError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    line = mark.line + 1 if mark is not None else 1
-    reason = getattr(error, "problem", None) or str(error)
-    return f"{shown(file)}:{line}: not readable as YAML: {reason}"

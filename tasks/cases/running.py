@@ -20,7 +20,7 @@ from tasks.cases.difference import differences
 from tasks.cases.reading import Case, Row
 from tasks.cases.tables import Columns
 from tasks.spark_errors import explained
-from tasks.spec import DomainSpec
+from tasks.spec import DomainSpec, sql_files
 from tasks.sql_text import to_views
 from tasks.yaml_lines import shown
 
@@ -107,7 +107,6 @@ class Runner:
         return rows
 
     def _sql_file(self, ref: TableRef) -> str:
-        spec = self._domain.silver.get(ref.name) if ref.layer == "silver" else None
-        relative = (spec.reduce or spec.events) if spec else self._domain.gold[ref.name].sql
+        named = sql_files(derived.spec_of(self._domain, ref))
         root = tables.folder(self._domain).parent
-        return shown(root / relative) if relative else ref.label
+        return shown(root / named[0]) if named else ref.label

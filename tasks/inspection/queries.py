@@ -1,15 +1,18 @@
-"""Queries of a domain: gold, events of histories, folds, groups, volumes, and the newest business date."""
+"""Queries of a domain: tables, events of histories, folds, groups, volumes, and the newest business date."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from pyspark.sql import DataFrame
 from pyspark.sql.types import DataType, NumericType, StructType
 
 from storage.schemas import named_types, schema
+from storage.types import TableRef
 from tasks import derived
 from tasks.cases import tables as cases
+from tasks.folding import with_computed
 from tasks.inspection.analyzer import Inspection
 from tasks.spec import ColumnSpec, GoldSpec, SilverSpec, VolumeSpec, is_query
 
@@ -18,9 +21,13 @@ def look(inspection: Inspection) -> None:
     """Add what does not resolve, or gives other columns than declared."""
     domain = inspection.domain
     for name, gold in domain.gold.items():
-        _gold(inspection, name, gold)
+        _query_table(inspection, domain.ref(f"gold.{name}"), gold)
+        if gold.volume is not None:
+            _volume(inspection, name, gold.volume, gold.inputs)
     for name, silver in domain.silver.items():
-        if silver.events:
+        if silver.sql:
+            _query_table(inspection, domain.ref(f"silver.{name}"), silver)
+        elif silver.events:
             _events(inspection, name, silver)
         if silver.reduce and inspection.complete(silver.source or ""):
             _reduce(inspection, name, silver)
@@ -33,16 +40,30 @@ def look(inspection: Inspection) -> None:
             )
 
 
-def _gold(inspection: Inspection, name: str, gold: GoldSpec) -> None:
-    key = f"domain.gold.{name}"
-    rows = inspection.file_query(f"{key}.sql", gold.sql, gold.inputs)
+def _query_table(inspection: Inspection, ref: TableRef, table: GoldSpec | SilverSpec) -> None:
+    """A table that is the result of a query: its SQL, the columns computed of it, and its groups."""
+    key = f"domain.{ref.label}"
+    rows = inspection.file_query(f"{key}.sql", table.sql, table.inputs)
     if rows is not None:
-        wanted = {column: spec.type for column, spec in gold.columns.items()}
-        _compare(inspection, f"{key}.sql", gold.sql, rows, wanted, gold.columns, in_order=True)
-    types = [gold.columns[k].type for k in gold.key if k in gold.columns]
-    _groups(inspection, key, gold.groups, gold.inputs, gold.key, types)
-    if gold.volume is not None:
-        _volume(inspection, name, gold.volume, gold.inputs)
+        wanted = {name: column.type for name, column in table.columns.items() if not column.expr}
+        _compare(inspection, f"{key}.sql", table.sql, rows, wanted, table.columns, in_order=True)
+        _computed(inspection, key, table.columns)
+    by = derived.group_of(inspection.domain, ref)
+    types = [table.columns[k].type for k in by if k in table.columns]
+    _groups(inspection, key, table.groups, table.inputs, by, types)
+
+
+def _computed(inspection: Inspection, key: str, columns: Mapping[str, ColumnSpec]) -> None:
+    """Each `expr` over the columns that the SQL has to give."""
+    given = [(name, column.type) for name, column in columns.items() if not column.expr]
+    try:
+        rows = inspection.session.createDataFrame([], schema=schema(given))
+    except ValueError:
+        return  # an unknown type, which composition has found
+    for name, column in columns.items():
+        if column.expr:
+            made = partial(with_computed, rows, {name: column})
+            inspection.resolved(f"{key}.columns.{name}.expr", made)
 
 
 def _compare(
@@ -136,7 +157,7 @@ def _groups(
             said = ", ".join(f.name for f in found)
             inspection.found.error(
                 at,
-                f"gives {len(found)} columns ({said}), the key has {len(keys)} ({', '.join(keys)})",
+                f"gives {len(found)} columns ({said}), wanted {len(keys)} ({', '.join(keys)})",
             )
             continue
         for field, column, kind in zip(found, keys, types, strict=False):

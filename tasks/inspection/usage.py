@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.cases import tables as cases
 from tasks.inspection.findings import Findings
-from tasks.spec import DomainSpec, SilverSpec, dependencies
+from tasks.spec import DomainSpec, SilverSpec, dependencies, sql_files
 
 
 def look(domain: DomainSpec, found: Findings) -> None:
@@ -57,8 +57,8 @@ def _used(silver: SilverSpec) -> set[str]:
 
 def _sql_files(domain: DomainSpec, found: Findings) -> None:
     root = Path(domain.roots.sql)
-    named = {gold.sql for gold in domain.gold.values()}
-    named |= {f for s in domain.silver.values() for f in (s.reduce, s.events) if f}
+    named = {path for silver in domain.silver.values() for path in sql_files(silver)}
+    named |= {path for gold in domain.gold.values() for path in sql_files(gold)}
     wanted = {(root / relative).resolve() for relative in named}
     for file in sorted(root.rglob("*.sql")):
         if file.resolve() not in wanted:

@@ -29,7 +29,7 @@ def _domain(plan: Plan, gold: Gold) -> str:
     return f"""\
 # The domain {plan.name}, begun from {file}. What was guessed is said; change what is wrong.
 # Every key: docs/reference/domain.md. A table that has rows already follows a change by: lakehouse upgrade
-name: {plan.name}
+name: {scalar(plan.name)}
 description: {scalar(f"Begun from {file}")}
 # owner: the team that answers for the tables
 roots: # folders of the queries and of the checks; relative ones count from this file
@@ -40,14 +40,14 @@ as_of: {_as_of(plan)}
 
 # Bronze keeps every column of the file as text, as it came.
 bronze:
-  {plan.table}:
+  {scalar(plan.table)}:
     pattern: {scalar(plan.pattern)} # names of the files in the landing folder that feed this table
 {_source(plan)}
 
 # Silver is typed and merged by its key: when a key comes again, the later delivery counts.
 # A row with a value that does not parse goes to quarantine, with its reason.
 silver:
-  {plan.table}:
+  {scalar(plan.table)}:
     description: {scalar(f"One row of {file}")}
     source: bronze.{plan.table}
 {_key(plan)}
@@ -57,7 +57,7 @@ silver:
 
 # Gold: each table is the result of one query. Its columns are declared, with their meaning.
 gold:
-  {gold.name}:
+  {scalar(gold.name)}:
     description: {scalar(f"Rows of {plan.table} of each {gold.grain}")} # an example; make it yours
     key: [{scalar(gold.key)}] # the grain: one row each
     inputs: [silver.{plan.table}]
@@ -86,7 +86,9 @@ def _source(plan: Plan) -> str:
     renamed = {c.header: c.name for c in profile.columns if c.header != c.name}
     if renamed:
         lines.append("    header: # names in the file that are no names of table columns")
-        lines += [f"      {json.dumps(h, ensure_ascii=False)}: {n}" for h, n in renamed.items()]
+        lines += [
+            f"      {json.dumps(h, ensure_ascii=False)}: {scalar(n)}" for h, n in renamed.items()
+        ]
     if profile.delimiter != ",":
         lines.append(f"    delimiter: {json.dumps(profile.delimiter)}")
     if profile.encoding.lower() not in ("utf-8", "utf8"):

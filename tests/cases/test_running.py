@@ -70,7 +70,7 @@ def test_cases_that_hold_end_with_0(
     out = _output(capsys, 0)
     assert "✓ gold.daily                         3 cases\n" in out
     assert "✓ silver.shop_names                  1 case\n" in out
-    assert "without cases: gold.ranked" in out
+    assert "without cases: silver.totals, gold.largest, gold.ranked" in out
     assert "5 of 5 cases passed, 0 failed, in " in out
     assert not (tmp_path / "lake").exists()
 
@@ -116,6 +116,15 @@ def test_a_query_that_fails_fails_its_cases(
     shop.plant(tmp_path, "sql/gold/daily.sql", old, new)
     out = _output(capsys, 1)
     assert f"failed: deleted sales are not seen\n  {message}" in out
+
+
+def test_a_silver_query_that_fails_is_named_with_its_file(
+    write: Write, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    write("- {name: nothing, expect: []}\n", "silver/totals")
+    shop.plant(tmp_path, "sql/silver/totals.sql", "sum(amount)", "sum(amuont)")
+    out = _output(capsys, 1)
+    assert "the query failed: sql/silver/totals.sql:4: A column, variable, or function" in out
 
 
 def test_a_fold_with_other_columns_fails_its_case(

@@ -79,7 +79,32 @@ silver:
     columns:
       shop_id: {}
       shop_name: {}
+  totals:
+    key: [shop_id]
+    inputs:
+      - silver.sales
+    sql: silver/totals.sql
+    groups: {silver.sales: shop_id}
+    fold: {worth: sum, items: sum}
+    columns:
+      shop_id: {}
+      mean: {type: double, expr: cast(worth as double) / items}
+      items: {type: bigint}
+      worth: {type: "decimal(28,2)"}
 gold:
+  largest:
+    key: [id]
+    inputs:
+      - silver.sales
+    sql: gold/largest.sql
+    group_by: [shop_id, day]
+    groups: {silver.sales: "shop_id, day"}
+    columns:
+      id: {type: string, doc: "The sale."}
+      shop_id: {type: string, doc: "Its shop."}
+      day: {type: date, doc: "Its day."}
+      amount: {type: "decimal(18,2)", doc: "Its amount."}
+      weekday: {type: int, expr: dayofweek(day), doc: "Day of the week, from Sunday as 1."}
   daily:
     key: [day]
     inputs: [silver.sales]
@@ -118,6 +143,24 @@ select
     sold_at,
     id
 from silver.sales
+""",
+    "sql/silver/totals.sql": """\
+select
+    shop_id,
+    count(*) as items,
+    sum(amount) as worth
+from silver.sales
+where shop_id is not null
+group by shop_id
+""",
+    "sql/gold/largest.sql": """\
+select
+    id,
+    shop_id,
+    day,
+    max(amount) as amount
+from silver.sales
+group by all
 """,
     "sql/gold/daily.sql": """\
 select
@@ -162,7 +205,7 @@ checks for result:
 }
 """Content by path, without the checks of the other tables."""
 PLAIN = ("bronze/sales", "bronze/shops", "bronze/places", "silver/sales", "silver/shops",
-         "silver/places", "silver/shop_names", "gold/ranked")  # fmt: skip
+         "silver/places", "silver/shop_names", "silver/totals", "gold/largest", "gold/ranked")  # fmt: skip
 
 
 def write(folder: Path) -> Path:

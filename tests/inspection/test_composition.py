@@ -8,6 +8,7 @@ import pytest
 
 from conf import load
 from conf.examine import Examined, examine
+from storage.errors import ConfigurationError
 from tests.inspection import shop
 
 DOMAIN = "conf/domain/shop.yaml"
@@ -54,6 +55,13 @@ FAULTS = {
         "sql: gold/ranked.sql", "sql: gold/rank.sql", "gold/rank.sql", "domain.gold.ranked.sql: no file",
     ),
     "no value": ("as_of: select", "as_of: ??? # select", "as_of", "domain.as_of: no value is given"),
+    "a key that is given twice": (
+        "    pattern: places*.csv", "    pattern: places*.csv\n    pattern: spots*.csv", "spots",
+        "not readable as YAML: found duplicate key pattern",
+    ),
+    "a reference that is not closed": (
+        "as_of: select", "as_of: ${oc.env:DAY select", "as_of", "as_of: token",
+    ),
     "no YAML": ("    key: [day]", "    key: [day", "inputs: [silver.sales]", "not readable as YAML: "),
 }  # fmt: skip
 
@@ -108,6 +116,27 @@ def test_secrets_need_not_be_set(folder: Path) -> None:
         f"{DOMAIN}:{line}: warning: domain.bronze.shops.url: the environment variable SHOP_URL_NOT_SET"
     )
     assert examined.config is not None
+
+
+def test_a_domain_that_would_hide_another_is_named_with_both_files(folder: Path) -> None:
+    other = folder / "more" / "domain" / "shop.yaml"
+    other.parent.mkdir(parents=True)
+    other.write_text("name: shop\n", "utf-8")
+    overrides = ["paths.lake=/l", f"domains={folder / 'more'}"]
+    examined = examine("shop", load.domain_files(overrides)["shop"], overrides)
+    assert examined.config is None
+    (finding,) = examined.findings.found
+    assert finding.file == "more/domain/shop.yaml"
+    assert finding.message == f"domain shop: there are two, {folder / DOMAIN} and {other}"
+
+
+def test_a_key_that_is_given_twice_stops_a_run_with_its_line(folder: Path) -> None:
+    shop.plant(folder, DOMAIN, "    key: [place]\n", "    key: [place]\n    key: [lat]\n")
+    line = shop.line_with(folder / DOMAIN, "key: [lat]")
+    with pytest.raises(ConfigurationError) as refused:
+        load.load_config(["domain=shop", "paths.lake=/l"])
+    says = f"{folder / DOMAIN}:{line}: not readable as YAML: found duplicate key key"
+    assert refused.value.message == says
 
 
 def test_the_domains_of_the_search_path_are_found_with_their_files(folder: Path) -> None:

@@ -56,12 +56,29 @@ FAULTS: dict[str, tuple[str, str, str, str, str, str]] = {
     "groups of too many columns": (
         DOMAIN, "      silver.sales: day\n", "      silver.sales: day, shop_id\n",
         DOMAIN, "silver.sales: day, shop_id",
-        "error: domain.gold.daily.groups.silver.sales: gives 2 columns (day, shop_id), the key has 1 (day)",
+        "error: domain.gold.daily.groups.silver.sales: gives 2 columns (day, shop_id), wanted 1 (day)",
     ),
     "groups of another type": (
         DOMAIN, "      silver.sales: shop_id\n", "      silver.sales: sold_at\n",
         DOMAIN, "silver.sales: sold_at",
         "error: domain.silver.shop_names.groups.silver.sales: gives timestamp for shop_id, which is a string",
+    ),
+    "a query of a silver table over no column": (
+        "sql/silver/totals.sql", "sum(amount)", "sum(amuont)", "sql/silver/totals.sql", "sum(amuont)",
+        "error: domain.silver.totals.sql: A column, variable, or function parameter with name `amuont`",
+    ),
+    "groups of a silver table of too many columns": (
+        DOMAIN, "{silver.sales: shop_id}", '{silver.sales: "shop_id, sold_at"}',
+        DOMAIN, '{silver.sales: "shop_id, sold_at"}',
+        "error: domain.silver.totals.groups.silver.sales: gives 2 columns (shop_id, sold_at), wanted 1",
+    ),
+    "groups that are not those of group_by": (
+        DOMAIN, '{silver.sales: "shop_id, day"}', "{silver.sales: id}", DOMAIN, "{silver.sales: id}",
+        "error: domain.gold.largest.groups.silver.sales: gives 1 columns (id), wanted 2 (shop_id, day)",
+    ),
+    "a column computed of none": (
+        DOMAIN, "expr: dayofweek(day)", "expr: dayofweek(dy)", DOMAIN, "expr: dayofweek(dy)",
+        "error: domain.gold.largest.columns.weekday.expr: A column, variable, or function parameter",
     ),
     "a volume over no column": (
         DOMAIN, "output: coalesce(sum(sales), 0)", "output: coalesce(sum(sale), 0)",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from storage.errors import ConfigurationError, DuplicateKeyError
 from storage.metrics import scans, scans_of
 from tasks import groups, layout
 from tasks.spec import ColumnSpec, Fold, GoldSpec, SilverSpec, Strategy
@@ -136,10 +138,105 @@ def test_what_is_folded_is_what_the_query_gives(
     check("a row leaves, one moves, a minimum changes")
     made.deliver("5", *items.take(("b2", "b", 3, "d"), ("y", "", 8, "d"), ("z", "", 1, "")))
     check("a group vanishes")
+    made.deliver("6", *items.take(("v", "", 2, ""), ("w", "", 3, "")))
+    check("no row has a group that counts")
     made.run(rebuild=True)
     assert [r[:2] for r in made.rows("who", "items", label="gold.totals")] == [
         r[:2] for r in items.totals()
     ]
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_fold_without_computed_columns_in_another_order(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str
+) -> None:
+    spec = totals()
+    del spec.columns["mean"]
+    spec.fold = dict(reversed(spec.fold.items()))
+    made, items = shelf(spark, make_lake, tmp_path, name, upserted(), totals=spec), Items()
+    made.deliver("1", *items.take(("a1", "a", 5, "")))
+    made.run()
+    made.deliver("2", *items.take(("a2", "a", 7, ""), ("b1", "b", 1, "")))
+    staged, _ = made.run()["gold.totals"]
+    assert staged.rows["scanned"] == 0
+    found = made.rows("who", "items", "total", "least", "most", label="gold.totals")
+    assert found == [row[:5] for row in items.totals()]
+
+
+WRONG_SQL = {
+    "a column too many": (
+        "select who, count(*) as items, sum(n) as total, min(n) as least, max(n) as most, 1 as more",
+        "more int is not wanted",
+    ),
+    "another order": (
+        "select who, sum(n) as total, count(*) as items, min(n) as least, max(n) as most",
+        "the order of the columns differs",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "says"), WRONG_SQL.values(), ids=WRONG_SQL)
+def test_other_columns_are_refused_beside_computed_ones(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, text: str, says: str
+) -> None:
+    made = shelf(spark, make_lake, tmp_path, "delta", upserted(), totals=totals())
+    (tmp_path / "sql" / "totals.sql").write_text(f"{text} from silver.item group by who")
+    made.deliver("1", ("a1", "a", 5, ""))
+    with pytest.raises(ConfigurationError, match=f"gold.totals: the query's columns .*: {says}"):
+        made.run()
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_key_that_a_query_gives_twice_is_refused_where_rows_are_only_added(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str
+) -> None:
+    twice = "select id, who, n from silver.item lateral view explode(array({})) as copy"
+    spec = replace(largest(), group_by=[], groups={"silver.item": "id"})
+    made = shelf(spark, make_lake, tmp_path, name, upserted(), largest=spec)
+    query = tmp_path / "sql" / "largest.sql"
+    query.write_text(twice.format("1"))
+    made.deliver("1", ("a", "x", 1, ""))
+    made.run()
+    query.write_text(twice.format("1, 2"))
+    made.deliver("2", ("b", "x", 1, ""))
+    with pytest.raises(DuplicateKeyError, match="id='b' 2 times"):
+        made.run()
+    assert made.rows("id", label="gold.largest") == [("a",)]
+    with pytest.raises(DuplicateKeyError, match="2 times"):
+        made.run(rebuild=True)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_key_in_a_group_that_was_not_named_is_replaced_as_the_gate_saw_it(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str
+) -> None:
+    spec = largest()
+    made = shelf(spark, make_lake, tmp_path, name, upserted(), largest=spec)
+    made.deliver("1", ("a", "x", 1, ""))
+    made.run()
+    spec.groups = {"silver.item": "case when who <> 'x' then who end"}  # group x is missed
+    made.deliver("2", ("a", "y", 2, ""))
+    made.run()
+    found = made.rows("id", "who", "n", label="gold.largest")
+    assert found == [("a", "y", Decimal("2.00"))]
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_null_group_among_the_touched_ones_leaves_files_unread(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:  # fmt: skip
+    monkeypatch.setattr(layout, "ROWS_PER_FILE", 20)
+    spec = SilverSpec(strategy=Strategy.append, cluster_by=["who"], key=["id"], columns=dict(ITEM))
+    made = shelf(spark, make_lake, tmp_path, name, spec, largest=largest())
+    items = Items()
+    made.deliver("1", *items.take(*((f"i{n:03}", f"w{n % 10}", n, "") for n in range(100))))
+    made.run()
+    made.deliver("2", *items.take(("new", "w3", 500, ""), ("none", "", 1, "")))
+    staged, _ = made.run()["gold.largest"]
+    assert staged.rows["groups"] == 2
+    assert staged.rows["available"] == 102
+    assert staged.rows["scanned"] <= 22, "one file of the old rows, and the new one"
+    assert [row[0] for row in made.rows("id", label="gold.largest")] == items.largest()
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from storage.types import CommitRecord, SourceFile, TableRef
 from tasks import freshness, odcs, ops
 from tasks.bench import Bench, RunInfo, Staged
 from tasks.contracts import contract_of, differences, known, meaning, outdated, remember
-from tasks.spec import ColumnSpec, RuleSpec
+from tasks.spec import ColumnSpec, Fold, RuleSpec
 from tasks.validation import problems
 
 ORDERS = TableRef("olist", "silver", "orders")
@@ -76,6 +77,18 @@ def test_what_changes_no_row_is_no_part_of_it(bench: Bench) -> None:
     spec.owner, spec.freshness, spec.anomalies = "me", "1 hour", bench.domain.anomalies
     spec.columns["order_id"].personal = ["name"]
     assert contract_of(bench, ORDERS) == before
+
+
+def test_a_fold_is_part_of_it_where_there_is_one(bench: Bench) -> None:
+    plain, spec = meaning(bench, DAILY), bench.domain.gold["daily_revenue"]
+    assert "fold" not in plain["declared"]
+    spec.fold = {"last": Fold.min}
+    wrong, written = json.loads(json.dumps(meaning(bench, DAILY))), contract_of(bench, DAILY)
+    spec.fold = {"last": Fold.max}
+    assert contract_of(bench, DAILY) != written
+    assert differences(wrong, meaning(bench, DAILY)) == ("fold: {'last': 'min'} → {'last': 'max'}",)
+    spec.fold, spec.groups, spec.group_by = {}, {}, ["last"]
+    assert meaning(bench, DAILY) == plain
 
 
 def test_a_remembered_contract_tells_what_changed(bench: Bench) -> None:

@@ -161,6 +161,11 @@ def _partial_without_sequence(domain: DomainSpec) -> None:
     )  # fmt: skip
 
 
+def _clustered_by_no_column(domain: DomainSpec) -> None:
+    sale = domain.silver["sale"]
+    domain.silver["sale"] = replace(sale, strategy=Strategy.append, cluster_by=["town"])
+
+
 CASES: dict[str, tuple[Change, str]] = {
     "score above 1": (_set("score_threshold", 80.0),
         "domain.score_threshold: 80.0 is outside 0 to 1"),
@@ -311,7 +316,27 @@ CASES: dict[str, tuple[Change, str]] = {
         "domain.silver.totals.sql: no file {root}/gone.sql"),
     "first of an upsert": (_set("silver.sale.first_wins", True),
         "domain.silver.sale.first_wins: is for append, not upsert"),
-    "cluster by no column": (_set("silver.sale.cluster_by", ["town"]),
+    "sum of text": (_set("silver.totals.columns.total.type", "string"),
+        "domain.silver.totals.fold.total: sums are kept of int, bigint and decimal columns, not of a string"),
+    "sum of doubles": (_set("silver.totals.columns.total.type", "double"),
+        "domain.silver.totals.fold.total: sums are kept of int, bigint and decimal columns, not of a double"),
+    "fold of a key": (_set("silver.totals.fold.shop", Fold.min),
+        "domain.silver.totals.fold.shop: is in the key, which is not folded"),
+    "fold of a computed column": (_set("silver.totals.fold.mean", Fold.max),
+        "domain.silver.totals.fold.mean: has an expr; give one of them"),
+    "fold of a history": (_set("silver.price.fold", {"price": Fold.max}),
+        "domain.silver.price.fold: only a table with sql has it"),
+    "groups of a history that are no key": (_set("silver.price.group_by", ["price"]),
+        "domain.silver.price.group_by: only a table with sql has it"),
+    "history that is computed whole": (_set("silver.price.full", "because"),
+        "domain.silver.price.full: only a table with sql has it"),
+    "inputs of rows": (_set("silver.sale.inputs", ["silver.shop"]),
+        "domain.silver.sale.inputs: only a table with sql has it"),
+    "groups of rows": (_set("silver.account.groups", {"bronze.account": "id"}),
+        "domain.silver.account.groups: only a table with sql has it"),
+    "sorted files of rows that change": (_set("silver.sale.cluster_by", ["shop"]),
+        "domain.silver.sale.cluster_by: only rows that are added are sorted, so it is for append and events"),
+    "cluster by no column": (_clustered_by_no_column,
         "domain.silver.sale.cluster_by: town is not a column"),
 }  # fmt: skip
 

@@ -48,6 +48,23 @@ def test_a_changed_type_is_wider_or_breaks(old: str, new: str, says: str) -> Non
     assert bool(made.breaking) is ("widens" not in says)
 
 
+@pytest.mark.parametrize("mode", list(DriftMode))
+def test_a_column_without_a_value_keeps_its_type(mode: DriftMode) -> None:
+    known = {"id": "string", "n": "bigint"}
+    empty = difference(known, {"id": "string", "n": "null"}, mode=mode)
+    assert (empty.difference, empty.is_news(known, mode)) == ("", False)
+    assert empty.after == known
+    narrower = difference(empty.after, {"id": "string", "n": "int"}, mode=mode)
+    assert narrower.breaking == ("n is int, was bigint, which is narrower",)
+
+
+def test_any_type_may_follow_on_no_value_at_all() -> None:
+    never = difference({}, {"id": "string", "n": "null"})
+    assert (never.difference, never.after["n"]) == ("", "null")
+    first = difference(never.after, {"id": "string", "n": "date"})
+    assert (first.difference, first.after["n"]) == ("", "date")
+
+
 def test_a_lacking_column_breaks_and_a_new_one_may_be_its_new_name() -> None:
     made = difference({}, {"id": "string", "number": "string"})
     assert made.breaking == ("lacks n (was it renamed to number?)",)

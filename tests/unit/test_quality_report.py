@@ -130,6 +130,25 @@ def test_a_report_that_cannot_be_read_is_written_anew(run: Run, broken: str) -> 
     assert [f.name for f in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("kind", ["reports", "export"])
+def test_a_file_that_cannot_be_written_hides_nothing_that_the_run_did(
+    run: Run, tmp_path: Path, kind: str
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("a file where a folder should be", "utf-8")
+    if kind == "reports":
+        run.runtime.config.paths.reports = str(taken)
+    else:
+        run.runtime.config.export.folder = str(taken)
+    run.settle(outcome(BRONZE, "published", Outcome.PASS))
+    run.settle(outcome(SILVER, "blocked", Outcome.FAIL))
+    summary = conclude(run, [BRONZE, SILVER])
+    assert [o.status for o in summary.outcomes] == ["published", "blocked"]
+    assert summary.status == "failed"
+    assert summary.message.startswith("1 tables published, 6 rows; silver.orders blocked")
+    assert f"; cannot write {taken}" in summary.message
+
+
 def test_a_run_leaves_the_files_that_the_configuration_asks_for(run: Run, tmp_path: Path) -> None:
     concluded(run, outcome(BRONZE, "published", Outcome.PASS))
     assert not (tmp_path / "out").exists()

@@ -156,7 +156,11 @@ WRONG = {
     "key": (["shop", "--from", "sales.csv", "--key", "no"], "--key: no is not a column"),
     "empty key": (["shop", "--from", "sales.csv", "--key", "b"], "--key: b is empty in 1 of 2"),
     "exists": (["olist", "--from", "sales.csv"], "exists, and nothing is overwritten"),
-}
+    "value": (["null", "--from", "sales.csv"], "NAME: 'null' is no name of tables and databases"),
+    "another of that name": (
+        ["saas", "--from", "sales.csv"], "saas.yaml is a domain of that name, and one would hide the other"
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG.values(), ids=WRONG)
@@ -168,6 +172,25 @@ def test_wrong_use_is_explained(
     assert invoke(["init", "domain", *arguments, *to]) in (1, 2)
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_name_of_the_folders_that_are_searched_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "out"))
+    _yaml(tmp_path, "a,b\n1,x\n")
+    arguments = ["init", "domain", "shop", "--from", "sales.csv", "--to"]
+    assert invoke([*arguments, "other"]) == 2
+    assert "out/domain/shop.yaml is a domain of that name" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
+def test_domain_and_table_may_have_names_that_are_words_of_yaml(tmp_path: Path) -> None:
+    csv_file(tmp_path, "a,b\n1,x\n2,x\n", "no.csv")
+    assert invoke(["init", "domain", "on", "--from", "no.csv", "--to", "out"]) == 0
+    domain = load_config(["domain=on", f"domains={tmp_path / 'out'}"]).domain
+    assert domain.name == "on"
+    assert list(domain.bronze) == list(domain.silver) == ["no"]
 
 
 def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,6 +208,7 @@ ODD = {
     "no time, no kind": "id\n1\n2\n",
     "true or false": "id,open\n1,true\n2,false\n",
     "time is the key": "day,n\n2026-01-01,1\n2026-01-02,2\n",
+    "words of YAML made of other signs": "No.,On?,ID\nx,1,2\ny,2,2\n",
     "signs": 'id,kind\n1,"a: ""b"""\n2,"#c\nd"\n3,"#c\nd"\n4,"a: ""b"""\n',
 }
 

@@ -1,0 +1,79 @@
+"""Consistency of a source's declaration, found without data."""
+
+from __future__ import annotations
+
+import codecs
+
+from tasks.sources.watermark import Overlap
+from tasks.spec import Envelope, FileFormat, SourceKind, SourceSpec
+
+
+def source_problems(source: SourceSpec) -> list[str]:
+    """What does not fit together in a bronze table's declaration, each with its key."""
+    found = [] if source.columns else ["columns: no columns"]
+    doubled = {c for c in source.columns if source.columns.count(c) > 1}
+    found += [f"columns: {c} is named more than once" for c in sorted(doubled)]
+    found += [f"personal: {c} is not a column" for c in source.personal if c not in source.columns]
+    found += [
+        f"header: {c} is not a column" for c in source.header.values() if c not in source.columns
+    ]
+    found += [
+        f"{name}: has no meaning for kind {source.kind}"
+        for name, kind in KIND_OF.items()
+        if kind is not source.kind and getattr(source, name)
+    ]
+    return found + (_files if source.kind is SourceKind.files else _jdbc)(source)
+
+
+KIND_OF = {
+    "pattern": SourceKind.files,
+    "header": SourceKind.files,
+    "url": SourceKind.jdbc,
+    "table": SourceKind.jdbc,
+    "query": SourceKind.jdbc,
+    "options": SourceKind.jdbc,
+    "watermark": SourceKind.jdbc,
+}
+"""Keys that only one kind of source has."""
+
+
+def _files(source: SourceSpec) -> list[str]:
+    found = [] if source.pattern else ["pattern: no pattern of file names"]
+    if len(source.delimiter) != 1:
+        found.append(f"delimiter: {source.delimiter!r} is not one character")
+    try:
+        codecs.lookup(source.encoding)
+    except LookupError:
+        found.append(f"encoding: {source.encoding!r} is not known to Python")
+    if source.header and source.format is not FileFormat.csv:
+        found.append(f"header: is for format csv, not {source.format}")
+    lines = (FileFormat.jsonl, FileFormat.by_ending)
+    if source.envelope is not Envelope.none and source.format not in lines:
+        found.append(f"envelope: {source.envelope} is read from format jsonl, not {source.format}")
+    return found
+
+
+def _jdbc(source: SourceSpec) -> list[str]:
+    found = [] if source.url.startswith("jdbc:") else ["url: no JDBC address (jdbc:...)"]
+    if bool(source.table) == bool(source.query):
+        found.append("table: name either a table or a query")
+    found += [
+        f"options.{name}: is set by the platform; use the source's own keys"
+        for name in source.options
+        if name.lower() in ("url", "dbtable", "query")
+    ]
+    if source.watermark is None:
+        return found
+    mark = source.watermark
+    named = {"watermark.column": [mark.column], "watermark.key": mark.key}
+    found += [
+        f"{key}: {column} is not a column"
+        for key, columns in named.items()
+        for column in columns
+        if column not in source.columns
+    ]
+    try:
+        Overlap.parse(mark.overlap)
+    except ValueError as error:
+        found.append(f"watermark.overlap: {error}")
+    return found
