@@ -173,9 +173,8 @@ def _take(
         if blocks and not accepted:
             text = f"{one.offer.name}: the {reader.shape} {blocks}"
             taken.problems.append(Problem(one.batch_id, one.offer.name, text, acceptable=True))
-        if (
-            source.drift is DriftMode.evolve
-        ):  # the next delivery of this run is expected to have them
+        if source.drift is DriftMode.evolve:
+            # as from the next run on: later deliveries of this one are expected to have them
             held += filter(drift.can_be_column, differs.unknown)
         taken.delivered = differs.after
         taken.skipped += parsed.skipped

@@ -186,7 +186,7 @@ def warm_progress(config: Config, *, quiet: bool) -> Iterator[Progress]:
     """Start Spark while Prefect starts, and tell of the tables while inside."""
     from flows.cli.console import LiveProgress  # noqa: PLC0415
     from flows.progress import Silent  # noqa: PLC0415
-    from flows.warmup import warm_up  # noqa: PLC0415
+    from flows.warmup import warm_up  # noqa: PLC0415 - imports Prefect: after keep_records
 
     if not quiet:
         click.echo(f"{config.domain.name} on {config.format.name}: starting Spark", err=True)

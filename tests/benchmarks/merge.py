@@ -115,9 +115,10 @@ def main() -> None:
     table = Table(
         "format", "changed rows", "stage s", "check and publish s", "MB written", "MB table"
     )
-    for name in [given.format] if given.format else FORMATS:
-        with tempfile.TemporaryDirectory(prefix="merge-") as folder:
-            for c in measure(name, given.rows, given.changed, Path(folder)):
+    # one folder for both: the process has one session, whose scratch files are in it
+    with tempfile.TemporaryDirectory(prefix="merge-") as folder:
+        for name in [given.format] if given.format else FORMATS:
+            for c in measure(name, given.rows, given.changed, Path(folder) / name):
                 table.add_row(
                     c.format, f"{c.changed:,}", f"{c.stage:.1f}", f"{c.check_publish:.1f}",
                     f"{c.written / 1e6:.1f}", f"{c.table / 1e6:.1f}",
