@@ -3,6 +3,8 @@
 For each batch and in total: ingested + released = published + deduplicated + quarantined + rejected. A row
 that was released is one that an earlier step has counted as quarantined. A backfill judges rows that are
 counted already: what it takes out of the quarantine, less what it puts there, is `restated`, on the right.
+A delivery that leaves bronze takes its rows out of the quarantine: `recalled`. It counts again where it is
+delivered again.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from storage.base import TableStore
-from storage.types import CommitRecord, TableRef, Version
+from storage.types import CommitRecord, Snapshot, TableRef, Version, lineage
 from tasks.bench import NOTE, Batch, Staged
 from tasks.frames import HELD_RULE, REFERENCE_MISSING
 from tasks.ledger import complete
@@ -34,6 +36,8 @@ ACCOUNTS = "accounts"
 """Key of a commit record's notes: the account of each batch, by its id; counts of 0 may be left out."""
 REBUILT = "rebuilt"
 """Key of a commit record's notes: what was counted before is counted anew in this commit."""
+RECALLED = "recalled"
+"""Key of the notes of a quarantine's commit: rows that left with their delivery, by batch."""
 COUNTS = (
     "ingested", "published", "deduplicated", "folded", "quarantined", "rejected", "released", "restated",
 )  # fmt: skip
@@ -230,8 +234,8 @@ class Balance:
     """The account of a table since its first load, or since its last rebuild, which counts all anew.
 
     Attributes:
-        delivered: Rows of the deliveries that bronze recorded up to the position consumed; None where
-            bronze's history does not reach back to its first delivery.
+        delivered: Rows of the deliveries that the table has consumed, those that have left bronze since
+            included; None where bronze's history does not reach back to its first delivery.
         rows: Sum of the accounts of the table's commits.
         held: Rows in quarantine now.
         batches: The same sums for each batch.
@@ -244,8 +248,8 @@ class Balance:
 
     @property
     def owed(self) -> int:
-        """Rows that went into quarantine and were not released."""
-        return self.rows["quarantined"] - self.rows["released"]
+        """Rows that went into quarantine, were not released and have not left with their delivery."""
+        return _owed(self.rows)
 
     def missing(self) -> list[str]:
         """What is lost, in words; empty where every row is accounted for."""
@@ -267,7 +271,7 @@ class Balance:
         """
         found = unbalanced(self.batches)
         for batch_id, account in self.batches.items():
-            owed, there = account["quarantined"] - account["released"], held.get(batch_id, 0)
+            owed, there = _owed(account), held.get(batch_id, 0)
             if there < owed:
                 found.append(f"{batch_id}: {there:,} of {owed:,} quarantined rows are there")
         return found
@@ -295,44 +299,57 @@ def balance(
         staged: What is about to be committed, counted among the commits; its quarantined and released
             rows are not, for the quarantine is as it was before.
     """
+    entries = [] if staged is not None and staged.notes.get(REBUILT) else _entries(store, ref)
+    records = _records(entries)
     total: Counter[str] = Counter()
     batches: dict[str, Counter[str]] = {}
-    head = store.head(ref).record
-    if staged is not None:
-        head = staged
-        total.update(_sums(staged))
-    if not (staged is not None and staged.notes.get(REBUILT)):
-        for record in _records(store, ref):
-            total.update(_sums(record))
-            for batch_id, account in record.notes.get(ACCOUNTS, {}).items():
-                batches.setdefault(batch_id, Counter()).update(account)
-    until = head.inputs.get(source.label) if head else None
+    for record in records:
+        total.update(_sums(record))
+        for batch_id, account in record.notes.get(ACCOUNTS, {}).items():
+            batches.setdefault(batch_id, Counter()).update(account)
+    for batch_id, rows in _recalled(store, quarantine, entries):
+        total[RECALLED] += rows
+        batches.setdefault(batch_id, Counter())[RECALLED] += rows
     held = store.stats(quarantine).rows
     if staged is not None:
-        sums = _sums(staged)
-        held += sums.get("quarantined", 0) - sums.get("released", 0)
-    return Balance(_delivered(store, source, until), total, held, batches)
+        records = [staged, *records]
+        total.update(sums := _sums(staged))
+        held += _owed(sums)
+    positions = [Version(r.inputs[source.label]) for r in records if source.label in r.inputs]
+    return Balance(_delivered(store, source, positions), total, held, batches)
+
+
+def _owed(account: Account) -> int:
+    kept = account.get("quarantined", 0) - account.get("released", 0)
+    return kept - account.get(RECALLED, 0)
 
 
 def published_rows(store: TableStore, ref: TableRef, batch_id: str) -> int:
     """Rows of a batch that a table fed row by row has published, from its commit records."""
     if not store.exists(ref):
         return 0
-    accounts = [record.notes.get(ACCOUNTS, {}).get(batch_id, {}) for record in _records(store, ref)]
+    records = _records(_entries(store, ref))
+    accounts = [record.notes.get(ACCOUNTS, {}).get(batch_id, {}) for record in records]
     return sum(a.get("published", 0) + a.get("folded", 0) for a in accounts)
 
 
-def _records(store: TableStore, ref: TableRef) -> Iterator[CommitRecord]:
-    """Commit records back to the one that counts everything anew, newest first.
-
-    Commits that were rolled back do not count, nor do those that only carry a record on.
-    """
+def _entries(store: TableStore, ref: TableRef) -> list[Snapshot]:
+    """Commits behind the table back to the one that counts everything anew, newest first."""
+    found: list[Snapshot] = []
     for entry in store.lineage(ref):
-        if entry.record is None or entry.restored is not None or "evolved" in entry.record.notes:
-            continue
-        yield entry.record
-        if entry.record.notes.get(REBUILT):
-            return
+        found.append(entry)
+        if entry.restored is None and entry.record and entry.record.notes.get(REBUILT):
+            break
+    return found
+
+
+def _records(entries: Sequence[Snapshot]) -> list[CommitRecord]:
+    """The records that count; those of rollbacks and of changed columns only carry another one on."""
+    return [
+        entry.record
+        for entry in entries
+        if entry.record and entry.restored is None and "evolved" not in entry.record.notes
+    ]
 
 
 def _sums(record: CommitRecord) -> Counter[str]:
@@ -345,10 +362,29 @@ def _sums(record: CommitRecord) -> Counter[str]:
     return Counter({name: record.rows[name] for name in COUNTS if name in record.rows})
 
 
-def _delivered(store: TableStore, source: TableRef, until: str | None) -> int | None:
-    if until is None:
+def _recalled(
+    store: TableStore, quarantine: TableRef, entries: Sequence[Snapshot]
+) -> Iterator[tuple[str, int]]:
+    """Rows that left the quarantine with their delivery after one of the table's commits, by batch."""
+    tokens = {entry.record.token for entry in entries if entry.record}
+    for entry in store.lineage(quarantine) if store.exists(quarantine) else ():
+        if entry.record and entry.record.token.rpartition(".")[0] in tokens:
+            yield from entry.record.notes.get(RECALLED, {}).items()
+
+
+def _delivered(store: TableStore, source: TableRef, consumed: Sequence[Version]) -> int | None:
+    """Rows of the deliveries behind positions of bronze, the newest of them first.
+
+    A position that the newest stands on adds nothing, so only those that were rolled back are looked at.
+    """
+    if not consumed:
         return 0
     if not complete(store, source):
         return None
-    behind = store.lineage(source, Version(until))
-    return sum(file.rows for entry in behind if entry.record for file in entry.record.files)
+    history = store.history(source)
+    places = {entry.version: place for place, entry in enumerate(history)}
+    behind: dict[Version, Snapshot] = {}
+    for version in consumed:
+        if version in places and version not in behind:
+            behind |= {entry.version: entry for entry in lineage(history[places[version] :])}
+    return sum(file.rows for e in behind.values() if e.record for file in e.record.files)

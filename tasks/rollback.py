@@ -8,6 +8,7 @@ rollback that was killed is planned anew from what is left to do.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -23,7 +24,7 @@ from storage.types import (
     lineage,
 )
 from tasks import quarantine
-from tasks.accounting import ACCOUNTS, REBUILT
+from tasks.accounting import ACCOUNTS, REBUILT, RECALLED
 from tasks.bench import Bench
 from tasks.ledger import DELIVERIES, delivered, last_delivery
 from tasks.spec import DomainSpec, dependencies
@@ -112,8 +113,7 @@ def restore(bench: Bench, step: Restore) -> Commit:
 def _withdraw(bench: Bench, step: Restore) -> None:
     """Take the rows of deliveries that leave bronze out of silver's quarantines; they may come again."""
     store, domain = bench.store, bench.domain
-    behind = store.lineage(step.table, step.to)
-    kept = {file.delivery for e in behind if e.record for file in e.record.files}
+    kept = _deliveries(store, step.table, step.to)
     gone = [f.delivery for f in delivered(store, step.table) if f.delivery not in kept]
     fed = [name for name, spec in domain.silver.items() if spec.source == step.table.label]
     for ref in (domain.ref(f"silver.{name}") for name in fed):
@@ -121,11 +121,27 @@ def _withdraw(bench: Bench, step: Restore) -> None:
         if not gone or not store.exists(held):
             continue
         where = f"_delivery IN ({', '.join(map(str, gone))})"
-        if store.read(held).where(where).limit(1).collect():
+        found = store.read(held).where(where).groupBy("_batch_id", "_delivery").count().collect()
+        if found:
             head = store.head(ref).record
             base = head.token if head is not None else step.table.name
-            token = f"{base}.withdraw-{bench.run.run_id}"
-            store.delete(held, where, CommitRecord(bench.run.run_id, token, code=bench.run.code))
+            position = head.inputs.get(step.table.label) if head is not None else None
+            counted = _deliveries(store, step.table, Version(position)) if position else set()
+            recalled: Counter[str] = Counter()
+            for row in found:  # those of an attempt that was cut off were never counted
+                recalled[row["_batch_id"]] += row["count"] if row["_delivery"] in counted else 0
+            record = CommitRecord(
+                bench.run.run_id,
+                f"{base}.withdraw-{bench.run.run_id}",
+                code=bench.run.code,
+                notes={RECALLED: dict(recalled)},
+            )
+            store.delete(held, where, record)
+
+
+def _deliveries(store: TableStore, ref: TableRef, at: Version) -> set[int]:
+    """Numbers of the deliveries behind a position."""
+    return {file.delivery for e in store.lineage(ref, at) if e.record for file in e.record.files}
 
 
 def _token(run_id: str, step: Restore) -> str:

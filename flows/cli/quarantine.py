@@ -321,16 +321,17 @@ def _account(reader: Reader, ref: TableRef, balance: accounting.Balance) -> dict
     rows = balance.rows
     held = Counter(_held(reader, ref)["_batch_id"].to_pylist()) if balance.held else Counter()
     lost = [*balance.missing(), *balance.missing_of_batches(held)]
-    note = (
-        f"{balance.surplus:,} rows more, of an attempt that was cut off" if balance.surplus else ""
-    )
+    notes = {
+        "rows more, of an attempt that was cut off": balance.surplus,
+        "rows left with a delivery that was rolled back": rows[accounting.RECALLED],
+    }
     return {
         "table": releases.name_of(ref),
         "delivered": balance.delivered,
         **{name: rows[name] for name in accounting.COUNTS if name != "ingested"},
         "in quarantine": balance.held,
         "lost": "; ".join(lost),
-        "note": note,
+        "note": "; ".join(f"{count:,} {text}" for text, count in notes.items() if count),
     }
 
 

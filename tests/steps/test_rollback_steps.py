@@ -5,6 +5,7 @@ The tests of a format share one lake. Each starts from its full state and leads 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,8 @@ from pyspark.sql import SparkSession
 
 from storage.errors import ConfigurationError, VersionNotFoundError
 from storage.types import Version
+from tasks import quarantine
+from tasks.accounting import balance
 from tasks.ledger import complete, delivered
 from tasks.rollback import Restore, left_behind, plan_run, plan_version, readers, restore
 from tests.sessions import lake_at
@@ -123,6 +126,13 @@ def settled(shop: Shop) -> None:
     """The full state, with nothing new and a ledger that the commit records hold."""
     assert shop.state() == FULL
     assert shop.news() == []
+    for name, spec in shop.spec.silver.items():
+        ref = shop.spec.ref(f"silver.{name}")
+        held = quarantine.table(ref)
+        account = balance(shop.log, ref, held, shop.spec.ref(spec.source or ""))
+        rows = Counter(row[0] for row in shop.rows(held.label, "_batch_id"))
+        assert [*account.missing(), *account.missing_of_batches(rows)] == []
+        assert (account.surplus, account.held) == (0, rows.total())
     for name in shop.spec.bronze:
         ref = shop.spec.ref(f"bronze.{name}")
         assert complete(shop.log, ref)
