@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import pyarrow as pa
+from scipy import stats
 
 _MONEY = "DECIMAL(18,2)"
 
@@ -258,17 +258,20 @@ def statistics(counts: Sequence[tuple[str, str, int, int]]) -> pa.Table:
 
 
 def _two_proportions(n: int, x: int, control_n: int, control_x: int) -> dict[str, float | None]:
+    """The test of two proportions as the chi-squared test of their table, whose statistic is z squared."""
     rate, control = x / n, control_x / control_n
-    pooled = (x + control_x) / (n + control_n)
-    z = None
+    z = p_value = None
     if 0 < x + control_x < n + control_n:
-        z = (rate - control) / math.sqrt(pooled * (1 - pooled) * (1 / n + 1 / control_n))
+        table = [[x, n - x], [control_x, control_n - control_x]]
+        tested = stats.chi2_contingency(table, correction=False)
+        z = math.copysign(math.sqrt(tested.statistic), rate - control)
+        p_value = float(tested.pvalue)
     error = math.sqrt(rate * (1 - rate) / n + control * (1 - control) / control_n)
-    reach = NormalDist().inv_cdf(0.975) * error
+    reach = float(stats.norm.ppf(0.975)) * error
     return {
         "uplift": rate / control - 1 if control else None,
         "z": z,
-        "p_value": None if z is None else math.erfc(abs(z) / math.sqrt(2)),
+        "p_value": p_value,
         "ci_low": rate - control - reach,
         "ci_high": rate - control + reach,
     }
