@@ -1,0 +1,52 @@
+"""What a domain declares: sources, tables, keys, rules and gates, as typed configuration.
+
+Plain dataclasses, because the configuration layer registers them as schemas; `"???"` marks a value that
+the domain must give. Expressions are Spark SQL.
+"""
+
+from __future__ import annotations
+
+from tasks.spec.columns import ColumnSpec, JoinSpec, PartitionSpec, RuleSpec, WindowSpec
+from tasks.spec.domain import EVENTS, DomainSpec, Roots, dependencies, expanded, ordered
+from tasks.spec.limits import MUST_GIVE, OnAnomaly, QuarantineLimit, VolumeLimits, VolumeSpec
+from tasks.spec.sources import (
+    DriftMode,
+    Envelope,
+    FileFormat,
+    SourceKind,
+    SourceSpec,
+    WatermarkSpec,
+)
+from tasks.spec.tables import Deletes, Fold, GoldSpec, SilverSpec, Strategy, is_query, sql_files
+
+__all__ = [
+    "EVENTS",
+    "MUST_GIVE",
+    "ColumnSpec",
+    "Deletes",
+    "DomainSpec",
+    "DriftMode",
+    "Envelope",
+    "FileFormat",
+    "Fold",
+    "GoldSpec",
+    "JoinSpec",
+    "OnAnomaly",
+    "PartitionSpec",
+    "QuarantineLimit",
+    "Roots",
+    "RuleSpec",
+    "SilverSpec",
+    "SourceKind",
+    "SourceSpec",
+    "Strategy",
+    "VolumeLimits",
+    "VolumeSpec",
+    "WatermarkSpec",
+    "WindowSpec",
+    "dependencies",
+    "expanded",
+    "is_query",
+    "ordered",
+    "sql_files",
+]
