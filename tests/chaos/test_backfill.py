@@ -52,9 +52,10 @@ def states(partitions: list[dict[str, Any]]) -> list[str]:
 def begin(lake: Lakehouse, *options: str) -> subprocess.Popen[bytes]:
     """A backfill in a process of its own, partition by partition."""
     program = [sys.executable, "-c", "from flows.cli import main; main()", "backfill"]
+    overrides = [*lake.overrides, f"locking.run_seconds={WATCH_SECONDS}"]
     with (lake.root / "backfill.log").open("ab") as log:
         return subprocess.Popen(
-            [*program, "--parallelism", "1", *options, *SPAN, *lake.overrides],
+            [*program, "--parallelism", "1", *options, *SPAN, *overrides],
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
 
