@@ -17,7 +17,6 @@ from tasks.generate.saas import TRUTH, generate
 from tests.e2e.lakehouse import Lakehouse, Result
 from tests.oracle.saas import KEYS, compute
 
-FORMATS = ["delta", pytest.param("iceberg", marks=pytest.mark.slow)]
 MOVEMENTS = ("new_mrr", "reactivation_mrr", "expansion_mrr", "contraction_mrr", "churned_mrr")
 INVOICE = "invoice_id,subscription_id,amount,issued_at,paid_at,status,updated_at"
 
@@ -103,7 +102,24 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", FORMATS)
+def test_two_deliveries_in_an_unkind_order_give_what_the_sorted_log_gives(
+    make_lakehouse: Callable[..., Lakehouse], generated: Path
+) -> None:
+    """The newest third before what it builds on, then everything else, shuffled, with late corrections."""
+    lake = make_lakehouse("delta", "domain=saas")
+    copy(lake, sorted(generated.glob("saas_*_03.*")))
+    published(lake)
+    (rest,) = pieces([*changes(generated), *corrections(changes(generated))], 1, seed=3)
+    write_lines(lake, "saas_subscription_changes_rest.jsonl", rest)
+    copy(lake, [path for path in generated.glob("saas_*_0[12].*") if "changes" not in path.name])
+    published(lake)
+    lake.assert_equals(compute(sorted(lake.landing.iterdir())), KEYS)
+    assert published(lake).summary["message"] == "nothing new: no table was changed"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("name", ["delta", "iceberg"])
 def test_late_shuffled_corrected_and_replayed_changes_give_what_the_sorted_log_gives(
     make_lakehouse: Callable[..., Lakehouse], name: str, generated: Path
 ) -> None:
