@@ -12,6 +12,7 @@ from storage.sql import quote
 from storage.types import Version
 from tasks import changes
 from tasks.bench import Bench, moved
+from tasks.ordering import merge_key
 from tasks.spec import JoinSpec, SilverSpec
 
 
@@ -62,7 +63,7 @@ def stale(
     ]
     if not parts:
         return None
-    return reduce(DataFrame.unionByName, parts).dropDuplicates(spec.key)
+    return reduce(DataFrame.unionByName, parts).dropDuplicates(merge_key(spec))
 
 
 def _changed_keys(bench: Bench, join: JoinSpec, before: str | None, after: str) -> DataFrame | None:

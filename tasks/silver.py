@@ -295,7 +295,6 @@ def _fated(
     if target is not None:
         outdated = stale(bench, target, spec, intake.before, intake.after)
         if outdated is not None:
-            outdated = outdated.join(rows.select(*map(quote, spec.key)), spec.key, "left_anti")
             rows = rows.unionByName(_refreshable(spec, outdated, rows))
     rows = completed(bench, spec, rows, intake.after, token)
     late = F.col(snapshots.DROPPED)
@@ -318,6 +317,11 @@ def _fated(
     )
     kept = [quote(c) for c in dict.fromkeys([*plan(spec).columns, DELETED])]
     fated = marked.select(*kept, BEFORE, "_refreshed", fate.alias("_fate"))
+    changed = (F.col("_fate") != Fate.unchanged.value) & ~F.col("_refreshed")
+    if target is not None and spec.lookups:  # a row that a newer one replaces is not looked up anew
+        replaced = F.max(changed).over(Window.partitionBy(*map(quote, merge_key(spec))))
+        fated = fated.withColumn("_replaced", replaced)
+        fated = fated.where("not (_refreshed and _replaced)").drop("_replaced")
     return fated.where("_fate <> 'unchanged' or not _refreshed").drop("_refreshed")
 
 

@@ -1,4 +1,4 @@
-"""A small domain made in a test: one source, one silver table fed from it, checks that always hold."""
+"""A small domain made in a test: silver tables, each fed from a source; checks that always hold."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ SOURCE = "item"
 
 @dataclass
 class Shelf:
-    """A lake with the table `silver.item`, fed from files `item*.csv`."""
+    """A lake with the table `silver.item`, fed from files `item*.csv`.
+
+    Attributes:
+        beside: Further silver tables, each fed with its columns from files that start with its name.
+    """
 
     spark: SparkSession
     lake: Lake
@@ -32,17 +36,20 @@ class Shelf:
     columns: list[str]
     spec: SilverSpec
     gold: dict[str, GoldSpec] = field(default_factory=dict)
+    beside: dict[str, SilverSpec] = field(default_factory=dict)
     runs: int = 0
 
     def __post_init__(self) -> None:
-        self.spec.source = f"bronze.{SOURCE}"
+        silver = {**self.beside, SOURCE: self.spec}
+        for name, spec in silver.items():
+            spec.source = f"bronze.{name}"
         self.domain = expanded(
             DomainSpec(
                 name="shelf",
                 roots=Roots(str(self.root / "sql"), str(self.root / "checks")),
                 as_of="select max(day) from silver.none",
-                bronze={SOURCE: SourceSpec("item*.csv", self.columns)},
-                silver={SOURCE: self.spec},
+                bronze={name: SourceSpec(f"{name}*.csv", self.header(name)) for name in silver},
+                silver=silver,
                 gold=self.gold,
             )
         )
@@ -55,12 +62,16 @@ class Shelf:
     def store(self) -> TableStore:
         return self.lake.store(self.spark)
 
-    def deliver(self, name: str, *rows: Sequence[Any]) -> None:
+    def header(self, source: str) -> list[str]:
+        """The columns of a source."""
+        return self.columns if source == SOURCE else list(self.beside[source].columns)
+
+    def deliver(self, name: str, *rows: Sequence[Any], source: str = SOURCE) -> None:
         """Put a file into the landing folder."""
-        path = self.root / "landing" / f"item_{name}.csv"
+        path = self.root / "landing" / f"{source}_{name}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([self.columns, *rows])
+            csv.writer(file).writerows([self.header(source), *rows])
 
     def bench(self, *, rebuild: bool = False) -> Callable[[], Bench]:
         """Benches of the next run."""
