@@ -62,7 +62,23 @@ class Scenario:
         self.lake.assert_equals(compute(self.delivered), KEYS)
 
 
-@pytest.mark.parametrize("name", ["delta", pytest.param("iceberg", marks=pytest.mark.slow)])
+def test_first_load_and_two_days_with_late_corrections(
+    make_lakehouse: Callable[..., Lakehouse], generated: Path, tmp_path: Path
+) -> None:
+    lake = make_lakehouse("delta", "domain=growth")
+    scenario = Scenario(lake)
+    told = by_day(generated, tmp_path / "told")
+    assert scenario.deliver(told[LOADED]).status == 0
+    late = late_corrections(generated, tmp_path / "late")
+    result = scenario.deliver(told[DAYS[0]] + told[DAYS[1]] + late)
+    assert result.status == 0, result.summary["message"]
+    scenario.assert_equals_the_oracle()
+    assert lake.run().summary["message"] == NOTHING
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("name", ["delta", "iceberg"])
 def test_first_load_days_corrections_a_new_column_and_a_bad_day(
     make_lakehouse: Callable[..., Lakehouse], name: str, generated: Path, tmp_path: Path
 ) -> None:
