@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ import pyarrow.compute as pc
 import pytest
 
 from conf.load import load_config
+from conf.schema import Config
 from flows.cli import invoke
 from flows.reading import Reader
 from flows.runtime import Runtime, new_run
@@ -52,6 +54,12 @@ class Result:
         """The part of one table."""
         found: dict[str, Any] = next(t for t in self.summary["tables"] if t["table"] == label)
         return found
+
+
+@lru_cache
+def _composed(overrides: tuple[str, ...]) -> Config:
+    """The configuration of a lake, composed once for all its tables, since that takes a second."""
+    return load_config(list(overrides))
 
 
 @dataclass
@@ -124,7 +132,7 @@ class Lakehouse:
 
     @property
     def reader(self) -> Reader:
-        return Reader(load_config(self.overrides), lambda text: None)
+        return Reader(_composed(tuple(self.overrides)), lambda text: None)
 
     def with_spark(self) -> TableStore:
         """A store that can write, on the process's session."""
@@ -132,7 +140,8 @@ class Lakehouse:
 
     def table(self, label: str) -> pa.Table:
         """The rows of a table."""
-        return self.reader.table(load_config(self.overrides).domain.ref(label))
+        reader = self.reader
+        return reader.table(reader.config.domain.ref(label))
 
     def live(self, label: str) -> pa.Table:
         """The rows of a table without those that are marked as deleted."""
