@@ -23,6 +23,8 @@ MASKS = (
     (r"\s+", " "),
 )
 """What differs from run to run, and the frames that hang on the width of columns."""
+LEFT_OUT = "..."
+"""A line of an output in place of lines that the page does not show."""
 
 
 @dataclass(frozen=True)
