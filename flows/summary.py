@@ -69,9 +69,14 @@ def _message(outcomes: Sequence[TableOutcome]) -> str:
         return "nothing new: no table was changed"
     written = [o.rows for o in outcomes if o.status == "published"]
     rows, removed = (sum(r.get(name, 0) for r in written) for name in ("published", "removed"))
-    parts.insert(0, f"{count['published']} tables published, {rows:,} rows")
+    parts.insert(0, f"{_counted(count['published'], 'table')} published, {_counted(rows, 'row')}")
     if removed:
         parts[0] += f", {removed:,} removed"
     if count["skipped"]:
-        parts.append(f"{count['skipped']} tables downstream keep their version")
+        kept = "keeps its version" if count["skipped"] == 1 else "keep their version"
+        parts.append(f"{_counted(count['skipped'], 'table')} downstream {kept}")
     return "; ".join(parts)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

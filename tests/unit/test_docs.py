@@ -87,6 +87,12 @@ def test_relative_links_resolve(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_no_output_is_a_placeholder(page: Path) -> None:
+    blocks = re.findall(r"^```\w+\n([A-Z_]+\d*)\n```$", page.read_text("utf-8"), re.MULTILINE)
+    assert blocks == [], f"{page_id(page)} waits for the output of a command"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_commands_and_their_options_exist(page: Path) -> None:
     for words in _command_lines(page.read_text("utf-8")):
         command: click.Command = cli

@@ -145,7 +145,7 @@ def test_a_file_that_cannot_be_written_hides_nothing_that_the_run_did(
     summary = conclude(run, [BRONZE, SILVER])
     assert [o.status for o in summary.outcomes] == ["published", "blocked"]
     assert summary.status == "failed"
-    assert summary.message.startswith("1 tables published, 6 rows; silver.orders blocked")
+    assert summary.message.startswith("1 table published, 6 rows; silver.orders blocked")
     assert f"; cannot write {taken}" in summary.message
 
 

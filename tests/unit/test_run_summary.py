@@ -64,10 +64,10 @@ def run(make_config: Any, tmp_path: Path) -> Run:
     ("outcomes", "status", "score", "message"),
     [
         ([UNCHANGED], "done", 1.0, "nothing new: no table was changed"),
-        ([PUBLISHED, UNCHANGED], "done", 1.0, "1 tables published, 1,200 rows"),
+        ([PUBLISHED, UNCHANGED], "done", 1.0, "1 table published, 1,200 rows"),
         ([PUBLISHED, BLOCKED, SKIPPED], "blocked", 0.75,
-         "1 tables published, 1,200 rows; silver.a blocked: too few rows; "
-         "1 tables downstream keep their version"),
+         "1 table published, 1,200 rows; silver.a blocked: too few rows; "
+         "1 table downstream keeps its version"),
         ([FAILED], "failed", 0.0,
          "0 tables published, 0 rows; silver.b failed: disk is full"),
         ([BLOCKED, FAILED], "failed", 0.5,
