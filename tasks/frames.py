@@ -161,7 +161,7 @@ def _shape(spec: SilverSpec) -> list[tuple[str, Column, Column]]:
             F.col(quote(name)).isNull() & ~F.col(DELETED),
             F.lit(f"{name}: required, but empty"),
         )
-        for name, column in columns.items()
+        for name, column in spec.row_columns.items()
         if column.required
     ]
     return verdicts

@@ -116,7 +116,8 @@ def _query(domain: DomainSpec, table: GoldSpec | SilverSpec) -> list[str]:
     ]
     if not table.key:
         found.append("key: no key")
-    found += [*_types(table.columns), *_groups(table.groups, table.inputs)]
+    found += [*_types(table.columns), *_not_judged(table.columns)]
+    found += _groups(table.groups, table.inputs)
     if bool(table.groups) == bool(table.full):
         found.append(
             "groups: give either groups (which keys a changed row of each input touches) "
@@ -243,7 +244,8 @@ def _scd2(domain: DomainSpec, table: SilverSpec) -> list[str]:
         return found
     if table.partition is not None:
         found.append("partition: a history of other tables' events takes theirs; leave it out")
-    found += [*_types(table.columns), *_groups(table.groups, table.inputs)]
+    found += [*_types(table.columns), *_not_judged(table.columns)]
+    found += _groups(table.groups, table.inputs)
     return found + (_file(domain, "events", table.events) if table.events else [])
 
 
@@ -322,7 +324,21 @@ def _columns(domain: DomainSpec, table: SilverSpec) -> list[str]:
         elif column.expr is None and source is not None and origin not in source.columns:
             found.append(f"{kind}.{name}.source: {origin} is not a column of {table.source}")
     found += _types(table.row_columns, kind)
-    return found + (_types(table.columns) if table.reduce else [])
+    found += [
+        f"{kind}.{name}.required: what is looked up may come later; write a check of the gate instead"
+        for name, column in table.row_columns.items()
+        if column.required and column.lookup is not None
+    ]
+    return found + ([*_types(table.columns), *_not_judged(table.columns)] if table.reduce else [])
+
+
+def _not_judged(columns: Mapping[str, ColumnSpec]) -> list[str]:
+    """Columns that a query gives: its rows do not go to quarantine."""
+    return [
+        f"columns.{name}.required: rows of a query are not judged one by one; write a check of the gate"
+        for name, column in columns.items()
+        if column.required
+    ]
 
 
 def _lookup(domain: DomainSpec, table: SilverSpec, wanted: str) -> list[str]:

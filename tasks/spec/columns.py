@@ -22,7 +22,7 @@ class ColumnSpec:
     default: str | None = None
     """Spark SQL that stands in for a null lookup."""
     required: bool = False
-    """Rows for which it is null go to quarantine."""
+    """Rows for which it is null go to quarantine, as typed or as computed by `expr`."""
     doc: str = ""
     """Meaning, shown by `lakehouse show`."""
     personal: list[str] = field(default_factory=list)

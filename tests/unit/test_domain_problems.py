@@ -239,6 +239,12 @@ CASES: dict[str, tuple[Change, str]] = {
         "domain.silver.shop.samples.lng.source: lng is not a column of bronze.shop"),
     "unknown lookup": (_set("silver.sale.columns.lat.lookup", "shop.lat"),
         "domain.silver.sale.columns.lat.lookup: no lookup 'shop'"),
+    "required lookup": (_set("silver.sale.columns.lat.required", True),
+        "domain.silver.sale.columns.lat.required: what is looked up may come later; "
+        "write a check of the gate instead"),
+    "required column of a query": (_set("gold.sales.columns.sum.required", True),
+        "domain.gold.sales.columns.sum.required: rows of a query are not judged one by one; "
+        "write a check of the gate"),
     "lookup of no column": (_set("silver.sale.columns.lat.lookup", "shops.latitude"),
         "domain.silver.sale.columns.lat.lookup: silver.shop has no column 'latitude'"),
     "lookup without column": (_set("silver.sale.columns.lat.lookup", "shops"),
