@@ -278,7 +278,10 @@ def _drift(
     last: Mapping[str, str],
 ) -> Drift:
     own = [c for c in source.columns if c not in (*parsed.missing, *parsed.absent)]
-    gone = [c for c in parsed.absent if c in last and set(parsed.unknown) - set(last)]
+    new = set(parsed.unknown) - {*last, *held}
+    gone = [c for c in parsed.absent if c in last and new]
+    if parsed.sparse and not new:
+        last = {c: kind for c, kind in last.items() if c not in held or c in parsed.unknown}
     return drift.found(
         batch_id,
         declared=source.columns,

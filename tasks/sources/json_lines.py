@@ -81,8 +81,9 @@ def stage_json_lines(
         )
     absent = tuple(c for c in source.columns if c not in named)
     return StagedFile(
-        target, digest, rows, malformed, unknown=tuple(unknown), skipped=skipped, absent=absent
-    )
+        target, digest, rows, malformed, unknown=tuple(unknown), skipped=skipped, absent=absent,
+        sparse=True,
+    )  # fmt: skip
 
 
 _MARK = f'{{"{MALFORMED}":'

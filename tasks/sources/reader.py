@@ -79,6 +79,7 @@ class StagedFile:
         unknown: Columns of the delivery that the source does not know; kept in `_rescued`.
         types: Every column of the delivery and its type in the source, where that has types.
         skipped: Records that carry nothing beyond the one before them and are left out.
+        sparse: Whether records need not name each column, so that one which none names is null.
     """
 
     parquet: Path
@@ -90,6 +91,7 @@ class StagedFile:
     skipped: int = 0
     types: Mapping[str, str] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
+    sparse: bool = False
 
 
 class Reader(Protocol):

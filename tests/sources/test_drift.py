@@ -207,6 +207,30 @@ def test_json_lines_that_rename_a_key_are_blocked(make_shop: MakeShop) -> None:
     assert "lacks at (was it renamed to moment?)" in problem(shop)[1]
 
 
+def test_json_lines_without_an_evolved_key_are_taken_and_a_renamed_one_is_blocked(
+    make_shop: MakeShop,
+) -> None:
+    shop = make_shop(
+        SourceSpec(
+            pattern="*.jsonl", columns=["id"], format=FileFormat.jsonl, drift=DriftMode.evolve
+        )
+    )
+    for number, key in enumerate(("", "coupon", "", "coupon", "")):
+        other = f',"{key}":"x"' if key else ""
+        shop.write(f"{number}.jsonl", f'{{"id":"{number}"{other}}}')
+        shop.run()
+    assert shop.rows("bronze.sale", "id", "coupon") == [
+        ("0", None), ("1", "x"), ("2", None), ("3", "x"), ("4", None),
+    ]  # fmt: skip
+    assert [change["change"] for change in changes(shop)] == [
+        "brings coupon, which is not declared"
+    ]
+    shop.write("5.jsonl", '{"id":"5","coupon":"y"}')
+    shop.run()
+    shop.write("6.jsonl", '{"id":"6","voucher":"z"}')
+    assert "lacks coupon (was it renamed to voucher?)" in problem(shop)[1]
+
+
 def _extracted(database: Database, mode: DriftMode) -> SourceSpec:
     return SourceSpec(
         columns=["id", "amount"], kind=SourceKind.jdbc, url=database.url, table="sale", drift=mode
