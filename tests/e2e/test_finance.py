@@ -132,6 +132,49 @@ def test_an_instant_up_to_a_day_after_its_delivery_counts(lakehouse: Lakehouse) 
 
 
 @pytest.mark.parametrize("name", BOTH)
+def test_a_new_column_is_taken_and_a_bad_day_is_stopped(
+    make_lakehouse: Callable[..., Lakehouse], name: str
+) -> None:
+    lakehouse = make_lakehouse(name, "domain=finance")
+    usual = [record(f"u{n:02}", f"09:00:{n:02}", f"{10 + n}.00") for n in range(40)]
+    first = lakehouse.deliver("transactions_1.csv", COLUMNS, *usual)
+    run(lakehouse)
+
+    # the source has a new column by now, and amounts that make a flag of the day before
+    wider = [(*record(f"w{n}", f"09:01:{n:02}", "12000.00"), "phone") for n in range(2)]
+    second = lakehouse.deliver("transactions_2.csv", [*COLUMNS, "device"], *wider)
+    run(lakehouse)
+    assert flags(lakehouse, "very_high") == {"w0", "w1"}
+    assert_equals(lakehouse, [[first], [second]])
+
+    # a bad day: nothing of it becomes visible, and what a person rejects never does
+    before, gold = lakehouse.versions(), lakehouse.table("gold.anomalies")
+    signs = [record(f"s{n:02}", f"09:02:{n:02}", "-5.00") for n in range(30)]
+    bad = lakehouse.deliver("transactions_3.csv", COLUMNS, *signs, record("s99", "09:03:00"))
+    result = lakehouse.run()
+    assert result.status == 3
+    blocked = result.table("silver.transactions")
+    assert blocked["status"] == "blocked"
+    assert "30 of 31 rows" in blocked["message"]
+    after = lakehouse.versions()
+    assert {t: v for t, v in after.items() if t[:6] != "bronze"} == {
+        t: v for t, v in before.items() if t[:6] != "bronze"
+    }
+    assert lakehouse.table("gold.anomalies").equals(gold)
+    (batch,) = blocked["batches"]
+    status, _, err = lakehouse.command("batch", "reject", batch, "--reason", "signs are wrong")
+    assert status == 0, err
+    bad.unlink()
+    mended = [(*row[:4], row[4].removeprefix("-"), *row[5:]) for row in signs]
+    third = lakehouse.deliver("transactions_3_mended.csv", COLUMNS, *mended)
+    run(lakehouse)
+    assert_equals(lakehouse, [[first], [second], [third]])
+    before = lakehouse.versions()
+    assert run(lakehouse).summary["message"] == "nothing new: no table was changed"
+    assert lakehouse.versions() == before
+
+
+@pytest.mark.parametrize("name", BOTH)
 def test_what_is_planted_is_found_in_parquet_files(
     make_lakehouse: Callable[..., Lakehouse], name: str, tmp_path: Path
 ) -> None:
