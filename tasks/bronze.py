@@ -280,7 +280,7 @@ def _drift(
     own = [c for c in source.columns if c not in (*parsed.missing, *parsed.absent)]
     new = set(parsed.unknown) - {*last, *held}
     gone = [c for c in parsed.absent if c in last and new]
-    if parsed.sparse and not new:
+    if parsed.sparse and not new:  # a key that no record names is null, an evolved one too
         last = {c: kind for c, kind in last.items() if c not in held or c in parsed.unknown}
     return drift.found(
         batch_id,

@@ -116,8 +116,7 @@ def _query(domain: DomainSpec, table: GoldSpec | SilverSpec) -> list[str]:
     ]
     if not table.key:
         found.append("key: no key")
-    found += [*_types(table.columns), *_not_judged(table.columns)]
-    found += _groups(table.groups, table.inputs)
+    found += [*_given(table.columns), *_groups(table.groups, table.inputs)]
     if bool(table.groups) == bool(table.full):
         found.append(
             "groups: give either groups (which keys a changed row of each input touches) "
@@ -244,8 +243,7 @@ def _scd2(domain: DomainSpec, table: SilverSpec) -> list[str]:
         return found
     if table.partition is not None:
         found.append("partition: a history of other tables' events takes theirs; leave it out")
-    found += [*_types(table.columns), *_not_judged(table.columns)]
-    found += _groups(table.groups, table.inputs)
+    found += [*_given(table.columns), *_groups(table.groups, table.inputs)]
     return found + (_file(domain, "events", table.events) if table.events else [])
 
 
@@ -329,12 +327,12 @@ def _columns(domain: DomainSpec, table: SilverSpec) -> list[str]:
         for name, column in table.row_columns.items()
         if column.required and column.lookup is not None
     ]
-    return found + ([*_types(table.columns), *_not_judged(table.columns)] if table.reduce else [])
+    return found + (_given(table.columns) if table.reduce else [])
 
 
-def _not_judged(columns: Mapping[str, ColumnSpec]) -> list[str]:
-    """Columns that a query gives: its rows do not go to quarantine."""
-    return [
+def _given(columns: Mapping[str, ColumnSpec]) -> list[str]:
+    """What is wrong with columns that a query gives, whose rows do not go to quarantine."""
+    return _types(columns) + [
         f"columns.{name}.required: rows of a query are not judged one by one; write a check of the gate"
         for name, column in columns.items()
         if column.required
