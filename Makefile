@@ -74,7 +74,7 @@ imports: setup ## Directions between the packages
 check: lint types imports test ## All that a change has to pass
 
 lock: $(UV_STAMP) ## Resolve the locked versions anew; ARGS=--upgrade takes newer ones
-	@$(UV) pip compile --quiet pyproject.toml --extra dev --universal --python-version 3.11 \
+	@$(UV) pip compile --quiet pyproject.toml --extra dev --extra snowflake --universal --python-version 3.11 \
 	  --prerelease=if-necessary-or-explicit --generate-hashes --no-emit-index-url --no-header \
 	  --output-file requirements.lock $(ARGS) >/dev/null
 	@echo uv | $(UV) pip compile --quiet - --generate-hashes --no-emit-index-url --no-header \

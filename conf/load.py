@@ -21,6 +21,7 @@ from conf.domains import GROUP, absolute, domain_file, domain_folders, search_pa
 from conf.explain import explain, refuse_missing, unset_variables
 from conf.overrides import refuse_additions
 from conf.schema import Config
+from storage import secrets
 from storage.errors import ConfigurationError
 from tasks.spec import expanded
 from tasks.validation import problems
@@ -39,6 +40,7 @@ def _register() -> None:
     ConfigStore.instance().store(name="schema", node=schema, replace=True)
     OmegaConf.register_resolver("package", lambda relative: str(PACKAGES / relative), replace=True)
     OmegaConf.register_resolver("user_cache", _user_cache, replace=True)
+    OmegaConf.register_resolver("secret", secrets.reference, replace=True)
 
 
 def _user_cache(name: str) -> str:
