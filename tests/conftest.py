@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from storage.registry import Lake
 from tests.sessions import LOCK_SECONDS, lake_at, small_session
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.services.fixtures"]
 
 # Prefect reads its settings when it is imported, which is before any fixture.
 os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
