@@ -1,3 +1,16 @@
 """The services as fixtures: each is started by the first test of the process that asks for it."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.services.postgres import Postgres, postgres_server
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL; a test takes a database of its own with `postgres.database(name)`."""
+    with postgres_server(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
