@@ -31,10 +31,10 @@ MOVED := $(filter-out $(CURDIR),$(BUILT_AT))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-full test-chaos test-kills test-long lint format types imports check lock clean moved
+.PHONY: help setup demo test test-full test-chaos test-kills test-long lint format types imports check services services-down lock clean moved
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(PROJECT) ## Python environment, Java and jars; does only what is missing
 	@$(BIN)/python -m flows.provision
@@ -72,6 +72,12 @@ imports: setup ## Directions between the packages
 	@$(BIN)/lint-imports
 
 check: lint types imports test ## All that a change has to pass
+
+services: setup ## Start Kafka, PostgreSQL and the other services of the tests; prints what to source
+	@$(BIN)/python -m tests.services up
+
+services-down: setup ## Stop them
+	@$(BIN)/python -m tests.services down
 
 lock: $(UV_STAMP) ## Resolve the locked versions anew; ARGS=--upgrade takes newer ones
 	@$(UV) pip compile --quiet pyproject.toml --extra dev --extra snowflake --universal --python-version 3.11 \
