@@ -20,7 +20,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from py4j.java_gateway import is_instance_of
 from py4j.protocol import Py4JError
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
@@ -40,6 +40,7 @@ from storage.sql import quote
 from tasks.sources.hashing import record_hash, rows_sha256
 from tasks.sources.reader import Offer, Request, StagedFile
 from tasks.sources.secrets import redacted
+from tasks.sources.unseen import HASH, unseen
 from tasks.sources.watermark import Overlap
 from tasks.spec import SourceSpec
 
@@ -48,7 +49,7 @@ DEFAULTS = {"fetchsize": "10000", "preferTimestampNTZ": "true"}
 move by the time zone of this machine."""
 REFUSED = "08004"
 """SQLSTATE of a server that turned the connection down; the other ones of class 08 are lost connections."""
-MARK, HASH = "_watermark", "_record_hash"
+MARK = "_watermark"
 ADVICE = "Check url, table and options of the source, and that the database answers."
 
 
@@ -99,11 +100,15 @@ class JdbcReader:
         """What of the frozen extraction is new, as one file."""
         frozen = session.read.parquet(str(request.scratch / "raw"))
         fresh = frozen.withColumn(HASH, record_hash(self._source.columns))
-        if self._source.watermark is not None:
-            fresh = self._unseen(fresh, request, extraction)
+        mark = self._source.watermark
+        if mark is not None:
+            held = request.held() if request.held is not None else None
+            fresh = unseen(
+                fresh, held, mark, since=extraction.since, type_name=extraction.type_name
+            )
         file = _numbered(fresh, self._source.columns, request.scratch / "rows")
         sha256 = rows_sha256(file, HASH)
-        if self._source.watermark is None:
+        if mark is None:
             known = bool(request.taken) and request.taken[-1].sha256 == sha256
             name = f"jdbc:{request.table}@{sha256[:12]}"
             offer = Offer(file, name, sha256, missing=extraction.missing, types=extraction.types)
@@ -184,20 +189,6 @@ class JdbcReader:
         if source.url.startswith("jdbc:sqlite:") and not stored:
             return reader.option("customSchema", _as_stored(table.schema)).load()
         return table
-
-    def _unseen(self, rows: DataFrame, request: Request, extraction: Extraction) -> DataFrame:
-        """Without the rows that bronze holds: of each key the newest, or of any key where none is given."""
-        mark = self._source.watermark
-        if request.held is None or mark is None:
-            return rows
-        held, value = request.held(), F.col(quote(mark.column)).try_cast(extraction.type_name)
-        if extraction.since is not None:
-            since = F.lit(extraction.since).cast(extraction.type_name)
-            held = held.where((value >= since) | value.isNull())
-        key = [quote(c) for c in mark.key] or [HASH]
-        newest = Window.partitionBy(*key).orderBy(F.col("_sequence").desc())
-        ranked = held.withColumn("_rank", F.row_number().over(newest))
-        return rows.join(ranked.where("_rank = 1").select(HASH), HASH, "left_anti")
 
     def _frozen(self, request: Request, session: SparkSession) -> Extraction:
         """Read the database, once, into the scratch folder.
