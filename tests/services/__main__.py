@@ -41,7 +41,11 @@ class Running(Protocol):
 
 Start = Callable[[Path], AbstractContextManager[Running]]
 
-SERVICES: Mapping[str, str] = {"kafka": "kafka_broker", "postgres": "postgres_server"}
+SERVICES: Mapping[str, str] = {
+    "hubspot": "hubspot_server",
+    "kafka": "kafka_broker",
+    "postgres": "postgres_server",
+}
 """The module of each service, and the context manager in it that starts it in a folder."""
 
 

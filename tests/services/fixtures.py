@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.services.hubspot import HubSpot, hubspot_server
 from tests.services.kafka import Broker, kafka_broker
 from tests.services.postgres import Postgres, postgres_server
 
@@ -22,3 +23,17 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A Kafka broker; a test takes topics of its own with `kafka.topic(name)`."""
     with kafka_broker(tmp_path_factory.mktemp("kafka")) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def hubspot_process() -> Iterator[HubSpot]:
+    """HubSpot's API, one server a process."""
+    with hubspot_server(result_limit=500) as server:
+        yield server
+
+
+@pytest.fixture
+def hubspot(hubspot_process: HubSpot) -> HubSpot:
+    """HubSpot's API without an object, and without a fault."""
+    hubspot_process.reset()
+    return hubspot_process
