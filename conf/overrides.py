@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Sequence
 
+from storage import secrets
 from storage.errors import ConfigurationError
 
 ALLOWED_IN_PARAMETERS = (
@@ -57,7 +58,7 @@ def refuse_untrusted(overrides: Sequence[str]) -> None:
                 f"override {key!r} is not allowed in a flow parameter",
                 advice="Allowed are: " + ", ".join(ALLOWED_IN_PARAMETERS),
             )
-        if "${" in value:
+        if "${" in value or secrets.names(value):
             raise ConfigurationError(
                 f"override {key!r}: references are not allowed in a flow parameter",
                 advice="Give the value itself.",

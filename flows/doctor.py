@@ -24,6 +24,7 @@ from storage.cache import CACHE_VARIABLE, cache_root
 from storage.errors import LakehouseError
 from storage.jars import Jar, jar_faults, jar_folder, locked_jars
 from storage.java import SUPPORTED, find_java, starts
+from storage.secret_stores import full_name, missing
 
 DISTRIBUTION = "lakehouse-platform"
 
@@ -56,6 +57,7 @@ def diagnose(
     lock: Path | None = None,
     needed_extensions: Sequence[str] = (),
     session_extensions: Callable[[], Sequence[str]] | None = None,
+    secrets: Sequence[str] = (),
 ) -> list[Finding]:
     """Compare this machine and environment with what a run needs.
 
@@ -68,6 +70,7 @@ def diagnose(
         needed_extensions: Class names of the SQL extensions that a session must have loaded.
         session_extensions: Starts a session and gives the extensions that are really loaded;
             they are not looked at when not given.
+        secrets: Names of the secrets that the configuration refers to.
 
     Returns:
         One finding for each thing looked at, the good ones included. Nothing is raised for what
@@ -84,7 +87,7 @@ def diagnose(
         findings.append(check_writable(name, folder, setting))
         findings.append(check_free_disk(name, folder, setting, min_free_bytes))
     findings.append(check_memory(min_memory_bytes))
-    return findings
+    return [*findings, *map(check_secret, secrets)]
 
 
 def check_python(distribution: str = DISTRIBUTION) -> Finding:
@@ -169,6 +172,16 @@ def check_jars(cache: Path, jars: Sequence[Jar] | None = None) -> Finding:
     faults = jar_faults(cache, jars)
     found = "; ".join(faults) or f"{len(jars)} as locked in {jar_folder(cache)}"
     return _finding("jars", not faults, found, f"{len(jars)} with locked SHA-256", _SETUP)
+
+
+def check_secret(name: str) -> Finding:
+    """A secret can be looked up; its value is not shown."""
+    place = full_name(name)
+    trouble = missing(name)
+    return _finding(
+        f"secret {name}", not trouble, trouble or f"set ({place})", f"{place} holds a value",
+        "Set it where it is looked up; docs/how-to/secrets.md says how.",
+    )  # fmt: skip
 
 
 def check_extensions(loaded: Callable[[], Sequence[str]], needed: Sequence[str]) -> Finding:

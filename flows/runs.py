@@ -7,6 +7,7 @@ from threading import BoundedSemaphore
 
 from flows.progress import Progress
 from flows.runtime import Runtime
+from storage.masking import hidden
 from storage.types import TableRef
 from tasks.backfill_ledger import Backfill
 from tasks.ops import TableOutcome
@@ -28,6 +29,7 @@ class Run:
 
     def settle(self, outcome: TableOutcome, partition: Partition | None = None) -> None:
         """Note what became of a table, or of a part of it; a retry overwrites it."""
+        outcome = replace(outcome, message=hidden(outcome.message), advice=hidden(outcome.advice))
         if partition is None:
             self.outcomes[outcome.table] = outcome
         else:

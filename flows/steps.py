@@ -17,7 +17,7 @@ from flows.runs import Run, registered
 from flows.runtime import Runtime
 from flows.typed import overrides_of
 from storage.errors import LakehouseError, TransientError
-from storage.failures import NATIVE, translate
+from storage.failures import NATIVE, translate, without_secrets
 from storage.types import TableRef
 from tasks import backfill, bronze, derived, drift, silver, tables
 from tasks.accounting import ACCOUNTS
@@ -190,11 +190,14 @@ def _guarded(
     except (*NATIVE, OSError) as error:
         known = translate(ref, error)
         _note_failure(run, ref, partition, known.message, known.advice)
-        raise known from error
+        raise known from without_secrets(error)
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
         _note_failure(run, ref, partition, f"{type(error).__name__}: {first}", "")
-        raise
+        safe = without_secrets(error)
+        if safe is error:
+            raise
+        raise safe from None
 
 
 def _note_failure(

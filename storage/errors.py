@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from storage.masking import hidden
+
 
 class LakehouseError(Exception):
-    """Root of every error the platform raises itself.
+    """Root of every error the platform raises itself; its texts hold no secret that is known.
 
     Attributes:
         advice: What to type or change next, or an empty string.
     """
 
     def __init__(self, message: str, *, advice: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.advice = advice
+        super().__init__(hidden(message))
+        self.message = hidden(message)
+        self.advice = hidden(advice)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_restore, (type(self), self.message, self.advice, dict(self.__dict__)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 
 import pyarrow as pa
 from py4j.protocol import Py4JError
@@ -15,6 +16,7 @@ from storage.errors import (
     TerminalError,
     TransientError,
 )
+from storage.masking import hidden
 from storage.types import TableRef
 
 NATIVE = (PySparkException, Py4JError, pa.ArrowException, OSError)
@@ -46,6 +48,16 @@ def explain(place: str, error: BaseException) -> LakehouseError:
     if any(mark in text for mark in TRANSIENT_MARKS):
         return TransientError(f"{place}: {said}")
     return TerminalError(f"{place}: {said}")
+
+
+def without_secrets(error: Exception) -> Exception:
+    """The error itself, or where it or one behind it tells a secret, another that says the same without."""
+    told = "".join(traceback.format_exception(error))
+    if hidden(told) == told:
+        return error
+    if isinstance(error, LakehouseError):
+        return type(error)(error.message, advice=error.advice)
+    return TerminalError(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
 
 
 def _said(error: BaseException) -> str:

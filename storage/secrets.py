@@ -6,22 +6,25 @@
 
 from __future__ import annotations
 
-import os
 import re
-import threading
 from collections.abc import Mapping
 
-from storage.errors import ConfigurationError
+from storage.masking import HIDDEN, hidden, keep
+from storage.secret_stores import looked_up
 
-HIDDEN = "***"
+__all__ = ["HIDDEN", "hidden", "keep", "names", "reference", "reveal", "revealed"]
+
 _REFERENCE = re.compile(r"\{secret:([^{}]+)\}")
-_revealed: set[str] = set()
-_REVEALING = threading.Lock()
 
 
-def reference(name: str) -> str:
-    """The text that stands for a secret in composed configuration."""
-    return f"{{secret:{name}}}"
+def reference(*name: object) -> str:
+    """The text that stands for a secret in composed configuration; a second part is a key inside of it."""
+    return f"{{secret:{','.join(map(str, name))}}}"
+
+
+def names(text: str) -> list[str]:
+    """The secrets that a text refers to."""
+    return _REFERENCE.findall(text)
 
 
 def reveal(text: str) -> str:
@@ -29,8 +32,9 @@ def reveal(text: str) -> str:
 
     Raises:
         ConfigurationError: A secret is not set.
+        TransientError: The store of a secret does not answer.
     """
-    return _REFERENCE.sub(lambda matched: _looked_up(matched[1]), text)
+    return _REFERENCE.sub(lambda matched: _kept(looked_up(matched[1])), text)
 
 
 def revealed(texts: Mapping[str, str]) -> dict[str, str]:
@@ -38,25 +42,11 @@ def revealed(texts: Mapping[str, str]) -> dict[str, str]:
 
     Raises:
         ConfigurationError: A secret is not set.
+        TransientError: The store of a secret does not answer.
     """
     return {name: reveal(text) for name, text in texts.items()}
 
 
-def hidden(text: str) -> str:
-    """The text without any secret that this process has revealed."""
-    with _REVEALING:
-        known = sorted(_revealed, key=len, reverse=True)
-    for value in known:
-        text = text.replace(value, HIDDEN)
-    return text
-
-
-def _looked_up(name: str) -> str:
-    value = os.environ.get(name)
-    if not value:
-        raise ConfigurationError(
-            f"the secret {name} is not set", advice=f"Set the environment variable {name}."
-        )
-    with _REVEALING:
-        _revealed.add(value)
+def _kept(value: str) -> str:
+    keep(value)
     return value

@@ -31,6 +31,7 @@ from flows.cli import (
     validate,
 )
 from storage.errors import ConfigurationError, LakehouseError
+from storage.masking import hidden
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 QUIET_LOGGERS = ("py4j", "SQLQueryContextLogger", "DataFrameQueryContextLogger")
@@ -86,9 +87,9 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         with tempfile.NamedTemporaryFile(
             "w", prefix="lakehouse-", suffix=".log", delete=False
         ) as log:
-            traceback.print_exc(file=log)
+            log.write(hidden(traceback.format_exc()))
         click.secho(f"unexpected error, the details are in {log.name}", err=True, fg="red")
-        click.echo(traceback.format_exc(limit=0).strip(), err=True)
+        click.echo(hidden(traceback.format_exc(limit=0).strip()), err=True)
         return EXIT_FAILED
 
 

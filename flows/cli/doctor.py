@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +14,7 @@ import flows
 from conf.schema import Config
 from flows.doctor import diagnose, healthy
 from flows.runtime import spark_session
+from storage.secrets import names
 from storage.session import EXTENSIONS, missing_extensions
 
 GIB = 1024**3
@@ -33,6 +36,7 @@ def examine(config: Config) -> int:
         min_memory_bytes=int(config.env.min_memory_gib * GIB),
         session_extensions=loaded,
         needed_extensions=EXTENSIONS,
+        secrets=sorted(set(names(json.dumps(asdict(config))))),
     )
     table = Table(header_style="dim")
     for name in ("", "part", "found", "needed", "what to do"):
