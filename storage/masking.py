@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import re
 import threading
 import traceback
 from collections.abc import Iterator
@@ -16,9 +17,11 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "***"
-LONG_LINE = 8
-"""Lines of a secret of several lines that are at least this long are masked by themselves too."""
-_known: tuple[str, ...] = ()
+LONG = 8
+"""Lines of a secret that are at least this long are masked by themselves too. A shorter secret, such as a
+user's name, is masked where it stands as a word, not within one."""
+_known: frozenset[str] = frozenset()
+_pattern: re.Pattern[str] | None = None
 _KEEPING = threading.Lock()
 
 
@@ -27,19 +30,27 @@ def keep(secret: str) -> None:
 
     For what is derived from a secret as well: an access token, an authorization header.
     """
-    global _known  # noqa: PLW0603 - a tuple, replaced whole, so that readers need no lock
-    parts = [secret, *(line for line in secret.splitlines() if len(line) >= LONG_LINE)]
+    global _known, _pattern  # noqa: PLW0603 - replaced whole, so that readers need no lock
+    parts = [secret, *(line for line in secret.splitlines() if len(line) >= LONG)]
+    found = {form for part in parts if part.strip() for form in _forms(part)}
     with _KEEPING:
-        found = {form for part in parts if part.strip() for form in _forms(part)}
-        _known = tuple(sorted({*_known, *found}, key=len, reverse=True))
+        if not found <= _known:
+            _known |= found
+            longest_first = sorted(_known, key=len, reverse=True)
+            _pattern = re.compile("|".join(map(_searched, longest_first)))
     mask_logs()
+
+
+def forget() -> None:
+    """Mask nothing that was kept so far."""
+    global _known, _pattern
+    with _KEEPING:
+        _known, _pattern = frozenset(), None
 
 
 def hidden(text: str) -> str:
     """The text without any secret that this process has revealed."""
-    for secret in _known:
-        text = text.replace(secret, HIDDEN)
-    return text
+    return _pattern.sub(HIDDEN, text) if _pattern else text
 
 
 def hold_back(factory: Any) -> Any:
@@ -47,7 +58,7 @@ def hold_back(factory: Any) -> Any:
 
     def made(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record: logging.LogRecord = factory(*args, **kwargs)
-        if not _known:
+        if _pattern is None:
             return record
         try:
             message = record.getMessage()
@@ -73,6 +84,12 @@ def mask_logs() -> None:
         logging.setLogRecordFactory(hold_back(factory))
 
 
+def _searched(form: str) -> str:
+    """The form as a regular expression."""
+    plain = re.escape(form)
+    return plain if len(form) >= LONG else rf"(?<![^\W_]){plain}(?![^\W_])"
+
+
 def _forms(secret: str) -> Iterator[str]:
     yield secret
     yield quote(secret, safe="")
@@ -93,7 +110,7 @@ def _in_base64(secret: bytes) -> Iterator[str]:
             whole = encode(b"\0" * before + secret).decode()
             first = -(-before * 8 // 6)
             last = (before + len(secret)) * 8 // 6
-            if last - first >= LONG_LINE:
+            if last - first >= LONG:
                 yield whole[first:last]
     if secret:
         yield base64.b64encode(secret).decode()

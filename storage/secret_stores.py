@@ -117,13 +117,14 @@ def _ask_aws(secret: str) -> str:
         ClientError,
         HTTPClientError,
     )
+    from botocore.exceptions import ConnectionError as NoConnectionError  # noqa: PLC0415
     from botocore.session import get_session  # noqa: PLC0415
 
     advice = "Check name, region and rights: aws secretsmanager describe-secret --secret-id ..."
     try:
         client = get_session().create_client("secretsmanager")
         return str(client.get_secret_value(SecretId=secret)["SecretString"])
-    except HTTPClientError as error:
+    except (NoConnectionError, HTTPClientError) as error:
         raise TransientError(f"the secret aws:{secret}: Secrets Manager: {error}") from None
     except ClientError as error:
         told: Mapping[str, str] = error.response.get("Error", {})

@@ -45,6 +45,7 @@ SERVICES: Mapping[str, str] = {
     "hubspot": "hubspot_server",
     "kafka": "kafka_broker",
     "postgres": "postgres_server",
+    "s3": "s3_server",
 }
 """The module of each service, and the context manager in it that starts it in a folder."""
 

@@ -9,6 +9,7 @@ import pytest
 from tests.services.hubspot import HubSpot, hubspot_server
 from tests.services.kafka import Broker, kafka_broker
 from tests.services.postgres import Postgres, postgres_server
+from tests.services.s3 import S3, s3_server
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +38,10 @@ def hubspot(hubspot_process: HubSpot) -> HubSpot:
     """HubSpot's API without an object, and without a fault."""
     hubspot_process.reset()
     return hubspot_process
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A local S3 with Secrets Manager; each test makes a bucket of its own."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server

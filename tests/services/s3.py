@@ -107,4 +107,3 @@ def _wait(endpoint: str, process: subprocess.Popen[bytes], log: Path) -> None:
         except OSError:
             time.sleep(0.1)
     raise RuntimeError(f"the S3 server did not start, see {log}: {log.read_text()[-500:]}")
-

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote_plus
 
@@ -21,9 +22,11 @@ SECRET = 'pa+s "w&rd/1é'
 
 
 @pytest.fixture(autouse=True)
-def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(masking, "_known", ())
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.delenv(secret_stores.PREFIX_VARIABLE, raising=False)
+    masking.forget()
+    yield
+    masking.forget()
 
 
 @pytest.fixture
@@ -114,6 +117,16 @@ def test_long_lines_of_a_secret_are_hidden_by_themselves(monkeypatch: pytest.Mon
     secrets.reveal("{secret:SHOP_KEY}")
     assert secrets.hidden("no key MIIEvQIBADANBg") == "no key ***"
     assert secrets.hidden("ab ") == "ab "
+
+
+def test_a_short_secret_is_hidden_where_it_stands_as_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SHOP_USER", "app")
+    secrets.reveal("{secret:SHOP_USER}")
+    assert secrets.hidden("append for app: app_1, u=app&x, //app@h") == (
+        "append for ***: ***_1, u=***&x, //***@h"
+    )
 
 
 def test_errors_are_masked_when_they_are_made(revealed: str) -> None:
