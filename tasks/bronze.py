@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -24,7 +25,7 @@ from tasks.drift import Drift
 from tasks.frames import is_sourced, rescued, suspect
 from tasks.ledger import delivered, last_delivery
 from tasks.sources.hashing import record_hash
-from tasks.sources.reader import Offer, Request, StagedFile
+from tasks.sources.reader import Offer, Reader, Request, StagedFile
 from tasks.sources.registry import reader_of
 from tasks.spec import DomainSpec, DriftMode, SourceSpec
 
@@ -63,7 +64,8 @@ def offered(bench: Bench, ref: TableRef) -> list[Offered] | None:
     """Deliveries to take in, in their order; None where only a session with Spark can tell."""
     source = bench.domain.bronze[ref.name]
     known = delivered(bench.store, ref)
-    offers = reader_of(source).offers(_request(bench, ref, known))
+    reader = reader_of(source)
+    offers = reader.offers(_request(bench, ref, reader, known))
     if offers is None:
         return None
     decided = settlements(bench.store, bench.domain.name)
@@ -127,7 +129,7 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
         rows={"ingested": rows + taken.skipped, "published": rows}
         | ({"deduplicated": taken.skipped} if taken.skipped else {}),
         contract=_contract(source),
-        notes=position | _reached(source, found[-1].offer) | _noted(bench, ref, taken),
+        notes=position | _advanced(source, found[-1].offer) | _noted(bench, ref, taken),
     )
     staged.save()
     return staged
@@ -184,7 +186,7 @@ def _take(
     return taken
 
 
-def _request(bench: Bench, ref: TableRef, known: Sequence[SourceFile]) -> Request:
+def _request(bench: Bench, ref: TableRef, reader: Reader, known: Sequence[SourceFile]) -> Request:
     holds = bench.store.exists(ref) and bench.store.stats(ref).rows > 0
     return Request(
         table=ref.name,
@@ -192,30 +194,29 @@ def _request(bench: Bench, ref: TableRef, known: Sequence[SourceFile]) -> Reques
         scratch=bench.folder(ref, "extraction"),
         again=frozenset(bench.run.again),
         taken=known,
-        watermark=_watermark(bench, ref),
+        position=_reached(bench, ref, reader),
         session=bench.store.session if bench.store.has_session else None,
         held=(lambda: bench.store.read(ref)) if holds else None,
     )
 
 
-def _watermark(bench: Bench, ref: TableRef) -> str | None:
-    mark = bench.domain.bronze[ref.name].watermark
-    return ledger.watermark(bench.store, ref, mark.column) if mark else None
-
-
 def _position(bench: Bench, ref: TableRef) -> dict[str, object]:
     """From where an extraction goes on; nothing for sources whose content is its own identity."""
-    if reader_of(bench.domain.bronze[ref.name]).lasting:
+    reader = reader_of(bench.domain.bronze[ref.name])
+    if reader.lasting:
         return {}
-    after = [len(delivered(bench.store, ref)), _watermark(bench, ref)]
+    after = [len(delivered(bench.store, ref)), _reached(bench, ref, reader)]
     return {"position": fingerprint(ref.label, after)}
 
 
-def _reached(source: SourceSpec, offer: Offer) -> dict[str, object]:
-    """The watermark for the commit record: the next run goes on from there."""
-    if source.watermark is None or offer.watermark is None:
-        return {}
-    return {"watermark": {"column": source.watermark.column, "value": offer.watermark}}
+def _reached(bench: Bench, ref: TableRef, reader: Reader) -> Mapping[str, Any] | None:
+    return ledger.position(bench.store, ref, reader.note) if reader.note else None
+
+
+def _advanced(source: SourceSpec, offer: Offer) -> dict[str, object]:
+    """The position for the commit record: the next run goes on from there."""
+    note = reader_of(source).note
+    return {note: dict(offer.position)} if note and offer.position is not None else {}
 
 
 def _contract(source: SourceSpec) -> str:
@@ -233,11 +234,11 @@ def _batch_id(ref: TableRef, sha256: str, known: Iterable[SourceFile]) -> str:
 def _kept_out(source: SourceSpec, settled: Settlement | None) -> bool:
     """Whether a rejected delivery stays outside bronze.
 
-    Rows below a watermark are not read again once it has passed them: a rejected extraction goes into
+    What lies below a position is not read again once it has passed: a rejected extraction goes into
     bronze, and silver passes over it.
     """
     rejected = settled is not None and settled.decision is Decision.rejected
-    return rejected and source.watermark is None
+    return rejected and reader_of(source).note is None
 
 
 def _settled_attempt(bench: Bench, ref: TableRef) -> Staged | None:

@@ -6,8 +6,9 @@ do not count. Where the table's history does not reach back to its creation, it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -36,14 +37,10 @@ def last_delivery(store: TableStore, ref: TableRef) -> int:
     return max([*noted, *(file.delivery for file in files)], default=0)
 
 
-def watermark(store: TableStore, ref: TableRef, column: str) -> str | None:
-    """The highest value of a watermark column that was taken in, from the table's head commit.
-
-    None where there is no such record; then the whole source is read, and what bronze holds is left out.
-    """
+def position(store: TableStore, ref: TableRef, note: str) -> Mapping[str, Any] | None:
+    """How far an extraction has come, from the record of the table's head commit; None where it has none."""
     record = store.head(ref).record if store.exists(ref) else None
-    mark = record.notes.get("watermark") if record is not None else None
-    return str(mark["value"]) if mark and mark["column"] == column else None
+    return record.notes.get(note) if record is not None else None
 
 
 def complete(store: TableStore, ref: TableRef) -> bool:

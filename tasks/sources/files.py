@@ -36,6 +36,7 @@ class FileReader:
 
     shape = "header"
     lasting = True
+    note = None
 
     def __init__(self, source: SourceSpec) -> None:
         self._source = source

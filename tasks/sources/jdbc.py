@@ -80,6 +80,10 @@ class JdbcReader:
     def __init__(self, source: SourceSpec) -> None:
         self._source = source
 
+    @property
+    def note(self) -> str | None:
+        return "watermark" if self._source.watermark is not None else None
+
     def waits_for(self, landing: Path) -> str:
         del landing
         return f"no row of {self._source.table or 'the query'}"
@@ -98,9 +102,9 @@ class JdbcReader:
         self, request: Request, session: SparkSession, extraction: Extraction
     ) -> list[Offer]:
         """What of the frozen extraction is new, as one file."""
+        mark = self._source.watermark
         frozen = session.read.parquet(str(request.scratch / "raw"))
         fresh = frozen.withColumn(HASH, record_hash(self._source.columns))
-        mark = self._source.watermark
         if mark is not None:
             held = request.held() if request.held is not None else None
             fresh = unseen(
@@ -115,9 +119,10 @@ class JdbcReader:
             return [] if known else [offer]
         if not pq.read_metadata(file).num_rows:
             return []
-        reached = _highest(frozen, request.watermark, extraction.type_name)
+        reached = _highest(frozen, self._reached(request), extraction.type_name)
         name = f"jdbc:{request.table}@{reached}"
-        return [Offer(file, name, sha256, reached, extraction.missing, extraction.types)]
+        position = None if reached is None else {"column": mark.column, "value": reached}
+        return [Offer(file, name, sha256, position, extraction.missing, extraction.types)]
 
     def stage(self, offer: Offer, target: Path) -> StagedFile:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -167,6 +172,16 @@ class JdbcReader:
         rows = table.select(*texts, reached.alias(MARK), _rescued(rest).alias("_rescued"))
         return Extraction(rows, type_name, since, missing, types)
 
+    def _reached(self, request: Request) -> str | None:
+        """The highest value taken in; None where nothing says so for the source's column.
+
+        Then the whole source is read, and what bronze holds is left out.
+        """
+        mark, position = self._source.watermark, request.position
+        if mark is None or position is None or position["column"] != mark.column:
+            return None
+        return str(position["value"])
+
     def _since(self, watermark: str | None, type_name: str) -> str | None:
         mark = self._source.watermark
         if mark is None or watermark is None:
@@ -196,7 +211,7 @@ class JdbcReader:
         A native error is dropped with its traceback, because both may hold the url.
         """
         try:
-            extraction = self.extraction(session, request.watermark)
+            extraction = self.extraction(session, self._reached(request))
             extraction.rows.write.parquet(str(request.scratch / "raw"))
         except NATIVE as error:
             known = explain(f"bronze.{request.table}", error)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -30,7 +30,7 @@ class Request:
         landing: Folder in which files arrive.
         again: Paths of files whose known content is to be taken in anew.
         taken: Every delivery so far, in order.
-        watermark: Text of the highest watermark taken in, or None.
+        position: The last offer's, from the table's newest commit record; None where it has none.
         session: The Spark session; None where only metadata may be asked.
         held: Reads the rows that the bronze table holds; None where it has none.
         scratch: Folder for what an extraction writes before it is offered.
@@ -41,7 +41,7 @@ class Request:
     scratch: Path
     again: frozenset[str] = frozenset()
     taken: Sequence[SourceFile] = ()
-    watermark: str | None = None
+    position: Mapping[str, Any] | None = None
     session: SparkSession | None = None
     held: Callable[[], DataFrame] | None = None
 
@@ -54,7 +54,8 @@ class Offer:
         path: The delivered file, or the extraction in the scratch folder.
         name: What people call it: `_source_file` of its rows.
         sha256: Hash of its content.
-        watermark: For an incremental extraction, the highest value reached.
+        position: For an incremental extraction, how far it has come: the commit record keeps it, and the
+            next extraction goes on from there.
         missing: Columns of the source that an extraction found missing.
         types: For an extraction, every column found and its type in the source.
     """
@@ -62,7 +63,7 @@ class Offer:
     path: Path
     name: str
     sha256: str
-    watermark: str | None = None
+    position: Mapping[str, Any] | None = None
     missing: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
 
@@ -101,6 +102,10 @@ class Reader(Protocol):
     """What names the columns of a delivery: the header of a file, a database's table."""
     lasting: bool
     """Whether an offer can be read again later as it is; an extraction cannot."""
+
+    @property
+    def note(self) -> str | None:
+        """Under which name a commit record keeps the position; None where offers have none."""
 
     def waits_for(self, landing: Path) -> str:
         """What has to arrive, for a source that never delivered."""
