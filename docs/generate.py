@@ -32,6 +32,7 @@ from tasks.spec import (
     GoldSpec,
     JoinSpec,
     PartitionSpec,
+    PartitionsSpec,
     QuarantineLimit,
     Roots,
     RuleSpec,
@@ -60,8 +61,8 @@ SECTIONS: Mapping[str, type] = {
     "retry": Retry,
 }
 DOMAIN_PARTS = (
-    DomainSpec, Roots, SourceSpec, WatermarkSpec, SilverSpec, ColumnSpec, RuleSpec, JoinSpec, WindowSpec,
-    PartitionSpec, QuarantineLimit, GoldSpec, VolumeSpec, VolumeLimits,
+    DomainSpec, Roots, SourceSpec, WatermarkSpec, PartitionsSpec, SilverSpec, ColumnSpec, RuleSpec, JoinSpec,
+    WindowSpec, PartitionSpec, QuarantineLimit, GoldSpec, VolumeSpec, VolumeLimits,
 )  # fmt: skip
 _PART = re.compile(r"<!-- generated: ([\w.-]+) -->\n.*?<!-- end -->", re.DOTALL)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 
+from storage import secrets
 from tasks.sources.watermark import Overlap
 from tasks.spec import Envelope, FileFormat, SourceKind, SourceSpec
 
@@ -33,6 +34,7 @@ KIND_OF = {
     "query": SourceKind.jdbc,
     "options": SourceKind.jdbc,
     "watermark": SourceKind.jdbc,
+    "partitions": SourceKind.jdbc,
 }
 """Keys that only one kind of source has."""
 
@@ -54,7 +56,8 @@ def _files(source: SourceSpec) -> list[str]:
 
 
 def _jdbc(source: SourceSpec) -> list[str]:
-    found = [] if source.url.startswith("jdbc:") else ["url: no JDBC address (jdbc:...)"]
+    known = source.url.startswith(("jdbc:", secrets.reference("")[:-1]))
+    found = [] if known else ["url: no JDBC address (jdbc:...)"]
     if bool(source.table) == bool(source.query):
         found.append("table: name either a table or a query")
     found += [
@@ -62,6 +65,7 @@ def _jdbc(source: SourceSpec) -> list[str]:
         for name in source.options
         if name.lower() in ("url", "dbtable", "query")
     ]
+    found += _partitions(source)
     if source.watermark is None:
         return found
     mark = source.watermark
@@ -77,3 +81,21 @@ def _jdbc(source: SourceSpec) -> list[str]:
     except ValueError as error:
         found.append(f"watermark.overlap: {error}")
     return found
+
+
+def _partitions(source: SourceSpec) -> list[str]:
+    parts = source.partitions
+    if parts is None:
+        return []
+    return [
+        *([f"partitions.count: {parts.count} is fewer than 2"] if parts.count < 2 else []),
+        *(
+            f"options.{name}: the platform sets it for `partitions`; leave one of them out"
+            for name in source.options
+            if name.lower() in SPARK_PARTITIONS
+        ),
+    ]
+
+
+SPARK_PARTITIONS = ("partitioncolumn", "lowerbound", "upperbound", "numpartitions")
+"""Options by which Spark parts an extraction."""

@@ -18,39 +18,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from py4j.java_gateway import is_instance_of
-from py4j.protocol import Py4JError
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
     BinaryType,
     DataType,
-    DoubleType,
-    FloatType,
-    IntegralType,
     MapType,
     StructField,
     StructType,
 )
 
-from storage.errors import InputError, TransientError
-from storage.failures import NATIVE, explain
+from storage.errors import InputError
+from storage.failures import NATIVE
 from storage.sql import quote
 from tasks.sources.hashing import record_hash, rows_sha256
+from tasks.sources.jdbc_connection import explained, loaded, place
 from tasks.sources.reader import Offer, Request, StagedFile
-from tasks.sources.secrets import redacted
 from tasks.sources.unseen import HASH, unseen
 from tasks.sources.watermark import Overlap
 from tasks.spec import SourceSpec
 
-DEFAULTS = {"fetchsize": "10000", "preferTimestampNTZ": "true"}
-"""Without a fetch size some drivers hold the whole result in memory; without the other, wall-clock times
-move by the time zone of this machine."""
-REFUSED = "08004"
-"""SQLSTATE of a server that turned the connection down; the other ones of class 08 are lost connections."""
 MARK = "_watermark"
-ADVICE = "Check url, table and options of the source, and that the database answers."
 
 
 @dataclass(frozen=True)
@@ -86,7 +75,7 @@ class JdbcReader:
 
     def waits_for(self, landing: Path) -> str:
         del landing
-        return f"no row of {self._source.table or 'the query'}"
+        return f"no row of {place(self._source)}"
 
     def offers(self, request: Request) -> list[Offer] | None:
         if request.session is None:
@@ -140,7 +129,7 @@ class JdbcReader:
             InputError: The table lacks the watermark's column or every column of the source, or the
                 overlap does not fit the watermark.
         """
-        table = self._loaded(session)
+        table, native = loaded(session, self._source)
         by_name = {f.name.lower(): f for f in table.schema.fields}
         found = {c: by_name[c.lower()] for c in self._source.columns if c.lower() in by_name}
         missing = tuple(c for c in self._source.columns if c not in found)
@@ -148,7 +137,7 @@ class JdbcReader:
         if not found or (mark is not None and mark.column in missing):
             wanted = mark.column if mark is not None and found else ", ".join(missing)
             raise InputError(
-                f"{self._source.table or 'the query'}: it has no column {wanted}; "
+                f"{place(self._source)}: it has no column {wanted}; "
                 f"it has {', '.join(table.columns)}",
                 advice="Name the columns as the database does.",
             )
@@ -167,7 +156,7 @@ class JdbcReader:
             for c in self._source.columns
         ]  # fmt: skip
         names = {f.name: declared for declared, f in found.items()}
-        types = {names.get(f.name, f.name): f.dataType.simpleString() for f in table.schema.fields}
+        types = {names.get(f.name, f.name): f.dataType.simpleString() for f in native.fields}
         rest = [f for f in table.schema.fields if f.name not in names]
         rows = table.select(*texts, reached.alias(MARK), _rescued(rest).alias("_rescued"))
         return Extraction(rows, type_name, since, missing, types)
@@ -194,17 +183,6 @@ class JdbcReader:
                 advice="Set `watermark.overlap` to a duration for instants, a number for numbers.",
             ) from None
 
-    def _loaded(self, session: SparkSession) -> DataFrame:
-        source = self._source
-        what = {"dbtable": source.table} if source.table else {"query": source.query or ""}
-        options: Mapping[str, str] = {**DEFAULTS, **source.options, **what, "url": source.url}
-        reader = session.read.format("jdbc").options(**options)
-        table = reader.load()
-        stored = {name.lower() for name in source.options} & {"customschema"}
-        if source.url.startswith("jdbc:sqlite:") and not stored:
-            return reader.option("customSchema", _as_stored(table.schema)).load()
-        return table
-
     def _frozen(self, request: Request, session: SparkSession) -> Extraction:
         """Read the database, once, into the scratch folder.
 
@@ -214,13 +192,10 @@ class JdbcReader:
             extraction = self.extraction(session, self._reached(request))
             extraction.rows.write.parquet(str(request.scratch / "raw"))
         except NATIVE as error:
-            known = explain(f"bronze.{request.table}", error)
-            state = _sql_state(session, error)
+            failure = explained(session, self._source, request.table, error)
         else:
             return extraction
-        message = redacted(known.message, self._source)
-        lost = state.startswith("08") and state != REFUSED
-        raise (TransientError if lost else type(known))(message, advice=known.advice or ADVICE)
+        raise failure
 
 
 def _text(column: Column, data_type: DataType) -> Column:
@@ -235,22 +210,6 @@ def _rescued(fields: Sequence[StructField]) -> Column:
     """The columns that the source does not name, as a JSON object."""
     texts = [_text(F.col(quote(f.name)), f.dataType).alias(f.name) for f in fields]
     return F.to_json(F.struct(*texts)) if texts else F.lit(None).cast("string")
-
-
-def _as_stored(schema: StructType) -> str:
-    """The types in which SQLite's values are read without loss.
-
-    SQLite types values, not columns: what a column declares can cut a large integer, round a decimal or
-    refuse a date. Text is what it stores; integers are of 64 bits, floats are doubles.
-    """
-    kinds = [
-        (IntegralType, "bigint"), ((DoubleType, FloatType), "double"), (BinaryType, "binary"),
-    ]  # fmt: skip
-    return ", ".join(
-        f"{quote(f.name)} "
-        + next((name for kind, name in kinds if isinstance(f.dataType, kind)), "string")  # type: ignore[arg-type]
-        for f in schema.fields
-    )
 
 
 def _numbered(rows: DataFrame, columns: Sequence[str], folder: Path) -> Path:
@@ -272,19 +231,3 @@ def _highest(rows: DataFrame, before: str | None, type_name: str) -> str | None:
         highest = F.greatest(highest, F.lit(before).cast(type_name))
     value = rows.agg(highest.cast("string").alias("value")).collect()[0]["value"]
     return None if value is None else str(value)
-
-
-def _sql_state(session: SparkSession, error: BaseException) -> str:
-    """The SQLSTATE of the driver's error, or an empty text."""
-    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
-    gateway = session.sparkContext._gateway
-    try:
-        for _ in range(12):
-            if java is None or gateway is None:
-                break
-            if is_instance_of(gateway, java, "java.sql.SQLException"):
-                return str(java.getSQLState() or "")
-            java = java.getCause()
-    except Py4JError:  # the JVM is gone, and says no more
-        pass
-    return ""

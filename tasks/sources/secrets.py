@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from storage.masking import HIDDEN, hidden
 from tasks.spec import SourceSpec
 
-HIDDEN = "***"
 _NAMED = r"[\w.-]*(?:passw|pwd|passphrase|secret|token|credential|api_?key)[\w.-]*"
 _PARAMETER = re.compile(
     rf"[?&;,({{]\s*{_NAMED}\s*=\s*(?:\{{([^}}]*)\}}|([^&;,)}}]*))", re.IGNORECASE
@@ -19,6 +19,7 @@ _OPTION = re.compile(_NAMED, re.IGNORECASE)
 
 def redacted(text: str, source: SourceSpec) -> str:
     """The text without any credential of the source: not those in its options, nor those in its url."""
+    text = hidden(text)
     text = text.replace(source.url, _without_secrets(source.url)) if source.url else text
     for secret in sorted(set(_secrets(source)), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)

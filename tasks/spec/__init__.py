@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tasks.spec.columns import ColumnSpec, JoinSpec, PartitionSpec, RuleSpec, WindowSpec
 from tasks.spec.domain import EVENTS, DomainSpec, Roots, dependencies, expanded, ordered
+from tasks.spec.jdbc import PartitionsSpec
 from tasks.spec.limits import MUST_GIVE, OnAnomaly, QuarantineLimit, VolumeLimits, VolumeSpec
 from tasks.spec.sources import (
     DriftMode,
@@ -33,6 +34,7 @@ __all__ = [
     "JoinSpec",
     "OnAnomaly",
     "PartitionSpec",
+    "PartitionsSpec",
     "QuarantineLimit",
     "Roots",
     "RuleSpec",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tasks.spec.jdbc import PartitionsSpec
 from tasks.spec.limits import MUST_GIVE, VolumeLimits
 
 
@@ -92,6 +93,8 @@ class SourceSpec:
     """Options of Spark's JDBC reader: driver, user, password, ... (`jdbc`)."""
     watermark: WatermarkSpec | None = None
     """Extract only what is new; without it the whole table is extracted each time (`jdbc`)."""
+    partitions: PartitionsSpec | None = None
+    """Extract through several connections at once (`jdbc`)."""
     drift: DriftMode = DriftMode.rescue
     """What becomes of columns that it delivers and `columns` lacks: kept in `_rescued`, added to the bronze
     table, or the delivery is blocked. A column that is missing or takes a narrower type always blocks."""

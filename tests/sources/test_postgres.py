@@ -1,0 +1,380 @@
+"""Extractions from a real PostgreSQL: what the server is asked, types, and what goes wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from storage.errors import ConfigurationError, LakehouseError, TerminalError, TransientError
+from storage.secrets import reference
+from tasks.decisions import Decision
+from tasks.spec import PartitionsSpec, SourceKind, SourceSpec, WatermarkSpec
+from tests.services.postgres import Postgres, postgres_server
+from tests.sources.conftest import MakeShop
+
+COLUMNS = ["id", "amount", "changed_at"]
+TABLE = "create table sale (id bigint primary key, amount numeric(18,4), changed_at timestamptz)"
+
+
+@pytest.fixture
+def shop_db(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Postgres:
+    """A database with an empty table; its password is the secret `SHOP_PASSWORD`."""
+    made = postgres.database("shop")
+    made.run(TABLE)
+    monkeypatch.setenv("SHOP_PASSWORD", made.password)
+    return made
+
+
+def source(database: Postgres, **changes: Any) -> SourceSpec:
+    options = {"user": database.user, "password": reference("SHOP_PASSWORD")}
+    values: dict[str, Any] = {
+        "columns": COLUMNS, "kind": SourceKind.jdbc, "url": database.jdbc, "table": "sale",
+        "options": options, "watermark": WatermarkSpec("changed_at", "10 minutes"),
+    }  # fmt: skip
+    return SourceSpec(**values | changes)
+
+
+def put(database: Postgres, *rows: tuple[int, object, str]) -> None:
+    listed = ", ".join(f"({i}, {amount}, '2026-03-01 {clock}+00')" for i, amount, clock in rows)
+    database.run(
+        f"insert into sale values {listed} on conflict (id) do update "
+        "set amount = excluded.amount, changed_at = excluded.changed_at"
+    )
+
+
+def asked(database: Postgres, mark: str, wanted: str) -> list[str]:
+    """Statements in the server's log after a mark that hold a text; the mark is a statement itself."""
+    _, _, after = database.log.read_text().rpartition(f"select '{mark}'")
+    return [line for line in after.splitlines() if "execute" in line and wanted in line]
+
+
+def test_the_server_is_asked_for_what_is_new(
+    make_shop: MakeShop, shop_db: Postgres, format_name: str
+) -> None:
+    shop = make_shop(source(shop_db), format_name)
+    put(shop_db, (1, 1.5, "10:00"), (2, 2, "10:05"))
+    shop.run()
+    assert shop.rows() == [
+        ("1", "1.5000", "2026-03-01 10:00:00"), ("2", "2.0000", "2026-03-01 10:05:00"),
+    ]  # fmt: skip
+
+    shop_db.run("select 'second run'")
+    put(shop_db, (3, 3, "10:30"))
+    shop.run()
+
+    assert [row[0] for row in shop.rows()] == ["1", "2", "3"]
+    (statement,) = asked(shop_db, "second run", "FROM sale  WHERE")
+    assert '"changed_at" >= \'2026-03-01 09:55:00' in statement
+    assert shop.run() is None
+
+
+def test_an_empty_answer_is_no_delivery(make_shop: MakeShop, shop_db: Postgres) -> None:
+    shop = make_shop(source(shop_db))
+    assert shop.run() is None
+    put(shop_db, (1, 1, "10:00"))
+    assert shop.run() is not None
+    shop_db.run("delete from sale")
+    assert shop.run() is None
+
+
+@pytest.mark.parametrize(
+    ("watermark", "read"),
+    [(WatermarkSpec("changed_at", "10 minutes"), {"table": "sale"}),
+     (None, {"table": None, "query": "select * from sale"})],
+)  # fmt: skip
+def test_an_extraction_through_several_connections_has_every_row_once(
+    make_shop: MakeShop, shop_db: Postgres, watermark: WatermarkSpec | None, read: dict[str, Any]
+) -> None:
+    shop = make_shop(
+        source(shop_db, watermark=watermark, partitions=PartitionsSpec("ID", 4), **read)
+    )
+    assert (shop.run() is None) == (watermark is not None)  # an empty table has no bounds
+    shop_db.run(
+        "select 'parted run'",
+        "insert into sale select n, n, timestamptz '2026-03-01 10:00:00+00' + n * interval '1 s' "
+        "from generate_series(1, 1000) n",
+    )
+    shop.run()
+
+    assert sorted(int(row[0]) for row in shop.rows()) == list(range(1, 1001))
+    statements = asked(shop_db, "parted run", '"changed_at" FROM')
+    assert len(statements) == 4
+    assert all('"id"' in s.partition(" WHERE ")[2] for s in statements)
+
+    put(shop_db, (1001, 1, "11:00"), (-5, 1, "11:00"))
+    shop.run()
+    assert len({row[0] for row in shop.rows()}) == 1002
+
+
+@pytest.mark.parametrize(
+    ("column", "complaint"),
+    [("colour", "partitions.column colour is none of id, amount, changed_at, note"),
+     ("note", "partitions.column note is string")],
+)  # fmt: skip
+def test_a_column_that_cannot_part_is_refused(
+    make_shop: MakeShop, shop_db: Postgres, column: str, complaint: str
+) -> None:
+    shop_db.run("alter table sale add note text")
+    with pytest.raises(LakehouseError, match=complaint):
+        make_shop(source(shop_db, partitions=PartitionsSpec(column, 2))).stage()
+
+
+TYPED = {
+    "id": ("int", "7", "7"),
+    "plain": ("numeric", "12345678901234567890123456789.12345678901234567890",
+              "12345678901234567890123456789.12345678901234567890"),
+    "money_18_4": ("numeric(18,4)", "1.1", "1.1000"),
+    "wide": ("numeric(60,20)", "1.5", "1.50000000000000000000"),
+    "whole": ("bigint", "9007199254740993", "9007199254740993"),
+    "ratio": ("double precision", "0.1", "0.1"),
+    "half": ("real", "0.1", "0.1"),
+    "instant": ("timestamptz", "2026-03-01 10:00:00.123456+02", "2026-03-01 08:00:00.123456"),
+    "wall_clock": ("timestamp", "2026-03-29 02:30:00.123456", "2026-03-29 02:30:00.123456"),
+    "whole_second": ("timestamp", "2026-03-29 02:30:00", "2026-03-29 02:30:00"),
+    "day": ("date", "2026-03-29", "2026-03-29"),
+    "clock": ("time", "10:00:01.5", "10:00:01.5"),
+    "flag": ("boolean", "true", "true"),
+    "raw": ("bytea", "\\x00ff", "00FF"),
+    "document": ("json", '{"a": 1.10}', '{"a": 1.10}'),
+    "binary_document": ("jsonb", '{"b":2,"a":1.10}', '{"a": 1.10, "b": 2}'),
+    "identity": ("uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+                 "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+    "numbers": ("int[]", "{1,2,null}", "[1,2,null]"),
+    "words": ("text[]", '{a,"b c"}', '["a","b c"]'),
+    "mood": ("mood", "ok", "ok"),
+    "price": ("money", "12.34", "$12.34"),
+    "span": ("interval", "1 day 2 hours", "1 day 02:00:00"),
+    "address": ("inet", "10.0.0.1", "10.0.0.1"),
+    "padded": ("char(5)", "ab", "ab   "),
+    "text": ("text", " ü\n", " ü\n"),
+}  # fmt: skip
+"""Column: type in the database, value as PostgreSQL reads it, text in bronze."""
+
+
+def test_types_become_exact_text(make_shop: MakeShop, shop_db: Postgres) -> None:
+    columns = ", ".join(f"{name} {kind}" for name, (kind, _, _) in TYPED.items())
+    shop_db.run("create type mood as enum ('ok', 'bad')", f"create table typed ({columns})")
+    values = ", ".join("'" + value.replace("'", "''") + "'" for _, value, _ in TYPED.values())
+    shop_db.run(f"insert into typed values ({values})", "insert into typed default values")
+    shop = make_shop(source(shop_db, table="typed", columns=list(TYPED), watermark=None))
+    shop.run()
+    empty, full = shop.rows()
+    assert dict(zip(TYPED, full, strict=True)) == {n: text for n, (_, _, text) in TYPED.items()}
+    assert set(empty) == {None}
+
+
+SPECIAL = [
+    ("int", "7", "7"),
+    ("numeric", "NaN", "NaN"), ("numeric(10,2)", "NaN", "NaN"), ("numeric", "Infinity", "Infinity"),
+    ("double precision", "Infinity", "Infinity"), ("real", "NaN", "NaN"),
+    ("timestamp", "infinity", "infinity"), ("timestamp", "-infinity", "-infinity"),
+    ("date", "infinity", "infinity"), ("timestamptz", "infinity", "9999-12-31 23:59:59.999"),
+]  # fmt: skip
+
+
+def test_values_beyond_every_number_and_date(make_shop: MakeShop, shop_db: Postgres) -> None:
+    names = ["id", *(f"c{n}" for n in range(1, len(SPECIAL)))]
+    columns = ", ".join(f"{n} {kind}" for n, (kind, _, _) in zip(names, SPECIAL, strict=True))
+    values = ", ".join(f"'{value}'" for _, value, _ in SPECIAL)
+    shop_db.run(f"create table special ({columns})", f"insert into special values ({values})")
+    shop = make_shop(source(shop_db, table="special", columns=names, watermark=None))
+    shop.run()
+    assert shop.rows() == [tuple(text for _, _, text in SPECIAL)]
+
+
+def test_a_new_column_is_kept_and_a_lost_or_narrowed_one_blocks(
+    make_shop: MakeShop, shop_db: Postgres
+) -> None:
+    shop = make_shop(source(shop_db))
+    put(shop_db, (1, 1, "10:00"))
+    shop.run()
+    shop_db.run("alter table sale add channel text default 'web'")
+    put(shop_db, (2, 2, "10:10"))
+    shop.run()
+    assert shop.rows("bronze.sale", "id", "_rescued") == [("1", None), ("2", '{"channel":"web"}')]
+
+    shop_db.run("alter table sale alter amount type numeric(9,4), drop channel")
+    put(shop_db, (3, 3, "10:20"))
+    staged = shop.stage()
+    assert staged is not None
+    (problem,) = staged.problems
+    assert "amount is decimal(9,4), was decimal(18,4), which is narrower" in problem.message
+    shop.settle(problem.batch_id, Decision.accepted)
+    shop.run()
+
+    shop_db.run("alter table sale drop amount")
+    put_without_amount = "insert into sale values (4, '2026-03-01 10:30+00')"
+    shop_db.run(put_without_amount)
+    staged = shop.stage()
+    assert staged is not None
+    assert "the table lacks amount" in staged.problems[0].message
+    shop.settle(staged.problems[0].batch_id, Decision.accepted)
+    shop.run()
+    assert [row[0] for row in shop.rows()][-1] == "4"
+
+
+def test_a_wrong_password_is_terminal_and_a_later_run_continues(
+    make_shop: MakeShop, shop_db: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make_shop(source(shop_db))
+    put(shop_db, (1, 1, "10:00"))
+    monkeypatch.setenv("SHOP_PASSWORD", "s3same")
+    with pytest.raises(TerminalError, match="password authentication failed") as refused:
+        shop.stage()
+    assert "s3same" not in str(refused.value)
+    assert refused.value.__cause__ is None
+    assert refused.value.__context__ is None
+
+    monkeypatch.delenv("SHOP_PASSWORD")
+    with pytest.raises(ConfigurationError, match="the secret SHOP_PASSWORD is not set"):
+        shop.stage()
+    monkeypatch.setenv("SHOP_PASSWORD", shop_db.password)
+    shop.run()
+    assert [row[0] for row in shop.rows()] == ["1"]
+
+
+def test_a_secret_in_the_url_is_revealed_to_the_driver_alone(
+    make_shop: MakeShop, shop_db: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{shop_db.jdbc}?user={shop_db.user}&password={reference('SHOP_PASSWORD')}"
+    shop = make_shop(source(shop_db, url=url, options={}))
+    put(shop_db, (1, 1, "10:00"))
+    staged = shop.run()
+    assert staged is not None
+    assert shop_db.password not in shop.record().to_json()
+
+    monkeypatch.setenv("SHOP_PASSWORD", "s3same")
+    with pytest.raises(TerminalError, match="password authentication failed") as refused:
+        shop.stage()
+    assert "s3same" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [("jdbc:postgresql://127.0.0.1:1/shop", "127.0.0.1:1 refused"),
+     ("jdbc:postgresql://nowhere.invalid:5432/shop", "connection attempt failed")],
+)  # fmt: skip
+def test_a_host_that_does_not_answer_is_tried_again(
+    make_shop: MakeShop, shop_db: Postgres, url: str, complaint: str
+) -> None:
+    with pytest.raises(TransientError, match=complaint) as lost:
+        make_shop(source(shop_db, url=url)).stage()
+    assert shop_db.password not in str(lost.value)
+
+
+def test_a_database_or_table_that_is_not_there_is_terminal(
+    make_shop: MakeShop, shop_db: Postgres
+) -> None:
+    with pytest.raises(TerminalError, match='database "elsewhere" does not exist'):
+        make_shop(source(shop_db, url=shop_db.jdbc.replace("/shop", "/elsewhere"))).stage()
+    with pytest.raises(TerminalError, match='relation "elsewhere" does not exist'):
+        make_shop(source(shop_db, table="elsewhere")).stage()
+
+
+SLOW = """create view slow as
+    select s.* from sale s, lateral (select pg_sleep(0.02 * (s.id > 0)::int)) pause"""
+
+
+def while_reading(database: Postgres, act: Any) -> threading.Thread:
+    """Act once the server is in the middle of an extraction from the view `slow`."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 60
+        active = "select pid from pg_stat_activity where query like '%FROM slow%changed_at%' " \
+            "and state = 'active' and pid <> pg_backend_pid()"  # fmt: skip
+        with database.connect() as connection:
+            while time.monotonic() < deadline:
+                found = connection.execute(active).fetchall()
+                if found:
+                    break
+                time.sleep(0.02)
+        time.sleep(0.3)
+        act(found)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def cut(database: Postgres) -> Any:
+    def act(found: list[tuple[int]]) -> None:
+        for (pid,) in found:
+            database.run(f"select pg_terminate_backend({pid})")
+
+    return act
+
+
+@pytest.fixture
+def own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres]:
+    """A server of the test's own, which it may kill."""
+    with postgres_server(tmp_path / "postgres") as server:
+        monkeypatch.setenv("SHOP_PASSWORD", server.password)
+        made = server.database("shop")
+        made.run(TABLE)
+        yield made
+
+
+@pytest.mark.parametrize("how", ["terminated", "killed"])
+def test_a_connection_cut_in_the_middle_loses_and_doubles_nothing(
+    make_shop: MakeShop, own_server: Postgres, how: str
+) -> None:
+    shop = make_shop(source(own_server, table="slow", options={
+        "user": own_server.user, "password": reference("SHOP_PASSWORD"), "fetchsize": "10",
+    }))  # fmt: skip
+    own_server.run(SLOW)
+    put(own_server, (-1, 1, "10:00"))
+    shop.run()
+    own_server.run(
+        "insert into sale select n, n, timestamptz '2026-03-01 10:00:00+00' + n * interval '1 s' "
+        "from generate_series(1, 100) n",
+    )
+    act = cut(own_server) if how == "terminated" else lambda _: own_server.kill()
+    thread = while_reading(own_server, act)
+    with pytest.raises(TransientError):
+        shop.stage()
+    thread.join(60)
+    assert [row[0] for row in shop.rows()] == ["-1"]
+    if how == "killed":
+        with pytest.raises(TransientError):  # the server is down
+            shop.stage()
+        own_server.start()
+
+    shop.run()
+
+    assert sorted(int(row[0]) for row in shop.rows()) == [-1, *range(1, 101)]
+    assert shop.run() is None
+
+
+def test_a_run_that_is_killed_between_stage_and_publish_takes_everything_once(
+    make_shop: MakeShop, shop_db: Postgres
+) -> None:
+    shop = make_shop(source(shop_db))
+    put(shop_db, (1, 1, "10:00"))
+    assert shop.stage() is not None  # and no publish
+    put(shop_db, (2, 2, "10:01"), (1, 5, "10:02"))
+    shop.run()
+    assert shop.rows("bronze.sale", "id", "amount") == [("2", "2.0000"), ("1", "5.0000")]
+    assert shop.run() is None
+
+
+def test_a_server_without_a_free_connection_is_tried_again(
+    make_shop: MakeShop, own_server: Postgres
+) -> None:
+    put(own_server, (1, 1, "10:00"))
+    own_server.run(
+        "create role clerk login password 'pa55' connection limit 1", "grant all on sale to clerk"
+    )
+    shop = make_shop(source(own_server, options={"user": "clerk", "password": "pa55"}))
+    taken = psycopg.connect(
+        host=own_server.host, port=own_server.port, user="clerk", password="pa55", dbname="shop"
+    )
+    with taken, pytest.raises(TransientError, match="too many connections"):
+        shop.stage()
+    shop.run()
+    assert [row[0] for row in shop.rows()] == ["1"]
