@@ -63,7 +63,8 @@ def test_first_load_equals_the_oracle_and_the_truth_file(
     assert lakehouse.versions() == before
 
 
-@pytest.mark.parametrize("name", ["delta", pytest.param("iceberg", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["delta", "iceberg"])
 def test_three_deliveries_in_an_unkind_order_equal_one(
     make_lakehouse: Callable[..., Lakehouse], name: str, generated: Path, tmp_path: Path
 ) -> None:
