@@ -1,31 +1,19 @@
-"""The interface every storage adapter implements."""
+"""The interface through which everything else sees tables; `storage.adapter` has what formats share."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import replace
-from typing import ClassVar
+from collections.abc import Sequence
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from storage.errors import (
-    CommitLostError,
-    DuplicateKeyError,
-    TableExistsError,
-    TerminalError,
-    VersionNotFoundError,
-)
-from storage.evolution import Change, carried, remaining
-from storage.locks import Locks
+from storage.errors import DuplicateKeyError, TerminalError, VersionNotFoundError
+from storage.evolution import Change
 from storage.plans import MergePlan
-from storage.schemas import arrow_schema, describe_difference, same_columns
 from storage.sql import quote
 from storage.types import (
-    ROLLBACK,
     Commit,
     CommitRecord,
     Snapshot,
@@ -40,18 +28,15 @@ TOKEN_MEMORY = 100
 
 
 class TableStore(ABC):
-    """Tables of one format in one lake.
+    """Tables of a lake.
 
-    A store belongs to one Spark session, because both formats take a commit's metadata from session
-    settings: use one store, made with `newSession()`, a task. Every write holds the table's lock,
-    is skipped when its token was committed before, and is read back from the table's log.
+    A store belongs to one Spark session, because the formats take a commit's metadata from session
+    settings: use one store, made with `newSession()`, a task. Every write is skipped when its token was
+    committed before.
     """
 
-    format: ClassVar[str]
-
-    def __init__(self, session: SparkSession | None, locks: Locks) -> None:
+    def __init__(self, session: SparkSession | None) -> None:
         self._session = session
-        self._locks = locks
 
     @property
     def session(self) -> SparkSession:
@@ -69,6 +54,10 @@ class TableStore(ABC):
         """Whether the store was made with a Spark session."""
         return self._session is not None
 
+    @abstractmethod
+    def format_of(self, ref: TableRef) -> str:
+        """Name of the format that the table has, or would be created in."""
+
     # -- tables ---------------------------------------------------------------------------------
 
     @abstractmethod
@@ -79,6 +68,7 @@ class TableStore(ABC):
     def columns(self, ref: TableRef) -> pa.Schema:
         """Names and types of the table's columns, from its metadata."""
 
+    @abstractmethod
     def create(
         self,
         ref: TableRef,
@@ -98,27 +88,8 @@ class TableStore(ABC):
         Raises:
             TableExistsError: It exists with other columns or types.
         """
-        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
-            if not self.exists(ref):
-                self._create(ref, schema, partition_by, track_changes=track_changes)
-                return
-            found, wanted = self.columns(ref), arrow_schema(schema)
-            if not same_columns(found, wanted):
-                raise TableExistsError(
-                    f"{ref.label} exists with other columns: {describe_difference(found, wanted)}",
-                    advice="Declare the columns as they were, or load into another lake: paths.lake=DIR",
-                )
 
     @abstractmethod
-    def _create(
-        self,
-        ref: TableRef,
-        schema: StructType,
-        partition_by: Sequence[str],
-        *,
-        track_changes: bool,
-    ) -> None: ...
-
     def evolve(self, ref: TableRef, changes: Sequence[Change]) -> tuple[Change, ...]:
         """Add columns, widen types or allow nulls; rows and positions stay.
 
@@ -133,18 +104,6 @@ class TableStore(ABC):
             IncompatibleSchemaError: A change does not fit the table's columns; none is made.
             CommitLostError: The change was acknowledged, but the table does not have it.
         """
-        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
-            made = remaining(ref.label, self.columns(ref), changes)
-            if made:
-                self._evolve(ref, made, carried(self.head(ref).record, made))
-                if remaining(ref.label, self.columns(ref), made):
-                    raise CommitLostError(f"{ref.label}: the columns were not changed")
-            return made
-
-    @abstractmethod
-    def _evolve(
-        self, ref: TableRef, changes: Sequence[Change], record: CommitRecord | None
-    ) -> None: ...
 
     @abstractmethod
     def drop(self, ref: TableRef) -> None:
@@ -216,7 +175,7 @@ class TableStore(ABC):
             VersionNotFoundError: `at` is not in the retained history.
         """
         history = self.history(ref)
-        return list(lineage(history if at is None else history[_place(ref, history, at) :]))
+        return list(lineage(history if at is None else history[place_of(ref, history, at) :]))
 
     def since(self, ref: TableRef, after: Version | None) -> list[Snapshot]:
         """Commits behind the table's rows that are not behind those of `after`, oldest first.
@@ -231,23 +190,22 @@ class TableStore(ABC):
         current = list(lineage(history))[::-1]
         if after is None:
             return [entry for entry in current if entry.restored is None]
-        seen = {entry.version for entry in lineage(history[_place(ref, history, after) :])}
+        seen = {entry.version for entry in lineage(history[place_of(ref, history, after) :])}
         undone = all(entry.version != after for entry in current)
         newer = [entry for entry in current if entry.version not in seen]
         return [entry for entry in newer if undone or entry.restored is None]
 
     # -- writing --------------------------------------------------------------------------------
 
+    @abstractmethod
     def append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> Commit:
         """Add rows in one commit; a token committed before writes nothing."""
-        return self._write(ref, "append", record, lambda: self._append(ref, rows, record))
 
+    @abstractmethod
     def append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> Commit:
         """Add rows without Spark, for small tables of the platform itself; creates the table."""
-        with self._locks.hold(f"{self.format}.{ref.path}.create"):
-            self._create_arrow(ref, rows.schema)
-        return self._write(ref, "append", record, lambda: self._append_arrow(ref, rows, record))
 
+    @abstractmethod
     def merge(
         self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord
     ) -> Commit:
@@ -257,20 +215,13 @@ class TableStore(ABC):
             DuplicateKeyError: `rows` holds a merge key more than once.
         """
 
-        def run() -> None:
-            refuse_duplicates(ref, rows, plan.keys)
-            self._merge(ref, rows.select(*map(quote, plan.source_columns)), plan, record)
-
-        return self._write(ref, "merge", record, run)
-
+    @abstractmethod
     def overwrite(
         self, ref: TableRef, rows: DataFrame, record: CommitRecord, *, where: str | None = None
     ) -> Commit:
         """Replace all rows, or those that satisfy `where`, in one commit."""
-        return self._write(
-            ref, "overwrite", record, lambda: self._overwrite(ref, rows, record, where)
-        )
 
+    @abstractmethod
     def replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> Commit:
         """Replace all rows, and the columns by those of `rows`, in one commit.
 
@@ -281,21 +232,15 @@ class TableStore(ABC):
             CommitLostError: The rows were acknowledged, but the table has other columns.
         """
 
-        def run() -> None:
-            self._replace(ref, rows, record)
-            if not same_columns(self.columns(ref), rows.schema):
-                raise CommitLostError(f"{ref.label}: the columns were not replaced")
-
-        return self._write(ref, "replace", record, run)
-
+    @abstractmethod
     def delete(self, ref: TableRef, where: str, record: CommitRecord) -> Commit:
         """Delete the rows that satisfy `where` in one commit."""
-        return self._write(ref, "delete", record, lambda: self._delete(ref, where, record))
 
+    @abstractmethod
     def mark(self, ref: TableRef, record: CommitRecord) -> Commit:
         """Commit a record without changing a row: what was consumed held nothing to publish."""
-        return self._write(ref, "mark", record, lambda: self._mark(ref, record))
 
+    @abstractmethod
     def rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> Commit:
         """Make an earlier version current again, as a new commit that carries `record`.
 
@@ -306,49 +251,6 @@ class TableStore(ABC):
             VersionNotFoundError: No such version is retained.
         """
 
-        def run() -> None:
-            _place(ref, self.history(ref), to)
-            self._rollback(ref, to, noted)
-
-        note = {"to": to, "of": self.history(ref, limit=1)[0].version}
-        noted = replace(record, notes={**record.notes, ROLLBACK: note})
-        return self._write(ref, "rollback", noted, run)
-
-    @abstractmethod
-    def _append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None: ...
-
-    @abstractmethod
-    def _create_arrow(self, ref: TableRef, schema: pa.Schema) -> None: ...
-
-    @abstractmethod
-    def _append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None: ...
-
-    @abstractmethod
-    def _merge(
-        self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord
-    ) -> None: ...
-
-    @abstractmethod
-    def _overwrite(
-        self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
-    ) -> None: ...
-
-    @abstractmethod
-    def _replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None: ...
-
-    @abstractmethod
-    def _delete(self, ref: TableRef, where: str, record: CommitRecord) -> None: ...
-
-    @abstractmethod
-    def _rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> None: ...
-
-    @abstractmethod
-    def _mark(self, ref: TableRef, record: CommitRecord) -> None: ...
-
-    @abstractmethod
-    def _translated(self, ref: TableRef) -> AbstractContextManager[None]:
-        """Context in which native exceptions become ours."""
-
     def find(self, ref: TableRef, token: str) -> Snapshot | None:
         """The commit that carries the token and was not undone, among the newest `TOKEN_MEMORY`."""
         for entry in lineage(self.history(ref, limit=TOKEN_MEMORY)):
@@ -356,29 +258,8 @@ class TableStore(ABC):
                 return entry
         return None
 
-    def _write(
-        self, ref: TableRef, operation: str, record: CommitRecord, run: Callable[[], None]
-    ) -> Commit:
-        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
-            done = self.find(ref, record.token)
-            if done is not None:
-                return Commit(done.version, operation, record.token, repeated=True)
-            before = self.history(ref, limit=1)[0].version
-            run()
-            found = self.find(ref, record.token)
-            if found is None and self.history(ref, limit=1)[0].version == before:
-                # Delta commits nothing for a write without rows; the record must be there all the same.
-                self._mark(ref, record)
-                found = self.find(ref, record.token)
-            if found is None:
-                raise CommitLostError(
-                    f"{ref.label}: the {operation} of {record.token} was acknowledged, "
-                    "but is not in the table's log"
-                )
-            return Commit(found.version, operation, record.token)
 
-
-def _place(ref: TableRef, history: Sequence[Snapshot], version: Version) -> int:
+def place_of(ref: TableRef, history: Sequence[Snapshot], version: Version) -> int:
     """Where a version stands in a history."""
     for place, entry in enumerate(history):
         if entry.version == version:

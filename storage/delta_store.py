@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from storage.base import TableStore
+from storage.adapter import FormatStore
 from storage.direct import delta_obstacle
 from storage.errors import (
     ChangesNotTrackedError,
@@ -39,7 +39,7 @@ CONFLICTS = ("ConcurrentAppend", "ConcurrentDelete", "ConcurrentModification", "
              "MetadataChangedException", "ProtocolChangedException")  # fmt: skip
 
 
-class DeltaStore(TableStore):
+class DeltaStore(FormatStore):
     """Delta tables in `<root>/<database>/<table>`; the log in each table is the catalog."""
 
     format = "delta"

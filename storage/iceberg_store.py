@@ -5,26 +5,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 import pyarrow as pa
-from pyiceberg import types
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
-from pyiceberg.table import Table
-from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 from pyiceberg.transforms import IdentityTransform
-from pyiceberg.types import IcebergType, NestedField
+from pyiceberg.types import NestedField
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, DecimalType, StructType
+from pyspark.sql.types import StructType
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.base import TableStore
+from storage.adapter import FormatStore
 from storage.direct import iceberg_obstacle
 from storage.errors import (
     ChangesNotTrackedError,
@@ -36,13 +30,13 @@ from storage.errors import (
 from storage.evolution import FIRST, AllowNulls, Change, WidenColumn, compare
 from storage.failures import NATIVE, native_text, translate
 from storage.iceberg_catalog import CATALOG, SqliteCatalog
+from storage.iceberg_metadata import RECORD, commits, folder_of, iceberg_type, replacing
 from storage.locks import Locks
 from storage.plans import MergePlan
 from storage.schemas import arrow_schema, fit, storable, type_of
 from storage.sql import quote
 from storage.types import EMPTY, CommitRecord, Snapshot, TableRef, TableStats, Version
 
-RECORD = "lakehouse.record"
 SNAPSHOT_PROPERTY = f"spark.sql.iceberg.snapshot-property.{RECORD}"
 TRACKS_CHANGES = "lakehouse.track-changes"
 CONFLICTS = ("CommitFailedException", "ValidationException")
@@ -51,18 +45,8 @@ WHOLE_FILES_ONLY = ("Cannot delete file where some, but not all, rows match",
                     "Cannot convert Spark predicate to Iceberg expression")  # fmt: skip
 """Iceberg overwrites by whole files: what it says when the condition parts one."""
 
-_TYPES: dict[str, IcebergType] = {
-    "string": types.StringType(),
-    "boolean": types.BooleanType(),
-    "int": types.IntegerType(),
-    "bigint": types.LongType(),
-    "double": types.DoubleType(),
-    "date": types.DateType(),
-    "timestamp": types.TimestamptzType(),
-}
 
-
-class IcebergStore(TableStore):
+class IcebergStore(FormatStore):
     """Iceberg tables of one catalog."""
 
     format = "iceberg"
@@ -101,7 +85,7 @@ class IcebergStore(TableStore):
     ) -> None:
         arrow_schema(schema)  # refuses types that the other format would hold differently
         fields = {
-            f.name: NestedField(number, f.name, _iceberg_type(f.dataType))
+            f.name: NestedField(number, f.name, iceberg_type(f.dataType))
             for number, f in enumerate(schema.fields, 1)
         }
         spec = PartitionSpec(
@@ -132,7 +116,7 @@ class IcebergStore(TableStore):
                 if isinstance(change, AllowNulls):
                     update.make_column_optional(change.name)
                     continue
-                kind = _iceberg_type(type_of(change.type))
+                kind = iceberg_type(type_of(change.type))
                 if isinstance(change, WidenColumn):
                     update.update_column(change.name, field_type=kind)
                     continue
@@ -145,7 +129,7 @@ class IcebergStore(TableStore):
     def drop(self, ref: TableRef) -> None:
         with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
             try:
-                folder = _local(self._catalog.pyiceberg.load_table((ref.database, ref.name)))
+                folder = folder_of(self._catalog.pyiceberg.load_table((ref.database, ref.name)))
             except NoSuchTableError:
                 return
             self._catalog.pyiceberg.drop_table((ref.database, ref.name))
@@ -199,28 +183,7 @@ class IcebergStore(TableStore):
             return table.scan().to_arrow()
 
     def history(self, ref: TableRef, limit: int | None = None) -> list[Snapshot]:
-        table = self._catalog.load(ref)
-        found: list[Snapshot] = []
-        snapshot = table.current_snapshot()
-        while snapshot is not None and (limit is None or len(found) < limit):
-            summary = snapshot.summary
-            found.append(
-                Snapshot(
-                    Version(str(snapshot.snapshot_id)),
-                    datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC),
-                    summary.operation.value if summary else "",
-                    CommitRecord.from_json(
-                        summary.additional_properties.get(RECORD) if summary else None
-                    ),
-                )
-            )
-            snapshot = _before(table, snapshot)
-        if snapshot is None and (limit is None or len(found) < limit):
-            created = datetime.fromtimestamp(table.metadata.last_updated_ms / 1000, UTC)
-            found.append(
-                Snapshot(EMPTY, found[-1].committed_at if found else created, "create", None)
-            )
-        return found
+        return commits(self._catalog.load(ref), limit)
 
     def stats(self, ref: TableRef) -> TableStats:
         table = self._catalog.load(ref)
@@ -334,7 +297,7 @@ class IcebergStore(TableStore):
 
     def _operations(self, ref: TableRef, after: Version, until: Version) -> set[str]:
         operations: set[str] = set()
-        replacing = _replacing(self._catalog.load(ref))
+        replaced = replacing(self._catalog.load(ref))
         inside = False
         for entry in self.history(ref):
             inside = inside or entry.version == until
@@ -342,7 +305,7 @@ class IcebergStore(TableStore):
                 return operations
             if inside:
                 operations.add(entry.operation)
-                if entry.version in replacing:
+                if entry.version in replaced:
                     raise ChangesNotTrackedError(
                         f"{ref.label}: version {entry.version} replaced the columns, so the changes "
                         "over it cannot be read"
@@ -377,32 +340,3 @@ class IcebergStore(TableStore):
             if known or any(name in native_text(error) for name in CONFLICTS):
                 raise CommitConflictError(f"{ref.label}: another writer committed first") from error
             raise translate(ref, error) from error
-
-
-def _before(table: Table, snapshot: IcebergSnapshot) -> IcebergSnapshot | None:
-    """The snapshot before: the parent, or for one that replaced the table the newest of lower sequence."""
-    if snapshot.parent_snapshot_id is not None:
-        return table.snapshot_by_id(snapshot.parent_snapshot_id)
-    number = snapshot.sequence_number or 0
-    earlier = [s for s in table.snapshots() if (s.sequence_number or 0) < number]
-    return max(earlier, key=lambda s: s.sequence_number or 0, default=None)
-
-
-def _replacing(table: Table) -> set[str]:
-    """Ids of the snapshots that replaced the table: without a parent, but not the first."""
-    return {
-        str(s.snapshot_id)
-        for s in table.snapshots()
-        if s.parent_snapshot_id is None and _before(table, s) is not None
-    }
-
-
-def _iceberg_type(kind: DataType) -> IcebergType:
-    if isinstance(kind, DecimalType):
-        return types.DecimalType(kind.precision, kind.scale)
-    return _TYPES[kind.simpleString()]
-
-
-def _local(table: Table) -> Path:
-    location = table.location()
-    return Path(unquote(urlparse(location).path)) if "://" in location else Path(location)

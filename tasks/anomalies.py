@@ -111,7 +111,7 @@ def _reported(bench: Bench) -> pa.Table | None:
     if not store.exists(metrics) or not store.exists(runs):
         return None
     version = str(store.history(metrics, limit=1)[0].version)
-    key = (store.format, str(bench.staging), bench.run.run_id, version)
+    key = (store.format_of(metrics), str(bench.staging), bench.run.run_id, version)
     with _READING:
         if key not in _READ:
             started = store.read_arrow(runs).select(["run_id", "started_at"])

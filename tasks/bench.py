@@ -65,7 +65,7 @@ class Bench:
 
     def folder(self, ref: TableRef, token: str) -> Path:
         """Where the staged rows of one attempt are kept."""
-        return self.staging / self.store.format / ref.path / token
+        return self.staging / self.store.format_of(ref) / ref.path / token
 
     def record(self, staged: Staged, **notes: Any) -> CommitRecord:
         """The commit record of publishing what was staged."""
@@ -225,7 +225,7 @@ def attempt_id(ref: TableRef, inputs: Mapping[str, str], contract: str) -> str:
 
 def backfill_folder(bench: Bench, ref: TableRef, token: str) -> Path:
     """Where a part is staged; parts of one table are staged at once, so each has a folder of its own."""
-    return bench.staging / "_backfill" / bench.store.format / ref.path / token / "attempt"
+    return bench.staging / "_backfill" / bench.store.format_of(ref) / ref.path / token / "attempt"
 
 
 def position(bench: Bench, ref: TableRef) -> Mapping[str, str]:

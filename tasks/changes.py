@@ -31,7 +31,7 @@ OLD = "_old"
 
 def folder(bench: Bench, ref: TableRef, token: str) -> Path:
     """Where the changed rows of a commit are kept."""
-    return bench.staging / ROOT / bench.store.format / ref.path / token
+    return bench.staging / ROOT / bench.store.format_of(ref) / ref.path / token
 
 
 def keep(bench: Bench, staged: Staged) -> None:

@@ -1,0 +1,185 @@
+"""What the adapters share: a write holds the lock, looks for its token first, and is read back."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import ClassVar
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from storage.base import TableStore, place_of, refuse_duplicates
+from storage.errors import CommitLostError, TableExistsError
+from storage.evolution import Change, carried, remaining
+from storage.locks import Locks
+from storage.plans import MergePlan
+from storage.schemas import arrow_schema, describe_difference, same_columns
+from storage.sql import quote
+from storage.types import ROLLBACK, Commit, CommitRecord, TableRef, Version
+
+
+class FormatStore(TableStore):
+    """Tables of one format in one lake.
+
+    Every write holds the table's lock, is skipped when its token was committed before, and is read back
+    from the table's log.
+    """
+
+    format: ClassVar[str]
+
+    def __init__(self, session: SparkSession | None, locks: Locks) -> None:
+        super().__init__(session)
+        self._locks = locks
+
+    def format_of(self, ref: TableRef) -> str:
+        return self.format
+
+    def create(
+        self,
+        ref: TableRef,
+        schema: StructType,
+        *,
+        partition_by: Sequence[str] = (),
+        track_changes: bool = False,
+    ) -> None:
+        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+            if not self.exists(ref):
+                self._create(ref, schema, partition_by, track_changes=track_changes)
+                return
+            found, wanted = self.columns(ref), arrow_schema(schema)
+            if not same_columns(found, wanted):
+                raise TableExistsError(
+                    f"{ref.label} exists with other columns: {describe_difference(found, wanted)}",
+                    advice="Declare the columns as they were, or load into another lake: paths.lake=DIR",
+                )
+
+    @abstractmethod
+    def _create(
+        self,
+        ref: TableRef,
+        schema: StructType,
+        partition_by: Sequence[str],
+        *,
+        track_changes: bool,
+    ) -> None: ...
+
+    def evolve(self, ref: TableRef, changes: Sequence[Change]) -> tuple[Change, ...]:
+        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+            made = remaining(ref.label, self.columns(ref), changes)
+            if made:
+                self._evolve(ref, made, carried(self.head(ref).record, made))
+                if remaining(ref.label, self.columns(ref), made):
+                    raise CommitLostError(f"{ref.label}: the columns were not changed")
+            return made
+
+    @abstractmethod
+    def _evolve(
+        self, ref: TableRef, changes: Sequence[Change], record: CommitRecord | None
+    ) -> None: ...
+
+    def append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> Commit:
+        return self._write(ref, "append", record, lambda: self._append(ref, rows, record))
+
+    def append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> Commit:
+        with self._locks.hold(f"{self.format}.{ref.path}.create"):
+            self._create_arrow(ref, rows.schema)
+        return self._write(ref, "append", record, lambda: self._append_arrow(ref, rows, record))
+
+    def merge(
+        self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord
+    ) -> Commit:
+        def run() -> None:
+            refuse_duplicates(ref, rows, plan.keys)
+            self._merge(ref, rows.select(*map(quote, plan.source_columns)), plan, record)
+
+        return self._write(ref, "merge", record, run)
+
+    def overwrite(
+        self, ref: TableRef, rows: DataFrame, record: CommitRecord, *, where: str | None = None
+    ) -> Commit:
+        return self._write(
+            ref, "overwrite", record, lambda: self._overwrite(ref, rows, record, where)
+        )
+
+    def replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> Commit:
+        def run() -> None:
+            self._replace(ref, rows, record)
+            if not same_columns(self.columns(ref), rows.schema):
+                raise CommitLostError(f"{ref.label}: the columns were not replaced")
+
+        return self._write(ref, "replace", record, run)
+
+    def delete(self, ref: TableRef, where: str, record: CommitRecord) -> Commit:
+        return self._write(ref, "delete", record, lambda: self._delete(ref, where, record))
+
+    def mark(self, ref: TableRef, record: CommitRecord) -> Commit:
+        return self._write(ref, "mark", record, lambda: self._mark(ref, record))
+
+    def rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> Commit:
+        def run() -> None:
+            place_of(ref, self.history(ref), to)
+            self._rollback(ref, to, noted)
+
+        note = {"to": to, "of": self.history(ref, limit=1)[0].version}
+        noted = replace(record, notes={**record.notes, ROLLBACK: note})
+        return self._write(ref, "rollback", noted, run)
+
+    @abstractmethod
+    def _append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None: ...
+
+    @abstractmethod
+    def _create_arrow(self, ref: TableRef, schema: pa.Schema) -> None: ...
+
+    @abstractmethod
+    def _append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None: ...
+
+    @abstractmethod
+    def _merge(
+        self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord
+    ) -> None: ...
+
+    @abstractmethod
+    def _overwrite(
+        self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
+    ) -> None: ...
+
+    @abstractmethod
+    def _replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None: ...
+
+    @abstractmethod
+    def _delete(self, ref: TableRef, where: str, record: CommitRecord) -> None: ...
+
+    @abstractmethod
+    def _rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> None: ...
+
+    @abstractmethod
+    def _mark(self, ref: TableRef, record: CommitRecord) -> None: ...
+
+    @abstractmethod
+    def _translated(self, ref: TableRef) -> AbstractContextManager[None]:
+        """Context in which native exceptions become ours."""
+
+    def _write(
+        self, ref: TableRef, operation: str, record: CommitRecord, run: Callable[[], None]
+    ) -> Commit:
+        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+            done = self.find(ref, record.token)
+            if done is not None:
+                return Commit(done.version, operation, record.token, repeated=True)
+            before = self.history(ref, limit=1)[0].version
+            run()
+            found = self.find(ref, record.token)
+            if found is None and self.history(ref, limit=1)[0].version == before:
+                # Delta commits nothing for a write without rows; the record must be there all the same.
+                self._mark(ref, record)
+                found = self.find(ref, record.token)
+            if found is None:
+                raise CommitLostError(
+                    f"{ref.label}: the {operation} of {record.token} was acknowledged, "
+                    "but is not in the table's log"
+                )
+            return Commit(found.version, operation, record.token)

@@ -1,0 +1,82 @@
+"""What the metadata of an Iceberg table says, without a catalog and without Spark."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from pyiceberg import types
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
+from pyiceberg.types import IcebergType
+from pyspark.sql.types import DataType, DecimalType
+
+from storage.types import EMPTY, CommitRecord, Snapshot, Version
+
+RECORD = "lakehouse.record"
+"""Property of a snapshot that holds its commit record."""
+
+_TYPES: dict[str, IcebergType] = {
+    "string": types.StringType(),
+    "boolean": types.BooleanType(),
+    "int": types.IntegerType(),
+    "bigint": types.LongType(),
+    "double": types.DoubleType(),
+    "date": types.DateType(),
+    "timestamp": types.TimestamptzType(),
+}
+
+
+def commits(table: Table, limit: int | None = None) -> list[Snapshot]:
+    """The table's snapshots, newest first, and after the first one its creation."""
+    found: list[Snapshot] = []
+    snapshot = table.current_snapshot()
+    while snapshot is not None and (limit is None or len(found) < limit):
+        summary = snapshot.summary
+        found.append(
+            Snapshot(
+                Version(str(snapshot.snapshot_id)),
+                datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC),
+                summary.operation.value if summary else "",
+                CommitRecord.from_json(
+                    summary.additional_properties.get(RECORD) if summary else None
+                ),
+            )
+        )
+        snapshot = before(table, snapshot)
+    if snapshot is None and (limit is None or len(found) < limit):
+        created = datetime.fromtimestamp(table.metadata.last_updated_ms / 1000, UTC)
+        found.append(Snapshot(EMPTY, found[-1].committed_at if found else created, "create", None))
+    return found
+
+
+def before(table: Table, snapshot: IcebergSnapshot) -> IcebergSnapshot | None:
+    """The snapshot before: the parent, or for one that replaced the table the newest of lower sequence."""
+    if snapshot.parent_snapshot_id is not None:
+        return table.snapshot_by_id(snapshot.parent_snapshot_id)
+    number = snapshot.sequence_number or 0
+    earlier = [s for s in table.snapshots() if (s.sequence_number or 0) < number]
+    return max(earlier, key=lambda s: s.sequence_number or 0, default=None)
+
+
+def replacing(table: Table) -> set[str]:
+    """Ids of the snapshots that replaced the table: without a parent, but not the first."""
+    return {
+        str(s.snapshot_id)
+        for s in table.snapshots()
+        if s.parent_snapshot_id is None and before(table, s) is not None
+    }
+
+
+def iceberg_type(kind: DataType) -> IcebergType:
+    """Iceberg's type for one of `storage.schemas.TYPES`."""
+    if isinstance(kind, DecimalType):
+        return types.DecimalType(kind.precision, kind.scale)
+    return _TYPES[kind.simpleString()]
+
+
+def folder_of(table: Table) -> Path:
+    """Where the files of a table on a local disk are."""
+    location = table.location()
+    return Path(unquote(urlparse(location).path)) if "://" in location else Path(location)
