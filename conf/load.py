@@ -17,6 +17,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
+from conf import formats
 from conf.domains import GROUP, absolute, domain_file, domain_folders, search_path
 from conf.explain import explain, refuse_missing, unset_variables
 from conf.overrides import refuse_additions
@@ -76,9 +77,13 @@ def load_config(overrides: Sequence[str]) -> Config:
     """Compose, resolve and check the configuration.
 
     Raises:
-        ConfigurationError: As `compose_config`, or a value is missing, or the domain is inconsistent.
+        ConfigurationError: As `compose_config`, or a value is missing, a layer cannot have the format
+            chosen for it, or the domain is inconsistent.
     """
     config = resolved(compose_config(overrides))
+    refused = formats.problems(config.format)
+    if refused:
+        raise ConfigurationError("; ".join(refused), advice=SEE_KEYS)
     file = chosen_file(overrides, config.domain.name)
     place_roots(config, file)
     found = problems(config.domain, layers=config.layers, tables=config.tables)

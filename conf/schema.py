@@ -15,7 +15,7 @@ class Paths:
     landing: str = MUST_GIVE
     """Where deliveries arrive."""
     lake: str = MUST_GIVE
-    """Where tables live; both formats may share it."""
+    """Where tables live; formats may share it."""
     staging: str = "${paths.lake}/_staging"
     """Rows between stage and publish; those of a blocked table stay for inspection."""
     logs: str = "${paths.lake}/_logs"
@@ -40,12 +40,20 @@ class Environment:
 
 @dataclass
 class TableFormat:
-    """Where and how tables are stored."""
+    """How tables are stored: `format=NAME` for all, `format.LAYER=NAME` for one layer."""
 
     name: str = MUST_GIVE
     """delta or iceberg."""
-    properties: dict[str, str] = field(default_factory=dict)
-    """Table properties set at creation."""
+    bronze: str = "${format.name}"
+    """Of bronze tables: delta, iceberg or parquet."""
+    silver: str = "${format.name}"
+    """Of silver tables: delta or iceberg."""
+    gold: str = "${format.name}"
+    """Of gold tables: delta or iceberg."""
+    ops: str = "${format.name}"
+    """Of the platform's own tables: delta or iceberg."""
+    properties: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Table properties set at creation, by format."""
 
 
 @dataclass
@@ -65,7 +73,7 @@ class Locking:
     table_seconds: float = 600.0
     """For the lock of a table."""
     run_seconds: float = 3600.0
-    """For another run of the same domain and format."""
+    """For another run of the same domain."""
 
 
 @dataclass

@@ -119,7 +119,7 @@ def _source(reader: Reader, ref: TableRef) -> dict[str, Any]:
     """What a file of the table depends on."""
     head = reader.store.head(ref)
     return {
-        "table": f"{reader.config.format.name}:{reader.config.paths.lake}/{ref.path}",
+        "table": f"{reader.store.format_of(ref)}:{reader.config.paths.lake}/{ref.path}",
         "version": head.version,
         "committed_at": head.committed_at.isoformat(),
         "key": list(reader.config.domain.gold[ref.name].key),

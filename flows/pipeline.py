@@ -24,7 +24,7 @@ from flows.execution import conclude
 from flows.limits import run_slot
 from flows.progress import Progress, Silent
 from flows.runs import Run, forget, register, registered
-from flows.runtime import Runtime, new_run, spark_session
+from flows.runtime import Runtime, new_run, run_lock, spark_session
 from flows.steps import check_table, publish_table, stage_table, with_retries
 from flows.summary import Summary
 from storage.types import TableRef
@@ -112,11 +112,10 @@ def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI
 
 @contextlib.contextmanager
 def turn(run: Run) -> Iterator[None]:
-    """While inside, no other run works on the domain in this format."""
+    """While inside, no other run works on the domain."""
     config = run.runtime.config
-    name = f"run.{config.format.name}.{config.domain.name}"
     locks = run.runtime.lake.locks()
-    with run_slot(), locks.hold(name, timeout_seconds=config.locking.run_seconds):
+    with run_slot(), locks.hold(run_lock(config), timeout_seconds=config.locking.run_seconds):
         yield
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from sqlglot import exp, parse
 from sqlglot.errors import ParseError, SqlglotError
 
+from conf.formats import described
 from conf.schema import Config
 from flows.runtime import Runtime, new_run
 from storage.base import TableStore
@@ -49,7 +50,7 @@ class Reader:
         if ref.layer not in DATABASES or not self.store.exists(ref):
             there = ", ".join(t.label for t in self.tables()) or "none yet"
             raise ConfigurationError(
-                f"there is no table {label} in this lake ({self.config.format.name})",
+                f"there is no table {label} in this lake ({described(self.config.format)})",
                 advice=f"Tables: {there}",
             )
         return ref

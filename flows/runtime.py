@@ -12,10 +12,11 @@ from uuid import uuid4
 from pyspark.sql import SparkSession
 
 from checks.scanner import Scanner
+from conf.formats import apart
 from conf.schema import Config
-from storage.base import TableStore
 from storage.jars import jar_paths
 from storage.java import find_java
+from storage.lake_store import LakeStore
 from storage.registry import Lake
 from storage.session import jvm_pid, start_session
 from tasks.bench import Bench, RunInfo
@@ -47,10 +48,10 @@ class Runtime:
 
     @property
     def lake(self) -> Lake:
-        """The lake of the run's format."""
+        """The lake of the run."""
         return lake_of(self.config)
 
-    def metadata_store(self) -> TableStore:
+    def metadata_store(self) -> LakeStore:
         """A store without Spark: metadata and small tables only."""
         return self.lake.store(None)
 
@@ -69,6 +70,11 @@ class Runtime:
         )
 
 
+def run_lock(config: Config) -> str:
+    """Name of the lock that a run of a domain holds, whatever the formats: a table may have any."""
+    return f"run.{config.domain.name}"
+
+
 def lake_of(config: Config) -> Lake:
     """The lake that a configuration names."""
     return Lake(
@@ -77,6 +83,7 @@ def lake_of(config: Config) -> Lake:
         properties=config.format.properties,
         lock_seconds=config.locking.table_seconds,
         busy_timeout_ms=config.catalog.busy_timeout_ms,
+        layers=apart(config.format),
     )
 
 

@@ -6,12 +6,14 @@ import os
 import shlex
 
 from conf.domains import of_environment
+from conf.formats import apart
 from conf.schema import Config
 
 
 def overrides_of(config: Config, *, landing: bool = False) -> str:
-    """Domain, format and lake; the landing folder where asked for, `domains` where nothing else says it."""
+    """Domain, formats and lake; the landing folder where asked for, `domains` where nothing else says it."""
     where = {"domain": config.domain.name, "format": config.format.name}
+    where |= {f"format.{layer}": name for layer, name in apart(config.format).items()}
     if config.domains and config.domains != os.pathsep.join(map(str, of_environment())):
         where["domains"] = config.domains
     where["paths.lake"] = config.paths.lake

@@ -23,7 +23,7 @@ os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "300")
 os.environ.setdefault("DO_NOT_TRACK", "1")
 
 MakeLake = Callable[..., Lake]
-"""`make_lake(format, root=None)`; without a root the lake is in the test's own folder."""
+"""`make_lake(format, root=None, bronze=...)`; without a root the lake is in the test's own folder."""
 
 
 def pytest_unconfigure() -> None:
@@ -51,7 +51,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 def make_lake(tmp_path: Path) -> MakeLake:
     """Makes the lake of a format, with the properties of the platform's configuration."""
 
-    def make(name: str, root: Path | None = None, *, lock_seconds: float = LOCK_SECONDS) -> Lake:
-        return lake_at(root or tmp_path / "lake", name, lock_seconds=lock_seconds)
+    def make(
+        name: str, root: Path | None = None, *, lock_seconds: float = LOCK_SECONDS, **layers: str
+    ) -> Lake:
+        return lake_at(root or tmp_path / "lake", name, lock_seconds=lock_seconds, layers=layers)
 
     return make

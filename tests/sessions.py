@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,10 @@ BUSY_TIMEOUT_MS = 10_000
 BOTH = ["delta", pytest.param("iceberg", marks=pytest.mark.slow)]
 """Both formats, one of them in the default suite: the steps are the same, the stores have their own."""
 
+PROPERTIES: dict[str, dict[str, str]] = yaml.safe_load(
+    (REPOSITORY / "conf" / "table_properties.yaml").read_text("utf-8")
+)
+"""The table properties that the platform's own configuration sets, by format."""
 SMALL = yaml.safe_load((REPOSITORY / "conf" / "spark" / "small.yaml").read_text("utf-8"))
 
 
@@ -45,19 +50,19 @@ def small_session(folder: Path) -> SparkSession:
     )
 
 
-def lake_at(root: Path, format_name: str, *, lock_seconds: float = LOCK_SECONDS) -> Lake:
+def lake_at(
+    root: Path,
+    format_name: str,
+    *,
+    lock_seconds: float = LOCK_SECONDS,
+    layers: Mapping[str, str] | None = None,
+) -> Lake:
     """The lake of a format in a folder, with the table properties of the configuration."""
     return Lake(
         root=root,
         format=format_name,
-        properties=format_properties(format_name),
+        properties=PROPERTIES,
         lock_seconds=lock_seconds,
         busy_timeout_ms=BUSY_TIMEOUT_MS,
+        layers=layers or {},
     )
-
-
-def format_properties(name: str) -> dict[str, str]:
-    """The table properties that the platform's own configuration sets for a format."""
-    text = (REPOSITORY / "conf" / "format" / f"{name}.yaml").read_text("utf-8")
-    properties: dict[str, str] = yaml.safe_load(text)["properties"]
-    return properties

@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from conf.formats import described
 from conf.schema import Config
 from flows.cli.rows import console
 from flows.summary import Summary
@@ -31,7 +32,7 @@ class LiveProgress:
 
     def __init__(self, config: Config) -> None:
         self._console = Console()
-        self._title = f"{config.domain.name} on {config.format.name}"
+        self._title = f"{config.domain.name} on {described(config.format)}"
         self._lock = threading.Lock()
         self._now: dict[TableRef, tuple[str, float]] = {}
         self._rows: dict[TableRef, int] = {}

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from conf.formats import described
 from conf.load import compose_config, load_config
 from flows.cli.rows import SHOWN_ROWS, print_rows, reader_of, short
 from flows.typed import overrides_of
@@ -44,12 +45,16 @@ def tables_command(overrides: tuple[str, ...], *, as_json: bool) -> None:
         stats, head = reader.store.stats(ref), reader.store.head(ref)
         rows.append(
             {
-                "table": ref.label, "version": head.version, "rows": stats.rows,
-                "files": stats.files, "bytes": stats.bytes,
+                "table": ref.label, "format": reader.store.format_of(ref),
+                "version": head.version, "rows": stats.rows, "files": stats.files, "bytes": stats.bytes,
                 "committed_at": head.committed_at.isoformat(timespec="seconds"),
             }
         )  # fmt: skip
-    print_rows(rows, as_json=as_json, title=f"{reader.config.domain.name}, {reader.store.format}")
+    print_rows(
+        rows,
+        as_json=as_json,
+        title=f"{reader.config.domain.name}, {described(reader.config.format)}",
+    )
 
 
 @click.command("status")

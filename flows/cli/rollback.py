@@ -10,7 +10,7 @@ import click
 
 from conf.load import load_config
 from conf.schema import Config
-from flows.runtime import Runtime, new_run
+from flows.runtime import Runtime, new_run, run_lock
 from flows.typed import overrides_of
 from storage.errors import ConfigurationError
 from storage.types import Version
@@ -48,8 +48,8 @@ def rollback_command(
             f"Versions: lakehouse show LAYER.TABLE domain={config.domain.name}",
         )
     runtime = Runtime(config, new_run())
-    name = f"run.{config.format.name}.{config.domain.name}"
-    with runtime.lake.locks().hold(name, timeout_seconds=config.locking.run_seconds):
+    locks = runtime.lake.locks()
+    with locks.hold(run_lock(config), timeout_seconds=config.locking.run_seconds):
         bench = runtime.bench(spark=False)
         steps = _plan(bench, config, run_id, version)
         warnings = left_behind(bench, steps)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from conf.formats import described
 from conf.load import load_config
 from conf.schema import Config
 from flows.typed import overrides_of
@@ -189,7 +190,7 @@ def warm_progress(config: Config, *, quiet: bool) -> Iterator[Progress]:
     from flows.warmup import warm_up  # noqa: PLC0415 - imports Prefect: after keep_records
 
     if not quiet:
-        click.echo(f"{config.domain.name} on {config.format.name}: starting Spark", err=True)
+        click.echo(f"{config.domain.name} on {described(config.format)}: starting Spark", err=True)
     warm_up(config)
     with Silent() if quiet else LiveProgress(config) as progress:
         yield progress

@@ -94,12 +94,14 @@ def _table(bench: Bench, ref: TableRef, changed: int) -> Cost:
     after = _files(bench, ref)
     written = sum(size for name, size in after.items() if name not in before)
     table = bench.store.stats(ref).bytes
-    return Cost(bench.store.format, changed, between - started, ended - between, written, table)
+    return Cost(
+        bench.store.format_of(ref), changed, between - started, ended - between, written, table
+    )
 
 
 def _files(bench: Bench, ref: TableRef) -> dict[str, int]:
     """Data files of the table's folder with their sizes, of every version."""
-    root = bench.staging.parent / bench.store.format / ref.path
+    root = bench.staging.parent / bench.store.format_of(ref) / ref.path
     return {
         str(p): p.stat().st_size for p in root.rglob("*.parquet") if "_delta_log" not in p.parts
     }

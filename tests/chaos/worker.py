@@ -60,7 +60,7 @@ def run(spark: SparkSession, lake: Lake, domain: DomainSpec, landing: Path, numb
     """A run as the flow does it, without Prefect: under the run's lock, only where something is new."""
     make_bench = benches(spark, lake, domain, landing, number=number)
     locks = lake.locks(jvm_pid(spark))
-    with locks.hold(f"run.{lake.format}.{domain.name}", timeout_seconds=LOCK_SECONDS):
+    with locks.hold(f"run.{domain.name}", timeout_seconds=LOCK_SECONDS):
         say("locked")
         bench = make_bench()
         refuse_outdated(bench, domain.tables())

@@ -23,6 +23,7 @@ def test_appended_rows_are_inserts(table: Table) -> None:
     assert table.changes(created, first) == [("insert", 1, "a", 1)]
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_an_update_is_a_delete_and_an_insert(table: Table) -> None:
     before = table.append((1, "a", 1), (2, "b", 1)).version
     table.merge(UPSERT, (1, "A", 2), (3, "c", 1))
@@ -33,6 +34,7 @@ def test_an_update_is_a_delete_and_an_insert(table: Table) -> None:
     ]
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_each_commit_of_the_range_tells_its_own(table: Table) -> None:
     before = table.append((1, "a", 1)).version
     table.merge(UPSERT, (1, "b", 2))
@@ -45,6 +47,7 @@ def test_each_commit_of_the_range_tells_its_own(table: Table) -> None:
     ]
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_deleted_rows_are_deletes(table: Table) -> None:
     before = table.append((1, "a", 1), (2, "b", 1)).version
     table.store.delete(table.ref, "id = 1", record())
@@ -61,6 +64,7 @@ def test_an_empty_range_has_the_columns_and_no_row(table: Table) -> None:
         assert found.collect() == []
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_the_columns_are_the_tables_and_the_kind(table: Table) -> None:
     created = table.head()
     first = table.append((1, "a", 1)).version
@@ -78,6 +82,7 @@ def test_a_range_that_runs_backwards_is_refused(table: Table) -> None:
         table.store.changes(table.ref, second, first)
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_rewrites_of_an_untracked_table_are_refused(store: TableStore) -> None:
     table = Table.fresh(store)
     table.create(track_changes=False)
@@ -97,6 +102,7 @@ def test_appends_to_an_untracked_table_can_be_read(store: TableStore) -> None:
     assert table.changes(before) == [("insert", 2, "b", 1)]
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_changes_lead_from_any_version_to_any_later_one(table: Table) -> None:
     """Rewritten rows may be told as a delete and an insert of the same; applied they cancel out."""
     draw = random.Random(3)

@@ -11,6 +11,7 @@ import pytest
 from storage.base import TableStore
 from storage.errors import LakehouseError
 from storage.plans import MergePlan, refresh_plan, upsert_plan
+from storage.registry import FORMATS
 from storage.types import Commit, TableRef, Version
 from tests.conformance.tables import NAMES, Row, Table, in_order, record
 
@@ -58,7 +59,7 @@ STEPS: dict[str, Step] = {
 
 @pytest.fixture
 def tables(stores: dict[str, TableStore]) -> Iterator[dict[str, Table]]:
-    made = {name: Table.fresh(store) for name, store in stores.items()}
+    made = {name: Table.fresh(stores[name]) for name in FORMATS}
     for table in made.values():
         table.create()
     yield made

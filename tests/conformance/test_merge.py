@@ -17,12 +17,14 @@ UPSERT = upsert_plan(["id"], NAMES, ["seq"])
 REFRESH = refresh_plan(["id"], NAMES, ["seq"], ["name"])
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_upsert_inserts_new_keys_and_takes_newer_rows(table: Table) -> None:
     table.append((1, "a", 5), (2, "b", 5), (3, "c", 5))
     table.merge(UPSERT, (1, "newer", 6), (2, "equal", 5), (3, "older", 4), (4, "new", 1))
     assert table.rows() == [(1, "newer", 6), (2, "b", 5), (3, "c", 5), (4, "new", 1)]
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_a_replay_changes_no_row(table: Table) -> None:
     rows = ((1, "a", 5), (2, None, 6), (3, "c", 7))
     table.merge(UPSERT, *rows)
@@ -33,6 +35,7 @@ def test_a_replay_changes_no_row(table: Table) -> None:
     assert table.changes(before) == []
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_any_order_of_upserts_ends_the_same(table: Table) -> None:
     events = [(1, f"v{seq}", seq) for seq in range(4)]
     for event in random.Random(7).sample(events, len(events)):
@@ -40,6 +43,7 @@ def test_any_order_of_upserts_ends_the_same(table: Table) -> None:
     assert table.rows() == [(1, "v3", 3)]
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_a_repeated_token_merges_nothing(table: Table) -> None:
     table.merge(UPSERT, (1, "a", 1), token="merged")
     again = table.merge(UPSERT, (1, "b", 2), token="merged")
@@ -56,6 +60,7 @@ def test_a_key_that_comes_twice_is_refused(table: Table, key: int | None) -> Non
     assert table.head() == head
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_nulls_are_compared_as_the_plan_says(table: Table) -> None:
     table.append((1, "a", None), (2, None, 1), (None, "no key", 1))
     table.merge(UPSERT, (1, "b", 9), (2, "b", None), (None, "no key either", 2))
@@ -65,12 +70,14 @@ def test_nulls_are_compared_as_the_plan_says(table: Table) -> None:
     )
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_refresh_takes_an_equal_sequence_that_differs(table: Table) -> None:
     table.append((1, None, 5), (2, "b", 5), (3, "c", 5), (4, "d", 5))
     table.merge(REFRESH, (1, "filled", 5), (2, None, 5), (3, "older", 4), (4, "newer", 6))
     assert table.rows() == [(1, "filled", 5), (2, None, 5), (3, "c", 5), (4, "newer", 6)]
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_a_difference_makes_the_table_equal_to_a_result(table: Table) -> None:
     table.append((1, "a", 1), (2, "b", 1), (3, None, 1))
     before = table.head()
@@ -84,12 +91,14 @@ def test_a_difference_makes_the_table_equal_to_a_result(table: Table) -> None:
     ]
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_a_difference_with_nothing_compared_adds_and_removes_only(table: Table) -> None:
     table.append((1, "a", 1), (2, "b", 1))
     table.make_equal((2, "other", 9), (3, "c", 1), compared=[])
     assert table.rows() == [(2, "b", 1), (3, "c", 1)]
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_delete_events_remove_what_is_not_later(table: Table) -> None:
     table.append((1, "a", 5), (2, "b", 5), (3, "c", 5))
     events = table.frame(
@@ -102,6 +111,7 @@ def test_delete_events_remove_what_is_not_later(table: Table) -> None:
     assert table.rows() == previewed == [(1, "a", 5), (5, "e", 1)]
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_equal_first_columns_are_ordered_by_the_next_and_nulls_come_first(
     store: TableStore,
 ) -> None:
@@ -115,6 +125,7 @@ def test_equal_first_columns_are_ordered_by_the_next_and_nulls_come_first(
     store.drop(table.ref)
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_matches_can_be_deleted(table: Table) -> None:
     table.append((1, "a", 1), (2, "b", 1), (3, "c", 3))
     plan = MergePlan(("id",), NAMES, "s.seq > t.seq", delete_when="s.name = 'gone'")
@@ -122,6 +133,7 @@ def test_matches_can_be_deleted(table: Table) -> None:
     assert table.rows() == [(2, "B", 2), (3, None, 9)]
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_keys_alone_can_delete(table: Table) -> None:
     table.append((1, "a", 1), (2, "b", 1))
     plan = MergePlan(("id",), ("id",), NEVER, delete_when="true", insert_when=NEVER)
@@ -129,6 +141,7 @@ def test_keys_alone_can_delete(table: Table) -> None:
     assert table.rows() == [(2, "b", 1)]
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_names_that_need_quoting(store: TableStore) -> None:
     names = ("order-id", "select", "número")
     table = Table.fresh(store, list(zip(names, ("bigint", "string", "bigint"), strict=True)))
@@ -203,6 +216,7 @@ def modelled(plan: MergePlan, old: list[Row], new: list[Row], update: Decide, de
 
 
 @pytest.mark.parametrize("name", PLANS)
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_preview_merge_and_model_agree(store: TableStore, name: str) -> None:
     plan, update, delete = PLANS[name]
     draw = random.Random(f"{SEED} {name}")

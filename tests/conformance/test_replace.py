@@ -35,6 +35,7 @@ def replaced(table: Table, *rows: tuple[object, ...], token: str | None = None) 
     return new
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_rows_and_columns_are_those_given(old: Table) -> None:
     new = replaced(old, (1, "a", "9.5", "2018-10-17"), (2, "b", None, None))
     store, ref = new.store, new.ref
@@ -49,6 +50,7 @@ def test_rows_and_columns_are_those_given(old: Table) -> None:
     assert (store.obstacle(ref), store.stats(ref).rows) == (None, 2)
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_it_is_one_commit_that_carries_its_record(old: Table) -> None:
     store, ref, before = old.store, old.ref, old.head()
     replaced(old, (1, "a", "9.5", None), token="once")
@@ -63,6 +65,7 @@ def test_it_is_one_commit_that_carries_its_record(old: Table) -> None:
     assert new.rows()[0][:2] == (1, "a")
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_earlier_versions_stay_readable_and_in_the_history(old: Table) -> None:
     store, ref, before = old.store, old.ref, old.head()
     file = SourceFile("a.csv", "00", 1, 1, "b1", 1)
@@ -76,6 +79,7 @@ def test_earlier_versions_stay_readable_and_in_the_history(old: Table) -> None:
     assert [f for e in store.history(ref) if e.record for f in e.record.files] == [file]
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_the_table_goes_on_as_any_other(old: Table) -> None:
     new = replaced(old, (1, "a", "9.5", None))
     new.merge(
@@ -88,6 +92,7 @@ def test_the_table_goes_on_as_any_other(old: Table) -> None:
 
 
 @pytest.mark.parametrize("rows", [[], [(1, "12.30", "x", 1)]], ids=["never written", "with rows"])
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_no_rows_are_enough(store: TableStore, rows: list[tuple[object, ...]]) -> None:
     table = Table.fresh(store, OLD)
     table.create(track_changes=False)
@@ -102,6 +107,7 @@ def test_no_rows_are_enough(store: TableStore, rows: list[tuple[object, ...]]) -
     store.drop(table.ref)
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_partitions_stay_where_their_column_does(store: TableStore) -> None:
     table = Table.fresh(store, OLD)
     table.create(partition_by=["seq"])
@@ -112,6 +118,7 @@ def test_partitions_stay_where_their_column_does(store: TableStore) -> None:
     store.drop(table.ref)
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_a_rollback_brings_the_columns_back(old: Table) -> None:
     before = old.head()
     replaced(old, (1, "a", "9.5", None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import pytest
 from pyspark.sql import SparkSession
 
 from storage.plans import upsert_plan
@@ -15,6 +16,7 @@ UPSERT = upsert_plan(["id"], NAMES, ["seq"])
 WRITERS, ROUNDS = 2, 3
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_sessions_that_write_at_once_keep_their_own_records(
     lake: Lake, spark: SparkSession
 ) -> None:
@@ -46,6 +48,7 @@ def test_sessions_that_write_at_once_keep_their_own_records(
         assert table.rows() == [(ROUNDS - 1, "a", ROUNDS - 1)]
 
 
+@pytest.mark.never("parquet", reason="rows are only ever added")
 def test_sessions_that_write_to_one_table_lose_nothing(lake: Lake, spark: SparkSession) -> None:
     stores = [lake.store(spark) for _ in range(WRITERS)]
     shared = Table.fresh(stores[0])

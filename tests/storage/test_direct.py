@@ -28,7 +28,7 @@ def make_table(make_lake: MakeLake, spark: SparkSession) -> Callable[..., tuple[
     def make(
         kind: str, properties: dict[str, str], columns: str = "id BIGINT, n INT", after: str = ""
     ) -> tuple[TableStore, TableRef]:
-        store = make_lake(kind).store(spark)
+        store = make_lake(kind).adapter(spark)
         ref = TableRef("shop", "silver", f"t{next(NUMBERS)}")
         name = cast("Any", store)._name(ref)
         run = store.session.sql

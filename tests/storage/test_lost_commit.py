@@ -169,7 +169,7 @@ def overwritten_by_another(store: DeltaStore) -> None:
 def test_the_read_back_notices_a_commit_that_another_writer_replaced(
     lake: Lake, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = cast("DeltaStore", lake.store(spark))
+    store = cast("DeltaStore", lake.adapter(spark))
     original = DeltaStore._append
 
     def append_and_lose(self: DeltaStore, *arguments: Any) -> None:

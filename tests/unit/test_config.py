@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from conf.formats import chosen, described
 from conf.load import CONF, compose_config, load_config
 from conf.schema import Config
 from storage.errors import ConfigurationError
@@ -57,6 +58,9 @@ def test_relative_folders_count_from_the_working_directory(
 
 
 WRONG = {
+    "format.silver=parquet": "format.silver: parquet keeps no keys, so it can only add rows: for bronze "
+    "only; choose delta or iceberg",
+    "format.bronze=hudi": "format.bronze: 'hudi' is none of delta, iceberg, parquet",
     "format=icebrg": "format: no choice 'icebrg'; did you mean iceberg? choices are delta, iceberg",
     "env=3": "env=3: name one choice of env: dev, prod, test",
     "worker=3": "unknown key worker; did you mean workers? choices are as_of, catalog,",
@@ -148,12 +152,12 @@ def test_free_mappings_take_names_that_nobody_knows() -> None:
     config = load_config(
         [
             "spark.conf={spark.sql.files.maxPartitionBytes: 64m}",
-            "format.properties={delta.appendOnly: 'true'}",
+            "format.properties.delta={delta.appendOnly: 'true'}",
         ]
     )
     assert config.spark.conf == {"spark.sql.files.maxPartitionBytes": "64m"}
-    assert config.format.properties["delta.appendOnly"] == "true"
-    assert "delta.logRetentionDuration" in config.format.properties
+    assert config.format.properties["delta"]["delta.appendOnly"] == "true"
+    assert "delta.logRetentionDuration" in config.format.properties["delta"]
 
 
 def test_configurations_are_composed_by_several_threads_at_once() -> None:
@@ -165,3 +169,12 @@ def test_configurations_are_composed_by_several_threads_at_once() -> None:
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(compose, range(1, 5)))
     assert made == [(n, ("delta", "iceberg")[n % 2]) for n in range(1, 5)]
+
+
+def test_a_layer_may_have_a_format_of_its_own() -> None:
+    config = load_config(["format=iceberg", "format.bronze=parquet", "format.gold=delta"])
+    assert chosen(config.format) == {
+        "bronze": "parquet", "silver": "iceberg", "gold": "delta", "ops": "iceberg"
+    }  # fmt: skip
+    assert described(config.format) == "iceberg (bronze parquet, gold delta)"
+    assert set(config.format.properties) == {"delta", "iceberg"}
