@@ -91,6 +91,8 @@ def choices() -> str:
         for file in sorted((CONF / group).glob("*.yaml")):
             text = file.read_text("utf-8").strip()
             parts.append(f"### `{group}={file.stem}`\n\n```yaml\n{text}\n```")
+    text = (CONF / "table_properties.yaml").read_text("utf-8").strip()
+    parts.append(f"### `format.properties`, whatever is chosen\n\n```yaml\n{text}\n```")
     return "\n\n".join(parts)
 
 

@@ -55,13 +55,16 @@ class Runtime:
         """A store without Spark: metadata and small tables only."""
         return self.lake.store(None)
 
+    def store(self) -> LakeStore:
+        """A store on a Spark session of its own."""
+        session = spark_session(self.config)
+        return self.lake.store(session, jvm_pid(session))
+
     def bench(self, *, spark: bool = True) -> Bench:
         """A bench on a Spark session of its own, or without Spark."""
-        session = spark_session(self.config) if spark else None
-        pid = jvm_pid(session) if session is not None else None
         paths = self.config.paths
         return Bench(
-            store=self.lake.store(session, pid),
+            store=self.store() if spark else self.metadata_store(),
             scanner=_scanner(),
             domain=self.config.domain,
             landing=Path(paths.landing),

@@ -11,6 +11,8 @@ from uuid import uuid4
 
 from pyspark.sql import SparkSession
 
+from storage.parquet_log import DATA
+
 ROWS = "number of output rows"
 FILES = ("number of files read", "number of result data files", "number of scanned data files")
 DRAIN_MS = 10_000
@@ -47,7 +49,8 @@ def scans(session: SparkSession) -> Iterator[list[Scan]]:
 
 def scans_of(found: list[Scan], table: str) -> list[Scan]:
     """The scans of one table, named as it stands in a path: `database/table`."""
-    ends = rf"(?:/{re.escape(table)}|\b{re.escape(table.replace('/', '.'))})(?![\w/])"
+    name, dotted = re.escape(table), re.escape(table.replace("/", "."))
+    ends = rf"(?:/{name}|\b{dotted})(?![\w/])|/{name}/{DATA}/"  # Parquet is read file by file
     return [scan for scan in found if re.search(ends, scan.what)]
 
 

@@ -18,8 +18,11 @@ ROWS = 20
 
 @pytest.fixture(params=FORMATS)
 def store(request: pytest.FixtureRequest, spark: SparkSession, make_lake: MakeLake) -> TableStore:
+    return filled(make_lake(request.param).store(spark))
+
+
+def filled(store: TableStore) -> TableStore:
     """A table of three months, each appended by itself, and one of a similar name."""
-    store = make_lake(request.param).store(spark)
     for ref in (REF, TableRef("shop", "bronze", "sales__quarantine")):
         store.create(ref, schema([("id", "bigint"), ("at", "string")]))
         for month in (1, 2, 3):
@@ -46,6 +49,15 @@ def test_a_whole_read_counts_every_row_and_file(store: TableStore) -> None:
         store.read(REF).collect()
     (scan,) = scans_of(found, REF.path)
     assert (scan.rows, scan.files) == (3 * ROWS, 3)
+
+
+def test_a_table_that_is_read_file_by_file_is_known_too(
+    spark: SparkSession, make_lake: MakeLake
+) -> None:
+    store = filled(make_lake("delta", bronze="parquet").store(spark))
+    with scans(store.session) as found:
+        store.read(REF).collect()
+    assert rows_read(found, [REF.path]) == 3 * ROWS
 
 
 def test_a_cached_table_counts_once(store: TableStore) -> None:

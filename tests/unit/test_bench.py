@@ -60,7 +60,9 @@ def test_an_attempt_is_kept_readable_beside_its_rows(tmp_path: Path) -> None:
 
 def test_attempts_of_both_formats_have_folders_of_their_own(bench: Bench) -> None:
     folder = bench.folder(ORDERS, "t1")
-    assert folder.relative_to(bench.staging) == Path("delta", "olist_silver/orders/t1")
+    assert folder.relative_to(bench.staging) == Path(
+        bench.store.format_of(ORDERS), "olist_silver/orders/t1"
+    )
 
 
 def test_the_record_of_an_attempt_says_what_it_consumed(bench: Bench) -> None:
