@@ -221,7 +221,8 @@ def _advanced(source: SourceSpec, offer: Offer) -> dict[str, object]:
 
 def _contract(source: SourceSpec) -> str:
     mark = source.watermark.column if source.watermark else ""
-    form = [source.kind, source.format, source.envelope, source.table, source.query, mark]
+    topic = [source.kafka.topic] if source.kafka else []
+    form = [source.kind, source.format, source.envelope, source.table, source.query, mark, *topic]
     return fingerprint(source.columns, source.delimiter, source.encoding, form)
 
 

@@ -135,12 +135,13 @@ def _shape(spec: SilverSpec) -> list[tuple[str, Column, Column]]:
     found = F.get_json_object("_rescued", "$._malformed.found")
     expected = F.get_json_object("_rescued", "$._malformed.expected")
     says = F.get_json_object("_rescued", "$._malformed.says")
+    line = F.coalesce(F.get_json_object("_rescued", "$._malformed.where"), F.lit("the line"))
     counted = F.concat(F.lit("record has "), found, F.lit(" fields, the header "), expected)
     verdicts = [
         (
             MALFORMED_RECORD,
             found.isNotNull() | says.isNotNull(),
-            F.coalesce(F.concat(F.lit("the line is no record: "), says), counted),
+            F.coalesce(F.concat(line, F.lit(" is no record: "), says), counted),
         )
     ]
     for key in spec.key:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Callable, Mapping
 
 from storage import secrets
+from tasks.sources.kafka_client import OWN_OPTIONS
 from tasks.sources.watermark import Overlap
 from tasks.spec import Envelope, FileFormat, SourceKind, SourceSpec
 
@@ -23,7 +25,7 @@ def source_problems(source: SourceSpec) -> list[str]:
         for name, kind in KIND_OF.items()
         if kind is not source.kind and getattr(source, name)
     ]
-    return found + (_files if source.kind is SourceKind.files else _jdbc)(source)
+    return found + CHECKS[source.kind](source)
 
 
 KIND_OF = {
@@ -35,6 +37,7 @@ KIND_OF = {
     "options": SourceKind.jdbc,
     "watermark": SourceKind.jdbc,
     "partitions": SourceKind.jdbc,
+    "kafka": SourceKind.kafka,
 }
 """Keys that only one kind of source has."""
 
@@ -99,3 +102,28 @@ def _partitions(source: SourceSpec) -> list[str]:
 
 SPARK_PARTITIONS = ("partitioncolumn", "lowerbound", "upperbound", "numpartitions")
 """Options by which Spark parts an extraction."""
+
+
+def _kafka(source: SourceSpec) -> list[str]:
+    if source.kafka is None:
+        return ["kafka: no servers and topic"]
+    found = [
+        f"kafka.options.{name}: is set by the platform"
+        for name in source.kafka.options
+        if name.lower() in OWN_OPTIONS
+    ]
+    if source.kafka.max_messages < 1:
+        found.append("kafka.max_messages: at least 1")
+    if source.kafka.patience_seconds <= 0:
+        found.append("kafka.patience_seconds: more than 0")
+    if source.format not in (FileFormat.csv, FileFormat.jsonl):
+        found.append(f"format: messages are JSON, not {source.format}")
+    return found
+
+
+CHECKS: Mapping[SourceKind, Callable[[SourceSpec], list[str]]] = {
+    SourceKind.files: _files,
+    SourceKind.jdbc: _jdbc,
+    SourceKind.kafka: _kafka,
+}
+"""What each kind asks of the keys that it has."""

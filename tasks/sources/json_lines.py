@@ -1,13 +1,13 @@
-"""JSON lines: one object a line, flat or in a Debezium envelope.
+"""JSON lines: one object a line, flat or in a Debezium envelope; a message of a topic counts as a line.
 
-Lines end with a line feed. Blank lines are no records. A line that is no object of the source is kept as
-it is below `_rescued._malformed` and goes to silver's quarantine with its reason.
+Lines of a file end with a line feed. Blank lines are no records. A line that is no object of the source is
+kept as it is below `_rescued._malformed` and goes to silver's quarantine with its reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,25 @@ LINE_LIMIT_CHARACTERS = 64 * 1024 * 1024
 
 Flatten = Callable[[Any, Sequence[str]], Mapping[str, Any] | None]
 """A line's value as a flat record; None for one that carries nothing. A ValueError says why it is none."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What is read as one record.
+
+    Attributes:
+        number: From 1.
+        text: JSON; None for a message without a value; base 64 of the bytes where there is a fault.
+        where: What people call it, where it is more than a line of its delivery.
+        beside: Values of columns that are not in the text; they go before what the text says.
+        fault: Why the text cannot be read; empty where nothing is known against it.
+    """
+
+    number: int
+    text: str | None
+    where: str = ""
+    beside: Mapping[str, str | None] = field(default_factory=dict)
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,65 +77,100 @@ def stage_json_lines(
         InputError: The file cannot be opened, is empty, has bytes of another encoding or no line that
             has any of the columns, or changed while it was read; the message names file and record.
     """
-    unknown: dict[str, None] = {}
-    named: set[str] = set()
-    rows = malformed = skipped = understood = 0
-    with opened(path, source.encoding, newline="\n") as content, _Writer(target, source) as writer:
-        for record in _records(content, source, unknown, named):
-            if record is None:
-                skipped += 1
-                continue
-            writer.write(record)
-            rows += 1
-            understood += record.understood
-            malformed += record.rescued is not None and record.rescued.startswith(_MARK)
+    with opened(path, source.encoding, newline="\n") as content:
+        taken = _Taken(source)
+        taken.write(_lines(content, source.encoding), target)
         digest = content.confirm(expected_sha256)
-    if not rows and not skipped:
+    if not taken.rows and not taken.skipped:
         raise empty(path)
-    if rows and not understood:
+    if taken.rows and not taken.understood:
         raise InputError(
             f"{path.name}: no line is a JSON object with any of the columns "
             f"{', '.join(source.columns)}",
             advice="Check that the file is the one the pattern means, and its format and envelope.",
         )
-    absent = tuple(c for c in source.columns if c not in named)
-    return StagedFile(
-        target, digest, rows, malformed, unknown=tuple(unknown), skipped=skipped, absent=absent,
-        sparse=True,
-    )  # fmt: skip
+    return taken.staged(target, digest)
 
 
-_MARK = f'{{"{MALFORMED}":'
+def stage_lines(
+    lines: Iterable[Line], source: SourceSpec, target: Path, *, sha256: str
+) -> StagedFile:
+    """Write lines to Parquet as `stage_json_lines` does, whatever they hold.
+
+    Args:
+        lines: What is read, in its order.
+        source: Columns and envelope.
+        target: Parquet file to write: the source's columns, `_record_number` and `_rescued`.
+        sha256: Hash of what the lines came from.
+    """
+    taken = _Taken(source)
+    taken.write(lines, target)
+    return taken.staged(target, sha256)
 
 
-def _records(
-    content: Content, source: SourceSpec, unknown: dict[str, None], named: set[str]
-) -> Iterator[Record | None]:
-    flatten = debezium.flattened if source.envelope is Envelope.debezium else _plain
-    for number, line in _lines(content, source.encoding):
+class _Taken:
+    """What the lines of a delivery hold."""
+
+    def __init__(self, source: SourceSpec) -> None:
+        self._source = source
+        self._flatten = debezium.flattened if source.envelope is Envelope.debezium else _plain
+        self._unknown: dict[str, None] = {}
+        self._named: set[str] = set()
+        self.rows = self.malformed = self.skipped = self.understood = 0
+
+    def write(self, lines: Iterable[Line], target: Path) -> None:
+        with _Writer(target, self._source) as writer:
+            for line in lines:
+                record = self._record(line)
+                if record is None:
+                    self.skipped += 1
+                    continue
+                writer.write(record)
+                self.rows += 1
+                self.understood += record.understood
+
+    def staged(self, target: Path, sha256: str) -> StagedFile:
+        absent = tuple(c for c in self._source.columns if c not in self._named)
+        return StagedFile(
+            target, sha256, self.rows, self.malformed, unknown=tuple(self._unknown),
+            skipped=self.skipped, absent=absent, sparse=True,
+        )  # fmt: skip
+
+    def _record(self, line: Line) -> Record | None:
+        columns, beside = self._source.columns, line.beside
+        self._named.update(beside)
         try:
-            found = flatten(parse(line), source.columns)
+            if line.fault:
+                raise ValueError(line.fault)
+            found = self._flatten(None if line.text is None else parse(line.text), columns)
         except ValueError as error:
-            kept = compact({MALFORMED: {"says": _reason(error), "line": line}})
-            yield Record(number, [None] * len(source.columns), kept, understood=False)
-            continue
+            self.malformed += 1
+            values = [beside.get(column) for column in columns]
+            return Record(line.number, values, _kept(line, _reason(error)), understood=False)
         if found is None:
-            yield None
-            continue
-        extra = {name: value for name, value in found.items() if name not in source.columns}
-        unknown.update(dict.fromkeys(extra))
-        named.update(found)
-        yield Record(
-            number,
-            [text_of(found.get(column)) for column in source.columns],
+            return None
+        extra = {n: v for n, v in found.items() if n not in columns or n in beside}
+        self._unknown.update(dict.fromkeys(extra))
+        self._named.update(found)
+        return Record(
+            line.number,
+            [beside[c] if c in beside else text_of(found.get(c)) for c in columns],
             compact({name: text_of(value) for name, value in extra.items()}) if extra else None,
             understood=len(extra) < len(found),
         )
 
 
+def _kept(line: Line, reason: str) -> str:
+    """A malformed line as it is, with what is wrong with it."""
+    where = {"where": line.where} if line.where else {}
+    content = {"base64" if line.fault else "line": line.text}
+    return compact({MALFORMED: {"says": reason, **where, **content}})
+
+
 def _plain(value: Any, columns: Sequence[str]) -> Mapping[str, Any]:
-    """The object itself."""
-    del columns
+    """The object itself; nothing for a message without a value, where a column tells of that."""
+    if value is None and debezium.DELETED in columns:
+        return {}
     if not isinstance(value, dict):
         raise ValueError("it is no JSON object")
     return value
@@ -126,7 +180,7 @@ def _reason(error: ValueError) -> str:
     return f"it is no JSON: {error}" if isinstance(error, JSONDecodeError) else str(error)
 
 
-def _lines(content: Content, encoding: str) -> Iterator[tuple[int, str]]:
+def _lines(content: Content, encoding: str) -> Iterator[Line]:
     """The lines that are not blank, numbered from 1."""
     number = 0
     while True:
@@ -145,7 +199,7 @@ def _lines(content: Content, encoding: str) -> Iterator[tuple[int, str]]:
         line = line.strip(" \t\r\n")
         if line:
             number += 1
-            yield number, line
+            yield Line(number, line)
 
 
 class _Writer:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 
 from tasks.sources.files import FileReader
 from tasks.sources.jdbc import JdbcReader
+from tasks.sources.kafka import KafkaReader
 from tasks.sources.reader import Reader
 from tasks.spec import SourceKind, SourceSpec
 
 READERS: Mapping[SourceKind, Callable[[SourceSpec], Reader]] = {
     SourceKind.files: FileReader,
     SourceKind.jdbc: JdbcReader,
+    SourceKind.kafka: KafkaReader,
 }
 
 

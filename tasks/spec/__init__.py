@@ -9,6 +9,7 @@ from __future__ import annotations
 from tasks.spec.columns import ColumnSpec, JoinSpec, PartitionSpec, RuleSpec, WindowSpec
 from tasks.spec.domain import EVENTS, DomainSpec, Roots, dependencies, expanded, ordered
 from tasks.spec.jdbc import PartitionsSpec
+from tasks.spec.kafka import KafkaSpec, OnDataLoss
 from tasks.spec.limits import MUST_GIVE, OnAnomaly, QuarantineLimit, VolumeLimits, VolumeSpec
 from tasks.spec.sources import (
     DriftMode,
@@ -32,7 +33,9 @@ __all__ = [
     "Fold",
     "GoldSpec",
     "JoinSpec",
+    "KafkaSpec",
     "OnAnomaly",
+    "OnDataLoss",
     "PartitionSpec",
     "PartitionsSpec",
     "QuarantineLimit",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tasks.spec.jdbc import PartitionsSpec
+from tasks.spec.kafka import KafkaSpec
 from tasks.spec.limits import MUST_GIVE, VolumeLimits
 
 
@@ -14,6 +15,7 @@ class SourceKind(StrEnum):
 
     files = "files"
     jdbc = "jdbc"
+    kafka = "kafka"
 
 
 class FileFormat(StrEnum):
@@ -59,7 +61,7 @@ class WatermarkSpec:
 
 @dataclass
 class SourceSpec:
-    """What feeds one bronze table: files of the landing folder, or a table of a database."""
+    """What feeds one bronze table: files of the landing folder, a table of a database, or a topic."""
 
     pattern: str = ""
     """Glob over file names, sub-folders included (`files`)."""
@@ -78,11 +80,11 @@ class SourceSpec:
     anomalies: VolumeLimits | None = None
     """Own control limits of row counts, in place of the domain's."""
     kind: SourceKind = SourceKind.files
-    """Files of the landing folder, or a database."""
+    """Files of the landing folder, a database, or a topic of Kafka."""
     format: FileFormat = FileFormat.csv
     """What the files hold."""
     envelope: Envelope = Envelope.none
-    """What is around the rows (`jsonl`)."""
+    """What is around the rows (`jsonl`, `kafka`)."""
     url: str = field(default="", repr=False)
     """JDBC address (`jdbc`)."""
     table: str | None = None
@@ -95,6 +97,8 @@ class SourceSpec:
     """Extract only what is new; without it the whole table is extracted each time (`jdbc`)."""
     partitions: PartitionsSpec | None = None
     """Extract through several connections at once (`jdbc`)."""
+    kafka: KafkaSpec | None = None
+    """The topic (`kafka`)."""
     drift: DriftMode = DriftMode.rescue
     """What becomes of columns that it delivers and `columns` lacks: kept in `_rescued`, added to the bronze
     table, or the delivery is blocked. A column that is missing or takes a narrower type always blocks."""

@@ -90,7 +90,8 @@ class Broker:
     def topic(self, name: str, partitions: int = 1, **settings: str) -> None:
         """Create a topic; `retention_ms="1"` and so on are its settings."""
         config = {key.replace("_", "."): value for key, value in settings.items()}
-        made = self.admin.create_topics([NewTopic(name, partitions, 1, config=config)])
+        admin = self.admin  # its requests end with it
+        made = admin.create_topics([NewTopic(name, partitions, 1, config=config)])
         made[name].result(ANSWER_SECONDS)
 
     def put(self, topic: str, *values: bytes | str | None, **where: Any) -> None:

@@ -1,0 +1,331 @@
+"""A topic of a real broker: offsets in bronze's own commits, whatever happens between two runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import NewPartitions
+
+from storage.errors import ConfigurationError, InputError, TransientError
+from storage.secrets import reference
+from tasks.decisions import Decision
+from tasks.planning import has_news
+from tasks.spec import DriftMode, Envelope, KafkaSpec, OnDataLoss, SourceKind, SourceSpec
+from tests.services.kafka import Broker
+from tests.sources.conftest import MakeShop
+from tests.sources.shop import Shop
+
+COLUMNS = ["id", "amount", "__partition", "__offset"]
+FIELDS = {field.name for field in dataclasses.fields(KafkaSpec)}
+MakeTopic = Callable[..., str]
+
+
+@pytest.fixture
+def make_topic(kafka: Broker, request: pytest.FixtureRequest) -> MakeTopic:
+    """Makes a topic named after the test."""
+
+    def make(partitions: int = 1, **settings: str) -> str:
+        name: str = request.node.originalname
+        kafka.topic(name[:200], partitions, **settings)
+        return name
+
+    return make
+
+
+def source(kafka: Broker, topic: str, **more: Any) -> SourceSpec:
+    keys = {name: more.pop(name) for name in tuple(more) if name in FIELDS}
+    spec = KafkaSpec(servers=keys.pop("servers", kafka.servers), topic=topic, **keys)
+    return SourceSpec(
+        columns=more.pop("columns", COLUMNS), kind=SourceKind.kafka, kafka=spec, **more
+    )
+
+
+def sale(number: int, **more: Any) -> str:
+    return json.dumps({"id": f"s{number}", "amount": number, **more})
+
+
+def reached(shop: Shop) -> Any:
+    return shop.record().notes["offsets"]["next"]
+
+
+def test_a_run_takes_what_is_new_and_the_offsets_are_in_its_commit(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
+) -> None:
+    topic = make_topic(2)
+    shop = make_shop(source(kafka, topic))
+    assert shop.run() is None  # an empty topic
+
+    kafka.put(topic, sale(1), sale(2), partition=0)
+    kafka.put(topic, sale(3), partition=1)
+    assert shop.run() is not None
+    assert shop.rows() == [
+        ("s1", "1", "0", "0"), ("s2", "2", "0", "1"), ("s3", "3", "1", "0"),
+    ]  # fmt: skip
+    assert reached(shop) == {"0": 2, "1": 1}
+    (file,) = shop.record().files
+    assert (file.name, file.rows) == (f"kafka:{topic}@0:0-1,1:0-0", 3)
+
+    commits = shop.commits()
+    assert shop.run() is None
+    bench = shop.bench(spark=False)
+    assert not has_news(bench, bench.domain.ref("bronze.sale"))
+    assert shop.commits() == commits
+
+    kafka.put(topic, sale(4), partition=1)
+    assert has_news(bench, bench.domain.ref("bronze.sale"))
+    assert shop.run() is not None
+    assert shop.rows()[3:] == [("s4", "4", "1", "1")]
+    assert reached(shop) == {"0": 2, "1": 2}
+
+
+def test_a_run_that_ends_before_its_commit_loses_and_doubles_nothing(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
+) -> None:
+    topic = make_topic(2)
+    shop = make_shop(source(kafka, topic))
+    kafka.put(topic, sale(1), partition=0)
+    assert shop.stage() is not None  # and never published
+    kafka.put(topic, sale(2), partition=1)
+    staged = shop.stage()
+    assert staged is not None
+    kafka.put(topic, sale(3), partition=0)  # after it was staged: for the next run
+    report = shop.check(staged)
+    shop.publish(staged, report)
+    assert [row[0] for row in shop.rows()] == ["s1", "s2"]
+    shop.run()
+    assert [row[0] for row in shop.rows()] == ["s1", "s2", "s3"]
+    assert reached(shop) == {"0": 2, "1": 1}
+
+
+def test_what_is_no_record_is_kept_whole_and_goes_to_quarantine_with_its_place(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
+) -> None:
+    topic = make_topic()
+    shop = make_shop(source(kafka, topic))
+    kafka.put(topic, sale(1), "{half", b'{"id": "\xe9"}', "[1]", None, '{"other": 1}', sale(2))
+    assert shop.run() is not None
+    rescued = [json.loads(row[0] or "{}") for row in shop.rows("bronze.sale", "_rescued")]
+    kept = [value.get("_malformed", {}) for value in rescued]
+    assert kept[1]["line"] == "{half"
+    assert kept[2] == {
+        "says": "byte 0xe9 at 8 is not UTF-8",
+        "where": f"message 2 of {topic}[0]",
+        "base64": "eyJpZCI6ICLpIn0=",
+    }
+    assert rescued[5] == {"other": "1"}
+    assert shop.rows()[1] == (None, None, "0", "1")
+
+    assert shop.run("silver.sale") is not None
+    assert sorted(shop.rows("silver.sale", "id")) == [("s1",), ("s2",)]
+    reasons = [row[0] for row in shop.rows("silver.sale__quarantine", "_reason")]
+    assert reasons[0].startswith(f"message 1 of {topic}[0] is no record: it is no JSON: ")
+    assert reasons[1].startswith(f"message 2 of {topic}[0] is no record: byte 0xe9")
+    assert reasons[2].startswith(f"message 3 of {topic}[0] is no record: it is no JSON object")
+    assert reasons[3].startswith(f"message 4 of {topic}[0] is no record: it is no JSON object")
+    assert reasons[4].endswith(f"(record 6 of kafka:{topic}@0:0-6)")
+
+
+def test_a_column_that_appears_obeys_drift(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
+) -> None:
+    topic = make_topic()
+    shop = make_shop(source(kafka, topic))
+    kafka.put(topic, sale(1))
+    shop.run()
+    kafka.put(topic, sale(2, channel="web"))
+    shop.run()
+    assert shop.rows("bronze.sale", "id", "_rescued")[1] == ("s2", '{"channel":"web"}')
+
+    evolving = make_shop(source(kafka, topic, drift=DriftMode.evolve))
+    kafka.put(topic, sale(3, channel="app"), sale(4))
+    evolving.run()
+    assert evolving.rows("bronze.sale", "id", "channel")[2:] == [("s3", "app"), ("s4", None)]
+
+
+def test_what_a_message_has_beside_its_value(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
+) -> None:
+    topic = make_topic()
+    named = ["id", "__topic", "__timestamp", "__key", "__deleted"]
+    shop = make_shop(source(kafka, topic, columns=named))
+    kafka.put(topic, sale(1), key="s1", timestamp=1772359200123)
+    kafka.put(topic, '{"id": "s2", "__key": "own"}', key=b"\xff\x01", timestamp=1772359200000)
+    kafka.put(topic, None, key="s1", timestamp=1772359201000)
+    shop.run()
+    assert shop.rows("bronze.sale", *named, "_rescued") == [
+        ("s1", topic, "2026-03-01 10:00:00.123", "s1", "false", '{"amount":"1"}'),
+        ("s2", topic, "2026-03-01 10:00:00.000", "0xff01", "false", '{"__key":"own"}'),
+        (None, topic, "2026-03-01 10:00:01.000", "s1", "true", None),
+    ]
+
+
+@pytest.mark.parametrize("schema", [False, True])
+def test_change_events_of_debezium(kafka: Broker, make_shop: MakeShop, schema: bool) -> None:
+    topic = f"change_events_{schema}"
+    kafka.topic(topic)
+    columns = ["id", "amount", "__op", "__deleted", "__lsn", "__offset"]
+    shop = make_shop(source(kafka, topic, columns=columns, envelope=Envelope.debezium))
+
+    def event(op: str, before: Any, after: Any, lsn: int) -> str:
+        payload = {"op": op, "before": before, "after": after, "source": {"lsn": lsn}}
+        return json.dumps({"schema": {"type": "struct"}, "payload": payload} if schema else payload)
+
+    old, new = {"id": "s1", "amount": "1.10"}, {"id": "s1", "amount": "2.00"}
+    kafka.put(
+        topic, event("r", None, old, 1), event("u", old, new, 2), event("d", new, None, 3), None,
+        event("t", None, None, 4),
+    )  # fmt: skip
+    staged = shop.run()
+    assert staged is not None
+    assert shop.rows() == [
+        ("s1", "1.10", "r", "false", "1", "0"),
+        ("s1", "2.00", "u", "false", "2", "1"),
+        ("s1", "2.00", "d", "true", "3", "2"),
+        (None, None, None, None, None, "4"),
+    ]
+    assert staged.rows == {"ingested": 5, "published": 4, "deduplicated": 1}
+    assert "truncate" in shop.rows("bronze.sale", "_rescued")[3][0]
+    assert reached(shop) == {"0": 5}
+
+
+def test_only_what_transactions_committed_is_read(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
+) -> None:
+    topic = make_topic()
+    shop = make_shop(source(kafka, topic))
+    producer = Producer(
+        {"bootstrap.servers": kafka.servers, "transactional.id": topic, "log_level": 0}
+    )
+    producer.init_transactions(30)
+
+    def write(number: int) -> None:
+        producer.begin_transaction()
+        producer.produce(topic, sale(number))
+        producer.flush(30)
+
+    write(1)
+    assert shop.run() is None  # not decided yet
+    producer.abort_transaction(30)
+    assert shop.run() is None
+    write(2)
+    producer.commit_transaction(30)
+    write(3)
+    assert shop.run() is not None
+    assert [row[0] for row in shop.rows()] == ["s2"]
+    producer.commit_transaction(30)
+    shop.run()
+    assert [row[0] for row in shop.rows()] == ["s2", "s3"]
+
+
+def test_a_run_takes_no_more_than_it_may_and_new_partitions_join(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
+) -> None:
+    topic = make_topic()
+    shop = make_shop(source(kafka, topic, max_messages=3))
+    kafka.put(topic, *map(sale, range(5)))
+    shop.run()
+    assert reached(shop) == {"0": 3}
+    admin = kafka.admin
+    admin.create_partitions([NewPartitions(topic, 2)])[topic].result(30)
+    kafka.put(topic, sale(5), partition=1)
+    shop.run()
+    assert reached(shop) == {"0": 5, "1": 1}
+    assert sorted(row[0] for row in shop.rows()) == [f"s{n}" for n in range(6)]
+
+
+def test_messages_that_are_gone_stop_the_table_until_it_may_go_on(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
+) -> None:
+    topic = make_topic()
+    shop = make_shop(source(kafka, topic))
+    kafka.put(topic, sale(0))
+    shop.run()
+    kafka.put(topic, sale(1), sale(2), sale(3))
+    admin = kafka.admin
+    (removed,) = admin.delete_records([TopicPartition(topic, 0, 3)]).values()
+    removed.result(30)
+
+    with pytest.raises(InputError) as error:
+        shop.run()
+    assert f"topic {topic}: messages are gone" in str(error.value)
+    assert "partition 0: the next offset to read is 1, there are 3 to 3" in str(error.value)
+    assert "kafka.on_data_loss: skip" in str(error.value)
+
+    going_on = make_shop(source(kafka, topic, on_data_loss=OnDataLoss.skip))
+    going_on.run()
+    assert [row[0] for row in going_on.rows()] == ["s0", "s3"]
+    assert reached(shop) == {"0": 4}
+    assert shop.record().notes["offsets"]["lost"]
+
+
+def test_a_topic_that_is_made_anew_is_not_taken_for_the_old_one(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
+) -> None:
+    topic = make_topic()
+    shop = make_shop(source(kafka, topic))
+    with pytest.raises(InputError, match="there is no such topic"):
+        make_shop(source(kafka, f"{topic}_not")).run()
+    kafka.put(topic, sale(0))
+    shop.run()
+    admin = kafka.admin
+    admin.delete_topics([topic])[topic].result(30)
+    kafka.topic(topic)
+    kafka.put(topic, sale(1), sale(2))  # its offset 1 is there, and is another message
+    with pytest.raises(InputError, match="deleted and made anew"):
+        shop.run()
+    going_on = make_shop(source(kafka, topic, on_data_loss=OnDataLoss.skip))
+    going_on.run()
+    assert [row[0] for row in going_on.rows()] == ["s0", "s1", "s2"]
+
+
+def test_a_rejected_batch_is_in_bronze_and_silver_passes_over_it(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
+) -> None:
+    topic = make_topic()
+    shop = make_shop(source(kafka, topic))
+    kafka.put(topic, sale(1), '{"id": "bad"}')
+    staged = shop.stage()
+    assert staged is not None
+    assert shop.check(staged).verdict.blocked
+    shop.settle(staged.files[0].batch_id, Decision.rejected)
+    kafka.put(topic, sale(2))
+    shop.run()  # what the person saw
+    shop.run()
+    assert [row[0] for row in shop.rows()] == ["s1", "bad", "s2"]
+    shop.run("silver.sale")
+    assert shop.rows("silver.sale", "id") == [("s2",)]
+
+
+SASL = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN"}
+
+
+def test_a_password_is_asked_for_and_never_told(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = make_topic()
+    kafka.put(topic, sale(1))
+    options = {
+        **SASL, "sasl.username": kafka.user, "sasl.password": reference("TEST_KAFKA_PASSWORD")
+    }  # fmt: skip
+    shop = make_shop(source(kafka, topic, servers=kafka.sasl_servers, options=options))
+    monkeypatch.setenv("TEST_KAFKA_PASSWORD", "not-the-password")
+    with pytest.raises(ConfigurationError, match="Authentication failed") as error:
+        shop.run()
+    assert "not-the-password" not in str(error.value)
+    monkeypatch.setenv("TEST_KAFKA_PASSWORD", kafka.password)
+    assert shop.run() is not None
+
+
+def test_brokers_that_do_not_answer_are_worth_another_try(
+    kafka: Broker, make_shop: MakeShop
+) -> None:
+    shop = make_shop(source(kafka, "sale", servers="127.0.0.1:1", patience_seconds=1))
+    with pytest.raises(TransientError, match=r"topic sale at 127\.0\.0\.1:1: .*refused"):
+        shop.run()
+    with pytest.raises(ConfigurationError, match="No such configuration property"):
+        make_shop(source(kafka, "sale", options={"sasl.passwort": "x"})).run()
