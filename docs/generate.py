@@ -31,6 +31,7 @@ from tasks.spec import (
     DomainSpec,
     GoldSpec,
     JoinSpec,
+    KafkaSpec,
     PartitionSpec,
     PartitionsSpec,
     QuarantineLimit,
@@ -61,8 +62,8 @@ SECTIONS: Mapping[str, type] = {
     "retry": Retry,
 }
 DOMAIN_PARTS = (
-    DomainSpec, Roots, SourceSpec, WatermarkSpec, PartitionsSpec, SilverSpec, ColumnSpec, RuleSpec, JoinSpec,
-    WindowSpec, PartitionSpec, QuarantineLimit, GoldSpec, VolumeSpec, VolumeLimits,
+    DomainSpec, Roots, SourceSpec, WatermarkSpec, PartitionsSpec, KafkaSpec, SilverSpec, ColumnSpec, RuleSpec,
+    JoinSpec, WindowSpec, PartitionSpec, QuarantineLimit, GoldSpec, VolumeSpec, VolumeLimits,
 )  # fmt: skip
 _PART = re.compile(r"<!-- generated: ([\w.-]+) -->\n.*?<!-- end -->", re.DOTALL)
 

@@ -24,6 +24,7 @@ from tasks.validation import problems
 from tests import tutorial
 
 ROOT = Path(__file__).parents[2]
+HOW_TO = ROOT / "docs" / "how-to"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DOMAINS = sorted(file.stem for file in (ROOT / "conf" / "domain").glob("*.yaml"))
 YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -160,10 +161,11 @@ def test_the_tutorials_domain_composes(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_sources_of_the_examples_are_consistent(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HOST", "USER", "PASSWORD"):
-        monkeypatch.setenv(f"SHOP_DB_{name}", name.lower())
-    text = (ROOT / "docs" / "how-to" / "sources.md").read_text("utf-8")
-    parts = [OmegaConf.create(block) for block in YAML.findall(text)]
+    for name in ("DB_HOST", "DB_USER", "DB_PASSWORD", "KAFKA_SERVERS"):
+        monkeypatch.setenv(f"SHOP_{name}", name.lower())
+    pages = [HOW_TO / "sources.md", *sorted(HOW_TO.glob("connect-*.md"))]
+    texts = [page.read_text("utf-8") for page in pages]
+    parts = [OmegaConf.create(block) for text in texts for block in YAML.findall(text)]
     given = {"name": "shop", "as_of": "select 1", "roots": {"sql": "sql", "checks": "checks"}}
     merged = OmegaConf.merge(OmegaConf.structured(DomainSpec), given, *parts)
     domain = OmegaConf.to_object(merged)
@@ -175,6 +177,8 @@ def test_the_sources_of_the_examples_are_consistent(monkeypatch: pytest.MonkeyPa
         (SourceKind.files, FileFormat.jsonl, Envelope.debezium),
         (SourceKind.files, FileFormat.parquet, Envelope.none),
         (SourceKind.jdbc, FileFormat.csv, Envelope.none),
+        (SourceKind.kafka, FileFormat.csv, Envelope.none),
+        (SourceKind.kafka, FileFormat.csv, Envelope.debezium),
     }
 
 
