@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from checks.model import CheckSuite
 from conf import load
 from flows.cli import cli, invoke
+from storage.secrets import reference
 from tasks import bronze, derived, ops, ordering, quarantine, releases
 from tasks.spec import DomainSpec, Envelope, FileFormat, SourceKind
 from tasks.validation import problems
@@ -163,6 +164,7 @@ def test_the_tutorials_domain_composes(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_sources_of_the_examples_are_consistent(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DB_HOST", "DB_USER", "DB_PASSWORD", "KAFKA_SERVERS"):
         monkeypatch.setenv(f"SHOP_{name}", name.lower())
+    OmegaConf.register_resolver("secret", reference, replace=True)  # as composing does
     pages = [HOW_TO / "sources.md", *sorted(HOW_TO.glob("connect-*.md"))]
     texts = [page.read_text("utf-8") for page in pages]
     parts = [OmegaConf.create(block) for text in texts for block in YAML.findall(text)]
