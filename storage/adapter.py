@@ -38,6 +38,10 @@ class FormatStore(TableStore):
     def format_of(self, ref: TableRef) -> str:
         return self.format
 
+    def locked(self, ref: TableRef) -> AbstractContextManager[None]:
+        """Context in which no other process writes to the table, nor one that was killed goes on with it."""
+        return self._locks.hold(f"{self.format}.{ref.path}")
+
     def create(
         self,
         ref: TableRef,
@@ -46,7 +50,7 @@ class FormatStore(TableStore):
         partition_by: Sequence[str] = (),
         track_changes: bool = False,
     ) -> None:
-        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+        with self.locked(ref), self._translated(ref):
             if not self.exists(ref):
                 self._create(ref, schema, partition_by, track_changes=track_changes)
                 return
@@ -68,7 +72,7 @@ class FormatStore(TableStore):
     ) -> None: ...
 
     def evolve(self, ref: TableRef, changes: Sequence[Change]) -> tuple[Change, ...]:
-        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+        with self.locked(ref), self._translated(ref):
             made = remaining(ref.label, self.columns(ref), changes)
             if made:
                 self._evolve(ref, made, carried(self.head(ref).record, made))
@@ -166,7 +170,7 @@ class FormatStore(TableStore):
     def _write(
         self, ref: TableRef, operation: str, record: CommitRecord, run: Callable[[], None]
     ) -> Commit:
-        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+        with self.locked(ref), self._translated(ref):
             done = self.find(ref, record.token)
             if done is not None:
                 return Commit(done.version, operation, record.token, repeated=True)

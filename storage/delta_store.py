@@ -121,7 +121,7 @@ class DeltaStore(FormatStore):
         writer.save(str(self.location(ref)))
 
     def drop(self, ref: TableRef) -> None:
-        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+        with self.locked(ref), self._translated(ref):
             if self.location(ref).exists():
                 shutil.rmtree(self.location(ref))
 

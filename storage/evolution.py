@@ -11,7 +11,7 @@ from pyspark.sql.types import StructType
 
 from storage.errors import IncompatibleSchemaError
 from storage.schemas import arrow_schema, named_types, schema
-from storage.types import ROLLBACK, CommitRecord
+from storage.types import MIGRATED, ROLLBACK, CommitRecord
 
 FIRST = ""
 """In the place of a column's name: before all others."""
@@ -178,6 +178,6 @@ def carried(record: CommitRecord | None, changes: Sequence[Change]) -> CommitRec
     """
     if record is None:
         return None
-    notes = {k: v for k, v in record.notes.items() if k != ROLLBACK}
+    notes = {k: v for k, v in record.notes.items() if k not in (ROLLBACK, MIGRATED)}
     notes |= {"mark": True, "evolved": [repr(change) for change in changes]}
     return replace(record, files=(), rows={}, notes=notes)

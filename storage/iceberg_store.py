@@ -127,7 +127,7 @@ class IcebergStore(FormatStore):
                     update.move_after(change.name, change.after)
 
     def drop(self, ref: TableRef) -> None:
-        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+        with self.locked(ref), self._translated(ref):
             try:
                 folder = folder_of(self._catalog.pyiceberg.load_table((ref.database, ref.name)))
             except NoSuchTableError:

@@ -30,7 +30,13 @@ class LakeStore(TableStore):
         placements: Placements,
         load: Callable[[str], FormatStore],
     ) -> None:
-        """Args: the session of all adapters, where tables are, and what makes an adapter by its name."""
+        """Know a lake's tables.
+
+        Args:
+            session: That of every adapter.
+            placements: Where the tables are.
+            load: Makes the adapter of a format.
+        """
         super().__init__(session)
         self.placements = placements
         self._load = load

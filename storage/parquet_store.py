@@ -77,7 +77,7 @@ class ParquetStore(FormatStore):
         self._commit(ref, "evolve", record, columns=evolved(self.columns(ref), changes))
 
     def drop(self, ref: TableRef) -> None:
-        with self._locks.hold(f"{self.format}.{ref.path}"), self._translated(ref):
+        with self.locked(ref), self._translated(ref):
             if self.location(ref).exists():
                 shutil.rmtree(self.location(ref) / COMMITS)  # from here on it does not exist
                 shutil.rmtree(self.location(ref))

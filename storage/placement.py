@@ -14,6 +14,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from storage.disk import sync
+from storage.errors import TerminalError
 from storage.failures import explain
 from storage.types import ROLLBACK, Snapshot, TableRef, Version
 
@@ -83,18 +84,33 @@ class Placements:
     """The placements of a lake's tables."""
 
     def __init__(self, root: Path, formats: Mapping[str, str], default: str) -> None:
-        """Args: the lake's folder, the formats of layers by configuration, and that of the others."""
+        """Know a lake.
+
+        Args:
+            root: Folder of the lake.
+            formats: The format that the configuration chose for a layer, by its name.
+            default: That of the other layers.
+        """
         self._folder = root / FOLDER
         self._formats, self._default = formats, default
 
     def of(self, ref: TableRef) -> Placement:
-        """Where a table is."""
+        """Where a table is.
+
+        Raises:
+            TerminalError: Its file is damaged.
+        """
+        copies = ("current", "kept", "target", "leaving")
         try:
             raw = json.loads(self._file(ref).read_text("utf-8"))
+            return Placement(**raw | {name: Copy(**raw[name]) for name in copies if raw[name]})
         except FileNotFoundError:
             return Placement(Copy(self.configured(ref.layer)))
-        copies = ("current", "kept", "target", "leaving")
-        return Placement(**raw | {name: Copy(**raw[name]) for name in copies if raw[name]})
+        except (ValueError, TypeError, KeyError) as error:
+            raise TerminalError(
+                f"{ref.label}: {self._file(ref)}, which says where the table is, is damaged: {error}",
+                advice="Restore the file; without it the table would be looked for where it was before.",
+            ) from error
 
     def moved(self, database: str) -> dict[str, Placement]:
         """The tables of a database that were moved, or are about to be, by name."""

@@ -17,6 +17,9 @@ EMPTY = Version("empty")
 ROLLBACK = "rollback"
 """Note of a rollback's record: the version that it restored (`to`), and the newest before it (`of`)."""
 
+MIGRATED = "migrated"
+"""Note of a commit that a move to another format made: the version of the earlier copy that it stands for."""
+
 R = TypeVar("R")
 LAYERS = ("bronze", "silver", "gold")
 

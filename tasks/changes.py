@@ -34,6 +34,19 @@ def folder(bench: Bench, ref: TableRef, token: str) -> Path:
     return bench.staging / ROOT / bench.store.format_of(ref) / ref.path / token
 
 
+def hand_on(bench: Bench, ref: TableRef, source: str, target: str) -> None:
+    """Let a table's changed rows, and its attempts, be found in another format as well."""
+    for root in (bench.staging / ROOT, bench.staging):
+        if (kept := root / source / ref.path).is_dir():
+            shutil.copytree(kept, root / target / ref.path, dirs_exist_ok=True)
+
+
+def forget(bench: Bench, ref: TableRef, name: str) -> None:
+    """Remove the changed rows and the attempts of a table in a format that it has left."""
+    for root in (bench.staging / ROOT, bench.staging):
+        shutil.rmtree(root / name / ref.path, ignore_errors=True)
+
+
 def keep(bench: Bench, staged: Staged) -> None:
     """Move the staged rows to where readers find them; call it before the commit.
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from storage.base import TableStore
 from storage.errors import ConfigurationError, VersionNotFoundError
 from storage.types import (
+    MIGRATED,
     ROLLBACK,
     Commit,
     CommitRecord,
@@ -29,7 +30,7 @@ from tasks.bench import Bench
 from tasks.ledger import DELIVERIES, delivered, last_delivery
 from tasks.spec import DomainSpec, dependencies
 
-OWN_NOTES = frozenset({ROLLBACK, ACCOUNTS, REBUILT, "mark", "evolved", "releases"})
+OWN_NOTES = frozenset({ROLLBACK, MIGRATED, ACCOUNTS, REBUILT, "mark", "evolved", "releases"})
 """Notes that tell of one commit alone; the others tell of the state that it left."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from pyspark.sql.types import StructType
 
 from storage.errors import TableExistsError
@@ -12,6 +14,13 @@ from tasks import bronze, derived, drift, quarantine, silver, tombstones
 from tasks.bench import Bench
 from tasks.gate import is_derived
 from tasks.spec import DomainSpec
+
+
+class Layout(TypedDict):
+    """What a table is created with, beside its columns."""
+
+    partition_by: tuple[str, ...]
+    track_changes: bool
 
 
 def declared(domain: DomainSpec, ref: TableRef) -> StructType:
@@ -52,23 +61,22 @@ def create(bench: Bench, ref: TableRef) -> None:
             _made(bench, tombstones.table(ref), tombstones.tombstone_schema(spec))
 
 
+def layout(ref: TableRef) -> Layout:
+    """How a table of a layer is laid out at its creation."""
+    bronze = ref.layer == "bronze"
+    return {"partition_by": ("_ingestion_date",) if bronze else (), "track_changes": bronze}
+
+
 def _bronze(bench: Bench, ref: TableRef) -> None:
     wanted = bronze.bronze_schema(bench.domain.bronze[ref.name])
-    _growing(bench, ref, wanted, partition_by=("_ingestion_date",), track_changes=True)
+    _growing(bench, ref, wanted)
 
 
-def _growing(
-    bench: Bench,
-    ref: TableRef,
-    wanted: StructType,
-    *,
-    partition_by: tuple[str, ...] = (),
-    track_changes: bool = False,
-) -> None:
+def _growing(bench: Bench, ref: TableRef, wanted: StructType) -> None:
     """A table that gets the columns it lacks, and loses none."""
     store = bench.store
     if not store.exists(ref):
-        store.create(ref, wanted, partition_by=partition_by, track_changes=track_changes)
+        store.create(ref, wanted, **layout(ref))
         return
     found = store.columns(ref)
     lacking = drift.additions(found, [(f.name, f.dataType.simpleString()) for f in wanted.fields])

@@ -24,6 +24,7 @@ from flows.cli import (
     data,
     init,
     inspect,
+    migrate,
     quarantine,
     rollback,
     run,
@@ -49,8 +50,8 @@ def cli() -> None:
 
 
 MODULES = (
-    run, inspect, data, init, cases, validate, batches, quarantine, backfill, upgrade, rollback, contract,
-    services_cli,
+    run, inspect, data, init, cases, validate, batches, quarantine, backfill, upgrade, rollback, migrate,
+    contract, services_cli,
 )  # fmt: skip
 for command in chain.from_iterable(module.COMMANDS for module in MODULES):
     cli.add_command(command)
