@@ -6,6 +6,7 @@ import codecs
 from collections.abc import Callable, Mapping
 
 from storage import secrets
+from tasks.rest_validation import rest_problems
 from tasks.sources.kafka_client import OWN_OPTIONS
 from tasks.sources.watermark import Overlap
 from tasks.spec import Envelope, FileFormat, SourceKind, SourceSpec
@@ -22,24 +23,25 @@ def source_problems(source: SourceSpec) -> list[str]:
     ]
     found += [
         f"{name}: has no meaning for kind {source.kind}"
-        for name, kind in KIND_OF.items()
-        if kind is not source.kind and getattr(source, name)
+        for name, kinds in KINDS_OF.items()
+        if source.kind not in kinds and getattr(source, name)
     ]
-    return found + CHECKS[source.kind](source)
+    return found + CHECKS[source.kind](source) + _watermark(source)
 
 
-KIND_OF = {
-    "pattern": SourceKind.files,
-    "header": SourceKind.files,
-    "url": SourceKind.jdbc,
-    "table": SourceKind.jdbc,
-    "query": SourceKind.jdbc,
-    "options": SourceKind.jdbc,
-    "watermark": SourceKind.jdbc,
-    "partitions": SourceKind.jdbc,
-    "kafka": SourceKind.kafka,
+KINDS_OF = {
+    "pattern": (SourceKind.files,),
+    "header": (SourceKind.files,),
+    "url": (SourceKind.jdbc,),
+    "table": (SourceKind.jdbc,),
+    "query": (SourceKind.jdbc,),
+    "options": (SourceKind.jdbc,),
+    "partitions": (SourceKind.jdbc,),
+    "watermark": (SourceKind.jdbc, SourceKind.rest),
+    "kafka": (SourceKind.kafka,),
+    "rest": (SourceKind.rest,),
 }
-"""Keys that only one kind of source has."""
+"""Keys that only some kinds of source have."""
 
 
 def _files(source: SourceSpec) -> list[str]:
@@ -68,12 +70,15 @@ def _jdbc(source: SourceSpec) -> list[str]:
         for name in source.options
         if name.lower() in ("url", "dbtable", "query")
     ]
-    found += _partitions(source)
-    if source.watermark is None:
-        return found
+    return found + _partitions(source)
+
+
+def _watermark(source: SourceSpec) -> list[str]:
     mark = source.watermark
+    if mark is None:
+        return []
     named = {"watermark.column": [mark.column], "watermark.key": mark.key}
-    found += [
+    found = [
         f"{key}: {column} is not a column"
         for key, columns in named.items()
         for column in columns
@@ -125,5 +130,6 @@ CHECKS: Mapping[SourceKind, Callable[[SourceSpec], list[str]]] = {
     SourceKind.files: _files,
     SourceKind.jdbc: _jdbc,
     SourceKind.kafka: _kafka,
+    SourceKind.rest: rest_problems,
 }
 """What each kind asks of the keys that it has."""

@@ -11,6 +11,16 @@ from tasks.spec.domain import EVENTS, DomainSpec, Roots, dependencies, expanded,
 from tasks.spec.jdbc import PartitionsSpec
 from tasks.spec.kafka import KafkaSpec, OnDataLoss
 from tasks.spec.limits import MUST_GIVE, OnAnomaly, QuarantineLimit, VolumeLimits, VolumeSpec
+from tasks.spec.rest import (
+    AuthKind,
+    AuthSpec,
+    HttpMethod,
+    PageKind,
+    PageSpec,
+    Place,
+    RestSpec,
+    WatermarkType,
+)
 from tasks.spec.sources import (
     DriftMode,
     Envelope,
@@ -24,6 +34,8 @@ from tasks.spec.tables import Deletes, Fold, GoldSpec, SilverSpec, Strategy, is_
 __all__ = [
     "EVENTS",
     "MUST_GIVE",
+    "AuthKind",
+    "AuthSpec",
     "ColumnSpec",
     "Deletes",
     "DomainSpec",
@@ -32,13 +44,18 @@ __all__ = [
     "FileFormat",
     "Fold",
     "GoldSpec",
+    "HttpMethod",
     "JoinSpec",
     "KafkaSpec",
     "OnAnomaly",
     "OnDataLoss",
+    "PageKind",
+    "PageSpec",
     "PartitionSpec",
     "PartitionsSpec",
+    "Place",
     "QuarantineLimit",
+    "RestSpec",
     "Roots",
     "RuleSpec",
     "SilverSpec",
@@ -48,6 +65,7 @@ __all__ = [
     "VolumeLimits",
     "VolumeSpec",
     "WatermarkSpec",
+    "WatermarkType",
     "WindowSpec",
     "dependencies",
     "expanded",

@@ -8,6 +8,7 @@ from enum import StrEnum
 from tasks.spec.jdbc import PartitionsSpec
 from tasks.spec.kafka import KafkaSpec
 from tasks.spec.limits import MUST_GIVE, VolumeLimits
+from tasks.spec.rest import RestSpec
 
 
 class SourceKind(StrEnum):
@@ -16,6 +17,7 @@ class SourceKind(StrEnum):
     files = "files"
     jdbc = "jdbc"
     kafka = "kafka"
+    rest = "rest"
 
 
 class FileFormat(StrEnum):
@@ -61,7 +63,7 @@ class WatermarkSpec:
 
 @dataclass
 class SourceSpec:
-    """What feeds one bronze table: files of the landing folder, a table of a database, or a topic."""
+    """What feeds one bronze table: files of the landing folder, a table of a database, a topic, records of an API."""
 
     pattern: str = ""
     """Glob over file names, sub-folders included (`files`)."""
@@ -80,7 +82,7 @@ class SourceSpec:
     anomalies: VolumeLimits | None = None
     """Own control limits of row counts, in place of the domain's."""
     kind: SourceKind = SourceKind.files
-    """Files of the landing folder, a database, or a topic of Kafka."""
+    """Files of the landing folder, a database, a topic of Kafka, or a REST API."""
     format: FileFormat = FileFormat.csv
     """What the files hold."""
     envelope: Envelope = Envelope.none
@@ -94,11 +96,13 @@ class SourceSpec:
     options: dict[str, str] = field(default_factory=dict, repr=False)
     """Options of Spark's JDBC reader: driver, user, password, ... (`jdbc`)."""
     watermark: WatermarkSpec | None = None
-    """Extract only what is new; without it the whole table is extracted each time (`jdbc`)."""
+    """Extract only what is new; without it everything is extracted each time (`jdbc`, `rest`)."""
     partitions: PartitionsSpec | None = None
     """Extract through several connections at once (`jdbc`)."""
     kafka: KafkaSpec | None = None
     """The topic (`kafka`)."""
+    rest: RestSpec | None = None
+    """What an API is asked (`rest`)."""
     drift: DriftMode = DriftMode.rescue
     """What becomes of columns that it delivers and `columns` lacks: kept in `_rescued`, added to the bronze
     table, or the delivery is blocked. A column that is missing or takes a narrower type always blocks."""

@@ -1,0 +1,164 @@
+"""Records of a REST API, frozen as JSON lines and then read as such.
+
+Each run asks for what changed since the last watermark less the overlap, and offers the records that bronze
+does not hold. It reads all pages before it offers one record: an extraction is whole, or there is none. What
+was read is what is checked and published.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import SparkSession
+
+from storage.errors import InputError
+from tasks.sources.content import file_sha256
+from tasks.sources.hashing import record_hash
+from tasks.sources.json_lines import stage_json_lines
+from tasks.sources.reader import Offer, Request, StagedFile
+from tasks.sources.rest_extraction import Extraction, extract
+from tasks.sources.since import SPARK_TYPES, Value, below, compared, parsed
+from tasks.sources.unseen import HASH, unseen
+from tasks.sources.watermark import Overlap
+from tasks.spec import RestSpec, SourceSpec
+
+
+class RestReader:
+    """One kind of record of a REST API."""
+
+    shape = "answer"
+    lasting = False
+
+    def __init__(self, source: SourceSpec) -> None:
+        self._source = source
+
+    @property
+    def note(self) -> str | None:
+        return "watermark" if self._source.watermark is not None else None
+
+    def waits_for(self, landing: Path) -> str:
+        del landing
+        return f"no record of {self._spec.path}"
+
+    @property
+    def _spec(self) -> RestSpec:
+        if self._source.rest is None:
+            raise InputError("a source of kind rest has no `rest`", advice="Say what to ask.")
+        return self._source.rest
+
+    def offers(self, request: Request) -> list[Offer] | None:
+        if request.session is None:
+            return None
+        shutil.rmtree(request.scratch, ignore_errors=True)
+        frozen = request.scratch / "frozen.jsonl"
+        try:
+            read = self._extracted(request, frozen)
+            return self._offers(request, request.session, read)
+        finally:
+            frozen.unlink(missing_ok=True)
+
+    def stage(self, offer: Offer, target: Path) -> StagedFile:
+        if not offer.path.stat().st_size:
+            return _without_records(self._source, offer, target)
+        sha256 = file_sha256(offer.path)
+        staged = stage_json_lines(offer.path, self._source, target, expected_sha256=sha256)
+        return replace(staged, sha256=offer.sha256)
+
+    def _extracted(self, request: Request, frozen: Path) -> Extraction:
+        os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+        from tasks.sources.rest_client import Connection  # noqa: PLC0415 - dlt takes seconds to import
+
+        api = Connection(self._spec, f"bronze.{request.table}")
+        since = self._since(self._reached(request))
+        return extract(api, self._spec, self._source.watermark, since, frozen)
+
+    def _reached(self, request: Request) -> str | None:
+        """The watermark taken in, if it is one of the column that the source has now."""
+        mark, position = self._source.watermark, request.position
+        if mark is None or position is None or position.get("column") != mark.column:
+            return None
+        return str(position["value"])
+
+    def _since(self, watermark: str | None) -> Value | None:
+        """From where records are asked for; what cannot be compared begins anew."""
+        mark, kind = self._source.watermark, self._spec.watermark_type
+        reached = parsed(watermark, kind)
+        if mark is None or reached is None:
+            return parsed(self._spec.initial_value, kind)
+        try:
+            return below(reached, Overlap.parse(mark.overlap))
+        except ValueError as error:
+            raise InputError(
+                f"watermark {mark.column} = {watermark!r}: {error}",
+                advice="Set `watermark.overlap` to a duration for instants, a number for numbers.",
+            ) from None
+
+    def _offers(self, request: Request, session: SparkSession, read: Extraction) -> list[Offer]:
+        """What of the frozen extraction is new, as one file."""
+        lines = request.scratch / "records.jsonl"
+        digests = self._fresh(request, session, read, lines)
+        sha256 = hashlib.sha256(b"".join(sorted(digests))).hexdigest()
+        mark = self._source.watermark
+        if mark is None:
+            known = request.taken[-1].sha256 == sha256 if request.taken else not digests
+            return [] if known else [Offer(lines, f"rest:{request.table}@{sha256[:12]}", sha256)]
+        if not digests:
+            return []
+        reached = _highest(read, self._reached(request), self._spec)
+        position = None if reached is None else {"column": mark.column, "value": reached}
+        return [Offer(lines, f"rest:{request.table}@{reached}", sha256, position)]
+
+    def _fresh(
+        self, request: Request, session: SparkSession, read: Extraction, target: Path
+    ) -> list[bytes]:
+        """Write the lines that bronze does not hold, and give their digests."""
+        mark = self._source.watermark
+        if mark is None or request.held is None or not read.digests:
+            read.lines.rename(target)
+            return read.digests
+        parquet = request.scratch / "frozen.parquet"
+        stage_json_lines(read.lines, self._source, parquet, expected_sha256=file_sha256(read.lines))
+        rows = session.read.parquet(str(parquet)).withColumn(
+            HASH, record_hash(self._source.columns)
+        )
+        fresh = unseen(
+            rows, request.held(), mark,
+            since=None if read.lowest is None else compared(read.lowest),
+            type_name=SPARK_TYPES[self._spec.watermark_type],
+        )  # fmt: skip
+        numbers = {row[0] for row in fresh.select("_record_number").collect()}
+        parquet.unlink()
+        return _selected(read, numbers, target)
+
+
+def _selected(read: Extraction, numbers: Iterable[int], target: Path) -> list[bytes]:
+    """Write the lines of these numbers, from 1."""
+    wanted = set(numbers)
+    with read.lines.open(encoding="utf-8", newline="\n") as lines, target.open("w") as file:
+        file.writelines(line for number, line in enumerate(lines, 1) if number in wanted)
+    return [digest for number, digest in enumerate(read.digests, 1) if number in wanted]
+
+
+def _highest(read: Extraction, before: str | None, spec: RestSpec) -> str | None:
+    """The highest watermark read; never below the one before, whose record may be gone."""
+    reached = parsed(before, spec.watermark_type)
+    if read.highest is None:
+        return before
+    value, text = read.highest
+    return before if reached is not None and reached > value else text
+
+
+def _without_records(source: SourceSpec, offer: Offer, target: Path) -> StagedFile:
+    """The delivery of a source whose records are all gone."""
+    texts = [(column, pa.string()) for column in source.columns]
+    schema = pa.schema([*texts, ("_record_number", pa.int64()), ("_rescued", pa.string())])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(schema.empty_table(), target)
+    return StagedFile(target, offer.sha256, 0, sparse=True)

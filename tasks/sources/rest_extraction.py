@@ -1,0 +1,187 @@
+"""One extraction of an API: its pages, one after the other, frozen as JSON lines.
+
+Where pages are numbered, a record that changes while they are read moves to the end, and one behind it moves
+over to a page that was read already. With `keyset` each page is asked for from the last watermark of the page
+before, so that nothing moves; it also goes on where an API ends a search after so many results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from storage.errors import InputError
+from tasks.sources.json_text import compact, text_of
+from tasks.sources.since import Value, filled, parsed
+from tasks.spec import RestSpec, WatermarkSpec
+
+
+class Page(Protocol):
+    """One answer."""
+
+    @property
+    def records(self) -> Sequence[dict[str, Any]]:
+        """Its records, numbers as they were written."""
+
+    @property
+    def has_next(self) -> bool:
+        """Whether more pages follow."""
+
+
+class Api(Protocol):
+    """What is asked."""
+
+    who: str
+
+    def pages(self, params: Mapping[str, str], body: Mapping[str, Any]) -> Iterator[Page]:
+        """The pages of one query."""
+
+
+@dataclass
+class Extraction:
+    """What was read.
+
+    Attributes:
+        lines: The records, one a line.
+        digests: SHA-256 of each line.
+        highest: The highest watermark read, and its text.
+        lowest: The lowest one.
+        named: Whether any record has the watermark's column.
+        valued: Whether any has a value in it.
+    """
+
+    lines: Path
+    digests: list[bytes] = field(default_factory=list)
+    highest: tuple[Value, str] | None = None
+    lowest: Value | None = None
+    named: bool = False
+    valued: bool = False
+
+
+def extract(
+    api: Api, spec: RestSpec, mark: WatermarkSpec | None, since: Value | None, lines: Path
+) -> Extraction:
+    """Read every page, and write each record once where it has a watermark.
+
+    Raises:
+        LakehouseError: A page cannot be had; nothing of the extraction counts then.
+        InputError: The records lack the watermark, or are not in its order where that is needed.
+    """
+    lines.parent.mkdir(parents=True, exist_ok=True)
+    with lines.open("w", encoding="utf-8") as file:
+        freezer = _Freezer(spec, mark, file, Extraction(lines))
+        freezer.read(api, since)
+    read = freezer.extraction
+    if mark is not None and read.digests and not read.named:
+        raise InputError(
+            f"{api.who}: no record has the watermark's column {mark.column}",
+            advice="Ask for it in the request, or name another column.",
+        )
+    if mark is not None and read.valued and read.highest is None:
+        raise InputError(
+            f"{api.who}: no value of {mark.column} is of type {spec.watermark_type}",
+            advice="Set `rest.watermark_type`, or name another column.",
+        )
+    return read
+
+
+def unnested(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The record with the keys of its objects `names` as its own; one that it has already stays inside."""
+    flat = {key: value for key, value in record.items() if key not in names}
+    for name in names:
+        inner = record.get(name)
+        if not isinstance(inner, dict):
+            if inner is not None:
+                flat[name] = inner
+            continue
+        kept = {key: value for key, value in inner.items() if key in flat}
+        flat |= {key: value for key, value in inner.items() if key not in flat}
+        if kept:
+            flat[name] = kept
+    return flat
+
+
+class _Freezer:
+    """Reads the pages of an API into a file."""
+
+    def __init__(
+        self, spec: RestSpec, mark: WatermarkSpec | None, file: IO[str], extraction: Extraction
+    ) -> None:
+        self._spec = spec
+        self._mark = mark
+        self._keyset = spec.pages.keyset
+        self._file = file
+        self._written: set[bytes] = set()
+        self.extraction = extraction
+
+    def read(self, api: Api, since: Value | None) -> None:
+        """Ask until no page follows; with `keyset`, each time from the last watermark of the page before."""
+        reached, asked = since, self._query(since)
+        while True:
+            further, last = None, None
+            for page in api.pages(asked["params"], asked["body"]):
+                last = self._take(page.records, last, api.who)
+                if self._keyset and page.has_next and self._is_further(last, reached, asked):
+                    reached, further = last, self._query(last)
+                    break
+            if further is None:
+                return
+            asked = further
+
+    def _is_further(
+        self, last: Value | None, reached: Value | None, asked: Mapping[str, Any]
+    ) -> bool:
+        """Whether a request from there on is another one, and goes ahead."""
+        ahead = last is not None and (reached is None or last > reached)
+        return ahead and self._query(last) != asked
+
+    def _query(self, since: Value | None) -> dict[str, Any]:
+        return {
+            "params": filled(self._spec.params, since),
+            "body": filled(self._spec.body, since),
+        }
+
+    def _take(
+        self, records: Sequence[dict[str, Any]], last: Value | None, who: str
+    ) -> Value | None:
+        """Write the records of a page; the watermark of the last one that has any."""
+        for record in records:
+            flat = unnested(record, self._spec.unnest)
+            value = self._noted(flat)
+            if last is not None and value is not None and value < last and self._keyset:
+                raise InputError(
+                    f"{who}: the records are not sorted by the watermark, ascending",
+                    advice="Sort them in the request, or leave `rest.pages.keyset` out.",
+                )
+            last = last if value is None else value
+            self._write(compact(flat))
+        return last
+
+    def _noted(self, record: Mapping[str, Any]) -> Value | None:
+        """The record's watermark."""
+        mark, read = self._mark, self.extraction
+        if mark is None or mark.column not in record:
+            return None
+        read.named = True
+        text = text_of(record[mark.column])
+        read.valued = read.valued or text is not None
+        value = parsed(text, self._spec.watermark_type)
+        if value is None or text is None:
+            return None
+        if read.highest is None or value > read.highest[0]:
+            read.highest = (value, text)
+        if read.lowest is None or value < read.lowest:
+            read.lowest = value
+        return value
+
+    def _write(self, line: str) -> None:
+        digest = hashlib.sha256(line.encode()).digest()
+        if self._mark is not None:
+            if digest in self._written:
+                return
+            self._written.add(digest)
+        self.extraction.digests.append(digest)
+        self._file.write(f"{line}\n")
