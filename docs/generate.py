@@ -27,14 +27,17 @@ from storage.session import SparkSettings
 from storage.types import LAYERS, TableRef
 from tasks.spec import (
     MUST_GIVE,
+    AuthSpec,
     ColumnSpec,
     DomainSpec,
     GoldSpec,
     JoinSpec,
     KafkaSpec,
+    PageSpec,
     PartitionSpec,
     PartitionsSpec,
     QuarantineLimit,
+    RestSpec,
     Roots,
     RuleSpec,
     SilverSpec,
@@ -62,7 +65,8 @@ SECTIONS: Mapping[str, type] = {
     "retry": Retry,
 }
 DOMAIN_PARTS = (
-    DomainSpec, Roots, SourceSpec, WatermarkSpec, PartitionsSpec, KafkaSpec, SilverSpec, ColumnSpec, RuleSpec,
+    DomainSpec, Roots, SourceSpec, WatermarkSpec, PartitionsSpec, KafkaSpec,
+    RestSpec, PageSpec, AuthSpec, SilverSpec, ColumnSpec, RuleSpec,
     JoinSpec, WindowSpec, PartitionSpec, QuarantineLimit, GoldSpec, VolumeSpec, VolumeLimits,
 )  # fmt: skip
 _PART = re.compile(r"<!-- generated: ([\w.-]+) -->\n.*?<!-- end -->", re.DOTALL)

@@ -63,7 +63,7 @@ class WatermarkSpec:
 
 @dataclass
 class SourceSpec:
-    """What feeds one bronze table: files of the landing folder, a table of a database, a topic, records of an API."""
+    """What feeds one bronze table: files of the landing folder, a table, a topic, or records of an API."""
 
     pattern: str = ""
     """Glob over file names, sub-folders included (`files`)."""

@@ -181,6 +181,7 @@ def test_the_sources_of_the_examples_are_consistent(monkeypatch: pytest.MonkeyPa
         (SourceKind.jdbc, FileFormat.csv, Envelope.none),
         (SourceKind.kafka, FileFormat.csv, Envelope.none),
         (SourceKind.kafka, FileFormat.csv, Envelope.debezium),
+        (SourceKind.rest, FileFormat.csv, Envelope.none),
     }
 
 
