@@ -15,6 +15,7 @@ import click
 from conf.formats import described
 from conf.load import load_config
 from conf.schema import Config
+from flows.cli.follow import follow
 from flows.typed import overrides_of
 from storage.errors import ConfigurationError, StorageDeniedError, StorageFullError
 
@@ -31,12 +32,21 @@ PARAMETERS = ("domain", "env", "format", "layers", "tables")
 @click.command("run")
 @click.argument("overrides", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def run_command(overrides: tuple[str, ...], *, as_json: bool) -> int:
+@click.option(
+    "--follow",
+    "seconds",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Run again and again, with this pause; Ctrl-C or SIGTERM ends it after a run.",
+)
+def run_command(overrides: tuple[str, ...], *, as_json: bool, seconds: float | None) -> int:
     """Bring the tables of a domain up to date.
 
     For example: lakehouse run domain=olist format=iceberg paths.landing=DIR paths.lake=DIR
     """
-    return run(overrides, as_json=as_json)
+    if seconds is None:
+        return run(overrides, as_json=as_json)
+    return follow(lambda: run(overrides, as_json=as_json, following=True), seconds)
 
 
 @click.command("rebuild")
@@ -117,14 +127,20 @@ def run(
     as_json: bool = False,
     rebuild: bool = False,
     again: tuple[str, ...] = (),
+    following: bool = False,
 ) -> int:
-    """Run the pipeline flow in this process and show it; returns the exit status."""
+    """Run the pipeline flow in this process and show it; returns the exit status.
+
+    One of many that follow each other shows nothing where nothing is new.
+    """
     config = load_config(overrides)
     _check_landing(config)
     make_folder(Path(config.paths.lake))
     summary = None
     if "PREFECT_API_URL" not in os.environ:
         summary = _nothing_new(config, rebuild=rebuild, again=again)
+        if summary is not None and following:
+            return STATUS[summary.status]
     if summary is None:
         summary = run_flow(config, overrides, quiet=as_json, rebuild=rebuild, again=again)
     if as_json:
