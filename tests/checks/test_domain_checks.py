@@ -7,6 +7,7 @@ from pyspark.sql import SparkSession
 
 from tasks.spec import EVENTS
 from tasks.sql_text import tables_in, to_views
+from tests.checks.crm import CRM
 from tests.checks.finance import FINANCE
 from tests.checks.growth import GROWTH
 from tests.checks.saas import SAAS
@@ -14,7 +15,7 @@ from tests.checks.suites import Defect, Suites, not_passed
 
 pytestmark = pytest.mark.spark
 
-DOMAINS = (GROWTH, SAAS, FINANCE)
+DOMAINS = (GROWTH, SAAS, FINANCE, CRM)
 TABLES = [
     pytest.param(domain, table, id=f"{domain.name}-{table}")
     for domain in DOMAINS

@@ -4,8 +4,8 @@ Nothing here knows how the engine works. Choices made where the specification le
 
 - The sequence of contacts, deals, customers and orders is the instant of the last change; of equal ones the
   greater values count, column by column, nulls first.
-- A row that breaks a rule changes nothing. A stage without a probability breaks one, as a refund of more than the
-  order does, and another rate than 1 for the US dollar.
+- A row that breaks a rule changes nothing. A stage without a probability breaks one, as a refund of more than
+  the order does, and another rate than 1 for the US dollar.
 - A day without a rate has the last one before it, up to the newest day of any rate or order; USD is 1.
 - An order that no span of its customer holds has the customer ``unknown`` and the segment ``unknown``.
 - A refund has the rate of the order's day. Orders without a rate count, and add nothing to sums.
@@ -68,7 +68,7 @@ _FIELDS: dict[str, pa.DataType] = {
         ("updated_at", "created_at", "ordered_at", "occurred_at", "valid_from", "valid_to",
          "last_behavior_at"), _INSTANT,
     ),
-    **dict.fromkeys(("date", "rate_date", "order_date", "month_start"), _DAY),
+    **dict.fromkeys(("date", "rate_date", "order_date", "month_start", "month"), _DAY),
     **dict.fromkeys(
         ("amount", "refunded_amount", "amount_usd", "refunded_usd", "gross_usd", "net_usd",
          "weighted_amount", "net_revenue_usd"), _MONEY,
@@ -374,7 +374,8 @@ def _customers(
         number, email = customer["customer_id"], (customer["email"] or "").lower() or None
         own = [fact for fact in facts if fact["customer_id"] == number]
         rated = [fact for fact in own if fact["amount_usd"] is not None]
-        found = by_email.get(email)["contact_id"] if email in by_email else None  # type: ignore[arg-type, index]
+        contact = by_email.get(email or "")
+        found = contact["contact_id"] if contact else None
         yield {
             "customer_id": number, "segment": customer["segment"], "country": customer["country"],
             "email": email, "contact_id": found, "open_deals": open_deals[found] if found else 0,

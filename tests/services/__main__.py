@@ -12,6 +12,7 @@ import shlex
 import signal
 import sys
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from importlib import import_module
@@ -23,6 +24,7 @@ import psutil
 
 from flows.files import replacing
 from flows.processes import POLL_SECONDS, Service, ServiceError, descendants, stop
+from tests.services import crm
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDER = REPOSITORY / ".services"
@@ -90,6 +92,15 @@ def env() -> None:
     """Print the environment of what runs, as shell commands."""
     running = [Service(name, FOLDER) for name in SERVICES]
     click.echo("".join(_exports(s for s in running if s.process() is not None)), nl=False)
+
+
+@services.command("load-crm")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def load_crm(folder: Path) -> None:
+    """Put what the generator of the domain crm wrote into a folder into the services that run."""
+    names = [service for name in SERVICES if (service := Service(name, FOLDER)).process()]
+    variables = [json.loads(_variables(service).read_text("utf-8")) for service in names]
+    crm.load(folder.glob("crm_*_[0-9][0-9].*"), dict(ChainMap(*variables)))
 
 
 @services.command("hold", hidden=True)
