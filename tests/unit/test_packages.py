@@ -19,13 +19,14 @@ PACKAGES = ("flows", "tasks", "storage", "checks", "conf")
 DISTRIBUTIONS = packages_distributions()
 DOMAINS = sorted((ROOT / "conf" / "domain").glob("*.yaml"))
 PLAIN_WORDS = {
-    "accounts", "active", "anomalies", "date", "events", "items", "month", "name", "op", "orders",
-    "plan", "retained", "rule", "samples", "score", "state", "status", "week", "z",
+    "accounts", "action", "active", "anomalies", "date", "events", "id", "items", "month", "name", "op",
+    "orders", "pipeline", "plan", "retained", "rule", "samples", "score", "stage", "state", "status",
+    "week", "z",
 }  # fmt: skip
 """Names of a domain that are words of programs too: of dictionaries, of accounts of rows, of Prefect."""
 OWN_COLUMNS = {"event_id", "is_current", "started_at", "valid_from", "valid_to"}
 """Names of a domain that are columns of the platform too: of histories, of event logs, of `ops`."""
-PERSONAL = {"city", "latitude", "longitude"}
+PERSONAL = {"city", "firstname", "lastname", "latitude", "longitude"}
 """Names of a domain that `lakehouse init` takes for personal data in anyone's file."""
 
 
