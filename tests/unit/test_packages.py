@@ -20,7 +20,7 @@ DISTRIBUTIONS = packages_distributions()
 DOMAINS = sorted((ROOT / "conf" / "domain").glob("*.yaml"))
 PLAIN_WORDS = {
     "accounts", "action", "active", "anomalies", "date", "events", "id", "items", "month", "name", "op",
-    "orders", "pipeline", "plan", "retained", "rule", "samples", "score", "stage", "state", "status",
+    "orders", "page", "pipeline", "plan", "retained", "rule", "samples", "score", "stage", "state", "status",
     "week", "z",
 }  # fmt: skip
 """Names of a domain that are words of programs too: of dictionaries, of accounts of rows, of Prefect."""
