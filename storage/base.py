@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
@@ -146,6 +147,17 @@ class TableStore(ABC):
 
         Raises:
             UnsafeReadError: The table has a feature that the reader lacks.
+        """
+
+    @abstractmethod
+    def scan_arrow(
+        self, ref: TableRef, at: Version, where: pc.Expression | None = None
+    ) -> pa.RecordBatchReader:
+        """The rows of a version that satisfy a condition, batch by batch and without Spark.
+
+        Raises:
+            UnsafeReadError: The table has a feature that the reader lacks.
+            VersionNotFoundError: No such version is retained.
         """
 
     @abstractmethod

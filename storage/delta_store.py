@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.exceptions import TableNotFoundError as NoDeltaTable
@@ -173,6 +174,17 @@ class DeltaStore(FormatStore):
             raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
         with self._translated(ref):
             return table.to_pyarrow_table()
+
+    def scan_arrow(
+        self, ref: TableRef, at: Version, where: pc.Expression | None = None
+    ) -> pa.RecordBatchReader:
+        number = _number(ref, self._open(ref), at)
+        with self._translated(ref):
+            table = DeltaTable(str(self.location(ref)), version=number)
+            obstacle = delta_obstacle(table)
+            if obstacle is not None:
+                raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
+            return table.to_pyarrow_dataset().scanner(filter=where).to_reader()
 
     def history(self, ref: TableRef, limit: int | None = None) -> list[Snapshot]:
         return [

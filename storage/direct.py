@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from deltalake import DeltaTable
 from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
 
 SAFE_DELTA_FEATURES = frozenset({"timestampNtz"})
 """Reader features under which deltalake reads the same rows as Spark."""
@@ -29,11 +30,10 @@ def delta_obstacle(table: DeltaTable) -> str | None:
     return None
 
 
-def iceberg_obstacle(table: Table) -> str | None:
-    """Why pyiceberg must not read the table's current snapshot; None where it may."""
+def iceberg_obstacle(table: Table, snapshot: Snapshot | None) -> str | None:
+    """Why pyiceberg must not read a snapshot of the table; None where it may."""
     if table.metadata.format_version > 2:
         return f"format version {table.metadata.format_version}"
-    snapshot = table.current_snapshot()
     if snapshot is None or snapshot.summary is None:
         return None
     deletes = int(snapshot.summary.additional_properties.get("total-delete-files", 0))

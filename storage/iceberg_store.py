@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow.dataset import Scanner
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.partitioning import PartitionField, PartitionSpec
@@ -172,15 +174,32 @@ class IcebergStore(FormatStore):
             return self._changelog(ref, after, until)
 
     def obstacle(self, ref: TableRef) -> str | None:
-        return iceberg_obstacle(self._catalog.load(ref))
+        table = self._catalog.load(ref)
+        return iceberg_obstacle(table, table.current_snapshot())
 
     def read_arrow(self, ref: TableRef) -> pa.Table:
         table = self._catalog.load(ref)
-        obstacle = iceberg_obstacle(table)
+        obstacle = iceberg_obstacle(table, table.current_snapshot())
         if obstacle is not None:
             raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
         with self._translated(ref):
             return table.scan().to_arrow()
+
+    def scan_arrow(
+        self, ref: TableRef, at: Version, where: pc.Expression | None = None
+    ) -> pa.RecordBatchReader:
+        table = self._catalog.load(ref)
+        if at == EMPTY:
+            return self.columns(ref).empty_table().to_reader()
+        snapshot = table.snapshot_by_id(int(at)) if at.isdecimal() else None
+        if snapshot is None:
+            raise VersionNotFoundError(f"{ref.label}: snapshot {at} is not retained")
+        obstacle = iceberg_obstacle(table, snapshot)
+        if obstacle is not None:
+            raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
+        with self._translated(ref):
+            batches = table.scan(snapshot_id=int(at)).to_arrow_batch_reader()
+            return Scanner.from_batches(batches, filter=where).to_reader()
 
     def history(self, ref: TableRef, limit: int | None = None) -> list[Snapshot]:
         return commits(self._catalog.load(ref), limit)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
@@ -93,6 +94,11 @@ class LakeStore(TableStore):
 
     def read_arrow(self, ref: TableRef) -> pa.Table:
         return self._of(ref).read_arrow(ref)
+
+    def scan_arrow(
+        self, ref: TableRef, at: Version, where: pc.Expression | None = None
+    ) -> pa.RecordBatchReader:
+        return self._of(ref).scan_arrow(ref, self._native(ref, at), where)
 
     def history(self, ref: TableRef, limit: int | None = None) -> list[Snapshot]:
         return self.placements.seen(ref, self._of(ref).history(ref, limit))

@@ -19,6 +19,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -118,6 +119,16 @@ class ParquetStore(FormatStore):
         with self._translated(ref):
             paths = [str(self.location(ref) / file.path) for file in _files(log, len(log) - 1)]
             return ds.dataset(paths, schema=_arrow(log[-1]), format="parquet").to_table()
+
+    def scan_arrow(
+        self, ref: TableRef, at: Version, where: pc.Expression | None = None
+    ) -> pa.RecordBatchReader:
+        with self._translated(ref):
+            log = self._open(ref)
+            number = _number(ref, log, at)
+            paths = [str(self.location(ref) / file.path) for file in _files(log, number)]
+            rows = ds.dataset(paths, schema=_arrow(log[number]), format="parquet")
+            return rows.scanner(filter=where).to_reader()
 
     def history(self, ref: TableRef, limit: int | None = None) -> list[Snapshot]:
         newest = self._open(ref)[::-1][:limit]

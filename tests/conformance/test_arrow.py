@@ -6,12 +6,13 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from storage.base import TableStore
-from storage.errors import TerminalError
+from storage.errors import TerminalError, VersionNotFoundError
 from storage.registry import Lake
-from storage.types import TableRef
+from storage.types import TableRef, Version
 from tests.conformance.tables import NUMBERS, record
 
 ROWS = pa.table(
@@ -114,3 +115,15 @@ def test_a_type_that_no_table_holds_is_refused(
     with pytest.raises(TerminalError, match="column odd has the Arrow type"):
         store.append_arrow(ref, pa.table({"odd": pa.nulls(1, kind)}), record())
     assert not store.exists(ref)
+
+
+def test_a_version_is_scanned_without_spark(store: TableStore, ref: TableRef) -> None:
+    first = store.append_arrow(ref, ROWS.slice(0, 2), record())
+    second = store.append_arrow(ref, ROWS.slice(2), record())
+    assert plain(store.scan_arrow(ref, first.version).read_all()) == plain(ROWS.slice(0, 2))
+    assert plain(store.scan_arrow(ref, second.version).read_all()) == plain(ROWS)
+    dear = store.scan_arrow(ref, second.version, pc.field("money") > Decimal("1.00"))
+    assert dear.read_all()["text"].to_pylist() == ["a"]
+    for unknown in ("99", "latest"):
+        with pytest.raises(VersionNotFoundError):
+            store.scan_arrow(ref, Version(unknown))
