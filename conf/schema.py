@@ -98,6 +98,36 @@ class Export:
 
 
 @dataclass
+class Api:
+    """The REST API, `lakehouse api`."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on: loopback, where nothing in front of it encrypts."""
+    port: int = 8000
+    """Port to listen on."""
+    write_keys: str = "LAKEHOUSE_API_WRITE_KEYS"
+    """Secret that holds the keys that may push records, separated by commas."""
+    read_keys: str = "LAKEHOUSE_API_READ_KEYS"
+    """Secret that holds the keys that may read."""
+    max_body_bytes: int = 1_048_576
+    """Size of a request."""
+    max_batch_records: int = 5_000
+    """Records of a request."""
+    max_waiting_records: int = 1_000_000
+    """Accepted records that bronze does not have yet."""
+    requests_per_second: float = 500.0
+    """Of one key, on average."""
+    burst: int = 1_000
+    """Of one key, at once."""
+    seal_records: int = 100_000
+    """A file of accepted records is moved to the landing folder when it has so many,"""
+    seal_seconds: float = 10.0
+    """or when its first record is so old."""
+    max_rows: int = 1_000
+    """Rows of an answer."""
+
+
+@dataclass
 class Config:
     """The composed configuration of one run."""
 
@@ -108,6 +138,7 @@ class Config:
     domain: DomainSpec = field(default_factory=DomainSpec)
     paths: Paths = field(default_factory=Paths)
     export: Export = field(default_factory=Export)
+    api: Api = field(default_factory=Api)
     locking: Locking = field(default_factory=Locking)
     retry: Retry = field(default_factory=Retry)
     domains: str = "${oc.env:LAKEHOUSE_DOMAINS,''}"

@@ -21,7 +21,17 @@ import click
 
 from conf.load import load_config
 from conf.overrides import ALLOWED_IN_PARAMETERS
-from conf.schema import Catalog, Config, Environment, Export, Locking, Paths, Retry, TableFormat
+from conf.schema import (
+    Api,
+    Catalog,
+    Config,
+    Environment,
+    Export,
+    Locking,
+    Paths,
+    Retry,
+    TableFormat,
+)
 from flows.cli import cli
 from storage.session import SparkSettings
 from storage.types import LAYERS, TableRef
@@ -30,12 +40,14 @@ from tasks.spec import (
     AuthSpec,
     ColumnSpec,
     DomainSpec,
+    EndpointSpec,
     GoldSpec,
     JoinSpec,
     KafkaSpec,
     PageSpec,
     PartitionSpec,
     PartitionsSpec,
+    PushSpec,
     QuarantineLimit,
     RestSpec,
     Roots,
@@ -61,11 +73,12 @@ SECTIONS: Mapping[str, type] = {
     "catalog": Catalog,
     "spark": SparkSettings,
     "export": Export,
+    "api": Api,
     "locking": Locking,
     "retry": Retry,
 }
 DOMAIN_PARTS = (
-    DomainSpec, Roots, SourceSpec, WatermarkSpec, PartitionsSpec, KafkaSpec,
+    DomainSpec, Roots, EndpointSpec, SourceSpec, WatermarkSpec, PartitionsSpec, PushSpec, KafkaSpec,
     RestSpec, PageSpec, AuthSpec, SilverSpec, ColumnSpec, RuleSpec,
     JoinSpec, WindowSpec, PartitionSpec, QuarantineLimit, GoldSpec, VolumeSpec, VolumeLimits,
 )  # fmt: skip

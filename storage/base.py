@@ -151,9 +151,14 @@ class TableStore(ABC):
 
     @abstractmethod
     def scan_arrow(
-        self, ref: TableRef, at: Version, where: pc.Expression | None = None
+        self,
+        ref: TableRef,
+        at: Version,
+        *,
+        columns: Sequence[str],
+        where: pc.Expression | None = None,
     ) -> pa.RecordBatchReader:
-        """The rows of a version that satisfy a condition, batch by batch and without Spark.
+        """Columns of the rows of a version that satisfy a condition, batch by batch and without Spark.
 
         Raises:
             UnsafeReadError: The table has a feature that the reader lacks.

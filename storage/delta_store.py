@@ -176,7 +176,12 @@ class DeltaStore(FormatStore):
             return table.to_pyarrow_table()
 
     def scan_arrow(
-        self, ref: TableRef, at: Version, where: pc.Expression | None = None
+        self,
+        ref: TableRef,
+        at: Version,
+        *,
+        columns: Sequence[str],
+        where: pc.Expression | None = None,
     ) -> pa.RecordBatchReader:
         number = _number(ref, self._open(ref), at)
         with self._translated(ref):
@@ -184,7 +189,9 @@ class DeltaStore(FormatStore):
             obstacle = delta_obstacle(table)
             if obstacle is not None:
                 raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
-            return table.to_pyarrow_dataset().scanner(filter=where).to_reader()
+            return (
+                table.to_pyarrow_dataset().scanner(columns=list(columns), filter=where).to_reader()
+            )
 
     def history(self, ref: TableRef, limit: int | None = None) -> list[Snapshot]:
         return [

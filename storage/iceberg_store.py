@@ -186,11 +186,16 @@ class IcebergStore(FormatStore):
             return table.scan().to_arrow()
 
     def scan_arrow(
-        self, ref: TableRef, at: Version, where: pc.Expression | None = None
+        self,
+        ref: TableRef,
+        at: Version,
+        *,
+        columns: Sequence[str],
+        where: pc.Expression | None = None,
     ) -> pa.RecordBatchReader:
         table = self._catalog.load(ref)
         if at == EMPTY:
-            return self.columns(ref).empty_table().to_reader()
+            return self.columns(ref).empty_table().select(list(columns)).to_reader()
         snapshot = table.snapshot_by_id(int(at)) if at.isdecimal() else None
         if snapshot is None:
             raise VersionNotFoundError(f"{ref.label}: snapshot {at} is not retained")
@@ -199,7 +204,7 @@ class IcebergStore(FormatStore):
             raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
         with self._translated(ref):
             batches = table.scan(snapshot_id=int(at)).to_arrow_batch_reader()
-            return Scanner.from_batches(batches, filter=where).to_reader()
+            return Scanner.from_batches(batches, columns=list(columns), filter=where).to_reader()
 
     def history(self, ref: TableRef, limit: int | None = None) -> list[Snapshot]:
         return commits(self._catalog.load(ref), limit)

@@ -96,9 +96,15 @@ class LakeStore(TableStore):
         return self._of(ref).read_arrow(ref)
 
     def scan_arrow(
-        self, ref: TableRef, at: Version, where: pc.Expression | None = None
+        self,
+        ref: TableRef,
+        at: Version,
+        *,
+        columns: Sequence[str],
+        where: pc.Expression | None = None,
     ) -> pa.RecordBatchReader:
-        return self._of(ref).scan_arrow(ref, self._native(ref, at), where)
+        native = self._native(ref, at)
+        return self._of(ref).scan_arrow(ref, native, columns=columns, where=where)
 
     def history(self, ref: TableRef, limit: int | None = None) -> list[Snapshot]:
         return self.placements.seen(ref, self._of(ref).history(ref, limit))

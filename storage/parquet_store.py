@@ -117,18 +117,24 @@ class ParquetStore(FormatStore):
     def read_arrow(self, ref: TableRef) -> pa.Table:
         log = self._open(ref)
         with self._translated(ref):
-            paths = [str(self.location(ref) / file.path) for file in _files(log, len(log) - 1)]
-            return ds.dataset(paths, schema=_arrow(log[-1]), format="parquet").to_table()
+            return self._dataset(ref, log, len(log) - 1).to_table()
 
     def scan_arrow(
-        self, ref: TableRef, at: Version, where: pc.Expression | None = None
+        self,
+        ref: TableRef,
+        at: Version,
+        *,
+        columns: Sequence[str],
+        where: pc.Expression | None = None,
     ) -> pa.RecordBatchReader:
+        log = self._open(ref)
+        found = self._dataset(ref, log, _number(ref, log, at))
         with self._translated(ref):
-            log = self._open(ref)
-            number = _number(ref, log, at)
-            paths = [str(self.location(ref) / file.path) for file in _files(log, number)]
-            rows = ds.dataset(paths, schema=_arrow(log[number]), format="parquet")
-            return rows.scanner(filter=where).to_reader()
+            return found.scanner(columns=list(columns), filter=where).to_reader()
+
+    def _dataset(self, ref: TableRef, log: Sequence[Manifest], number: int) -> ds.Dataset:
+        paths = [str(self.location(ref) / file.path) for file in _files(log, number)]
+        return ds.dataset(paths, schema=_arrow(log[number]), format="parquet")
 
     def history(self, ref: TableRef, limit: int | None = None) -> list[Snapshot]:
         newest = self._open(ref)[::-1][:limit]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
 
 from storage import secrets
 from tasks.rest_validation import rest_problems
@@ -40,6 +41,7 @@ KINDS_OF = {
     "watermark": (SourceKind.jdbc, SourceKind.rest),
     "kafka": (SourceKind.kafka,),
     "rest": (SourceKind.rest,),
+    "push": (SourceKind.files,),
 }
 """Keys that only some kinds of source have."""
 
@@ -57,6 +59,28 @@ def _files(source: SourceSpec) -> list[str]:
     lines = (FileFormat.jsonl, FileFormat.by_ending)
     if source.envelope is not Envelope.none and source.format not in lines:
         found.append(f"envelope: {source.envelope} is read from format jsonl, not {source.format}")
+    return found + _push(source)
+
+
+def _push(source: SourceSpec) -> list[str]:
+    """Whether files of pushed records will be found, and found whole."""
+    push = source.push
+    if push is None:
+        return []
+    found = [] if push.key in source.columns else [f"push.key: {push.key} is not a column"]
+    if source.format not in (FileFormat.jsonl, FileFormat.by_ending):
+        found.append(f"push: files of pushed records are JSON lines, not {source.format}")
+    if source.envelope is not Envelope.none:
+        found.append(f"push: records are pushed as they are, not in an envelope {source.envelope}")
+    sealed = f"{push.file}_20260301T100000000000.jsonl"
+    if not fnmatchcase(sealed, source.pattern):
+        found.append(f"push.file: the pattern {source.pattern} does not match {sealed}")
+    growing = [f".{sealed}.part", "index.sqlite", "index.sqlite-wal", "lock"]
+    found += [
+        f"pattern: {source.pattern} matches {name}, which the API is still writing"
+        for name in growing
+        if fnmatchcase(name, source.pattern)
+    ]
     return found
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from storage.schemas import type_of
 from storage.types import LAYERS
+from tasks.endpoint_validation import endpoint_problems
 from tasks.source_validation import source_problems
 from tasks.sources.watermark import duration
 from tasks.spec import (
@@ -53,7 +54,7 @@ def problems(
         found += [f"domain.silver.{name}.{text}" for text in _silver(domain, silver)]
     for name, gold in domain.gold.items():
         found += [f"domain.gold.{name}.{text}" for text in _query(domain, gold)]
-    return found
+    return found + endpoint_problems(domain)
 
 
 def _anomalies(domain: DomainSpec) -> list[str]:

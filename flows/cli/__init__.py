@@ -17,6 +17,7 @@ import psutil
 
 from flows import services_cli
 from flows.cli import (
+    api,
     backfill,
     batches,
     cases,
@@ -51,7 +52,7 @@ def cli() -> None:
 
 MODULES = (
     run, inspect, data, init, cases, validate, batches, quarantine, backfill, upgrade, rollback, migrate,
-    contract, services_cli,
+    contract, api, services_cli,
 )  # fmt: skip
 for command in chain.from_iterable(module.COMMANDS for module in MODULES):
     cli.add_command(command)

@@ -6,6 +6,7 @@ the domain must give. Expressions are Spark SQL.
 
 from __future__ import annotations
 
+from tasks.spec.api import EndpointSpec, PushSpec
 from tasks.spec.columns import ColumnSpec, JoinSpec, PartitionSpec, RuleSpec, WindowSpec
 from tasks.spec.domain import EVENTS, DomainSpec, Roots, dependencies, expanded, ordered
 from tasks.spec.jdbc import PartitionsSpec
@@ -40,6 +41,7 @@ __all__ = [
     "Deletes",
     "DomainSpec",
     "DriftMode",
+    "EndpointSpec",
     "Envelope",
     "FileFormat",
     "Fold",
@@ -54,6 +56,7 @@ __all__ = [
     "PartitionSpec",
     "PartitionsSpec",
     "Place",
+    "PushSpec",
     "QuarantineLimit",
     "RestSpec",
     "Roots",

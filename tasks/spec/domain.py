@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 
 from storage.types import TableRef
+from tasks.spec.api import EndpointSpec
 from tasks.spec.limits import MUST_GIVE, VolumeLimits
 from tasks.spec.sources import SourceSpec
 from tasks.spec.tables import GoldSpec, SilverSpec, Strategy
@@ -50,6 +51,8 @@ class DomainSpec:
     """Silver tables by name."""
     gold: dict[str, GoldSpec] = field(default_factory=dict)
     """Gold tables by name."""
+    endpoints: dict[str, EndpointSpec] = field(default_factory=dict)
+    """Tables that the REST API shows under a name of their own."""
 
     def ref(self, label: str) -> TableRef:
         """The table reference of `layer.table`."""

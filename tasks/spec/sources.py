@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tasks.spec.api import PushSpec
 from tasks.spec.jdbc import PartitionsSpec
 from tasks.spec.kafka import KafkaSpec
 from tasks.spec.limits import MUST_GIVE, VolumeLimits
@@ -103,6 +104,8 @@ class SourceSpec:
     """The topic (`kafka`)."""
     rest: RestSpec | None = None
     """What an API is asked (`rest`)."""
+    push: PushSpec | None = None
+    """Take records from the REST API too (`files`)."""
     drift: DriftMode = DriftMode.rescue
     """What becomes of columns that it delivers and `columns` lacks: kept in `_rescued`, added to the bronze
     table, or the delivery is blocked. A column that is missing or takes a narrower type always blocks."""

@@ -63,7 +63,7 @@ WRONG = {
     "format.bronze=hudi": "format.bronze: 'hudi' is none of delta, iceberg, parquet",
     "format=icebrg": "format: no choice 'icebrg'; did you mean iceberg? choices are delta, iceberg",
     "env=3": "env=3: name one choice of env: dev, prod, test",
-    "worker=3": "unknown key worker; did you mean workers? choices are as_of, catalog,",
+    "worker=3": "unknown key worker; did you mean workers? choices are api, as_of,",
     "retry.atempts=3": "unknown key retry.atempts; did you mean attempts? choices are "
     "attempts, first_delay_seconds, jitter",
     "domain.silver.order_item.key=[x]": "unknown key domain.silver.order_item; did you mean "

@@ -12,11 +12,14 @@ from tasks.spec import (
     ColumnSpec,
     Deletes,
     DomainSpec,
+    EndpointSpec,
     Envelope,
+    FileFormat,
     Fold,
     GoldSpec,
     JoinSpec,
     PartitionSpec,
+    PushSpec,
     Roots,
     RuleSpec,
     SilverSpec,
@@ -138,6 +141,24 @@ def test_a_consistent_domain_has_no_problem(shop: DomainSpec) -> None:
     assert problems(shop, layers=["bronze", "gold"], tables=["silver.sale", "gold.sales"]) == []
 
 
+def _pushed(
+    key: str, file: str, *, pattern: str = "sale*.*", format: FileFormat = FileFormat.jsonl
+) -> Change:
+    """The sale's source takes pushed records."""
+
+    def change(domain: DomainSpec) -> None:
+        push = PushSpec(key, file)
+        domain.bronze["sale"] = replace(
+            domain.bronze["sale"], push=push, pattern=pattern, format=format
+        )
+
+    return change
+
+
+def _endpoint(name: str, endpoint: EndpointSpec) -> Change:
+    return lambda domain: domain.endpoints.update({name: endpoint})
+
+
 def _set(path: str, value: object) -> Change:
     """The change that sets `kind.table.attribute` or `kind.table.columns.column.attribute`."""
     *parents, last = path.split(".")
@@ -191,6 +212,21 @@ CASES: dict[str, tuple[Change, str]] = {
         "domain.bronze.sale.url: has no meaning for kind files"),
     "pattern of a database": (_set("bronze.stock.pattern", "x*"),
         "domain.bronze.stock.pattern: has no meaning for kind jdbc"),
+    "pushed to a CSV source": (_pushed("id", "sale_api", format=FileFormat.csv),
+        "domain.bronze.sale.push: files of pushed records are JSON lines, not csv"),
+    "pushed by no column": (_pushed("sale_id", "sale_api"),
+        "domain.bronze.sale.push.key: sale_id is not a column"),
+    "pushed to files that are not found": (_pushed("id", "api_sale"),
+        "domain.bronze.sale.push.file: the pattern sale*.* does not match "
+        "api_sale_20260301T100000000000.jsonl"),
+    "pushed to files that are found too early": (_pushed("id", "sale_api", pattern="*"),
+        "domain.bronze.sale.pattern: * matches index.sqlite, which the API is still writing"),
+    "an endpoint without a table": (_endpoint("sales", EndpointSpec("gold.sale")),
+        "domain.endpoints.sales.table: gold.sale is no silver or gold table"),
+    "an endpoint by no column": (_endpoint("sales", EndpointSpec("silver.sale", ["color"])),
+        "domain.endpoints.sales: color is no column of silver.sale"),
+    "an endpoint in the place of another call": (_endpoint("runs", EndpointSpec("silver.sale")),
+        "domain.endpoints.runs: the API has a call runs of its own"),
     "no JDBC address": (_set("bronze.stock.url", "postgresql://u:gehe1m@h/db"),
         "domain.bronze.stock.url: no JDBC address (jdbc:...)"),
     "table and query": (_set("bronze.stock.query", "select 1"),

@@ -1,0 +1,204 @@
+"""The application: what a configuration opens, behind keys and limits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import APIKeyHeader
+from starlette.exceptions import HTTPException
+
+from conf.schema import Config
+from flows.api.contract import Contract
+from flows.api.inbox import Inbox
+from flows.api.keys import HEADER, Keys, RateLimit, Role
+from flows.api.problems import Refusal, http_error, invalid_parameters, refused
+from flows.api.push import push_router, settled
+from flows.api.reads import Wanted, page, plain, within
+from flows.api.segments import Segments
+from flows.quality_report import report_path
+from flows.reading import Reader
+from flows.runtime import Runtime, code_version, new_run
+from storage.errors import ConfigurationError
+from tasks.spec import EndpointSpec
+
+RUNS = "ops.runs"
+Limit = Annotated[int | None, Query(ge=1, description="Rows of the answer")]
+_KEY = APIKeyHeader(name=HEADER, auto_error=False)
+
+
+def make_app(config: Config) -> FastAPI:
+    """The API of a domain's tables.
+
+    Raises:
+        ConfigurationError: A key is not set, or another process takes the records already.
+    """
+    keys = Keys.of({Role.write: config.api.write_keys, Role.read: config.api.read_keys})
+    rate = RateLimit(config.api.requests_per_second, config.api.burst)
+    guard = partial(_guard, keys, rate)
+    pushed = _pushed(config)
+    contract = Contract(config.domain, pushed) if pushed else None
+    inbox = _inbox(config, contract) if contract else None
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        if inbox is not None:
+            inbox.close()
+
+    app = FastAPI(
+        title=f"lakehouse: {config.domain.name}",
+        description=config.domain.description,
+        version=code_version(),
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.add_exception_handler(Refusal, refused)
+    app.add_exception_handler(HTTPException, http_error)
+    app.add_exception_handler(RequestValidationError, invalid_parameters)
+    app.include_router(_health(config, inbox))
+    if contract is not None and inbox is not None:
+        app.include_router(push_router(contract, inbox, config.api, guard))
+    app.include_router(_reads(config, guard))
+    return app
+
+
+def _guard(keys: Keys, rate: RateLimit, role: Role) -> Callable[..., None]:
+    def allowed(key: Annotated[str | None, Security(_KEY)] = None) -> None:
+        rate.take(keys.who(key, role))
+
+    return allowed
+
+
+def _pushed(config: Config) -> str | None:
+    """The bronze table that takes records; None where the domain declares none.
+
+    Raises:
+        ConfigurationError: It declares several.
+    """
+    found = [name for name, source in config.domain.bronze.items() if source.push is not None]
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"domain {config.domain.name}: {' and '.join(found)} declare push",
+            advice="One table of a domain takes records from the API.",
+        )
+    return found[0] if found else None
+
+
+def _inbox(config: Config, contract: Contract) -> Inbox:
+    push = config.domain.bronze[contract.table].push
+    assert push is not None  # noqa: S101 - it was chosen for that
+    segments = Segments(Path(config.paths.landing), push.file, contract.id_of)
+    return Inbox(segments, config.api, settled(Runtime(config, new_run()), contract.table))
+
+
+def _health(config: Config, inbox: Inbox | None) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health", summary="Whether records can be taken; needs no key")
+    async def health() -> dict[str, Any]:
+        """Answers 503 when the thread that writes records has ended."""
+        if inbox is not None and not inbox.healthy:
+            raise Refusal(503, "records are not written any more", advice="Restart lakehouse api.")
+        waiting = {} if inbox is None else {"waiting_records": inbox.waiting_rows}
+        return {"status": "ok", "domain": config.domain.name, **waiting}
+
+    return router
+
+
+def _reads(config: Config, guard: Callable[[Role], Callable[..., None]]) -> APIRouter:
+    router = APIRouter(prefix="/api/v1", tags=["read"], dependencies=[Depends(guard(Role.read))])
+    reader = Reader(config, lambda _: None)
+    most = config.api.max_rows
+
+    @router.get("/tables", summary="The tables of the lake, with version and rows")
+    def tables() -> dict[str, Any]:
+        store = reader.store
+        return {
+            "tables": [
+                {
+                    "table": ref.label,
+                    "version": str(store.head(ref).version),
+                    "rows": store.stats(ref).rows,
+                    "columns": {f.name: str(f.type) for f in store.columns(ref)},
+                }
+                for ref in reader.tables()
+            ]
+        }
+
+    @router.get("/tables/{table}/rows", summary="Rows of a table, a page at a time")
+    def rows(
+        table: str,
+        columns: Annotated[str, Query(description="Names, separated by commas")] = "",
+        filter: Annotated[
+            list[str] | None,
+            Query(description="column:operator:value with eq ne lt le gt ge in null; all hold"),
+        ] = None,
+        limit: Limit = None,
+        cursor: str = "",
+        version: str = "",
+    ) -> dict[str, Any]:
+        names = [c for c in columns.split(",") if c]
+        return page(
+            reader, table, Wanted(names, filter or [], within(limit, most), cursor, version)
+        )
+
+    @router.get("/runs", summary="The newest runs of the domain")
+    def runs(limit: Limit = None) -> dict[str, Any]:
+        if RUNS not in {ref.label for ref in reader.tables()}:
+            return {"runs": []}
+        found = reader.table(reader.ref(RUNS)).to_pylist()
+        newest = sorted(found, key=lambda row: row["started_at"], reverse=True)[
+            : within(limit, most)
+        ]
+        return {"runs": [{name: plain(v) for name, v in row.items()} for row in newest]}
+
+    @router.get("/quality", summary="The quality report of the newest run")
+    def quality() -> dict[str, Any]:
+        try:
+            report: dict[str, Any] = json.loads(report_path(config).read_text("utf-8"))
+        except FileNotFoundError:
+            raise Refusal(404, "no run has written a report yet", advice="Run it.") from None
+        return report
+
+    for name, endpoint in config.domain.endpoints.items():
+        router.add_api_route(
+            f"/{name}", _endpoint(reader, endpoint, config.api.max_rows),
+            summary=f"Rows of {endpoint.table}",
+            openapi_extra={"parameters": _parameters(endpoint)},
+        )  # fmt: skip
+    return router
+
+
+def _endpoint(reader: Reader, endpoint: EndpointSpec, most: int) -> Callable[..., dict[str, Any]]:
+    """Rows of one table, by the filters that the domain declares."""
+    instant = {"since": "ge", "until": "lt"} if endpoint.instant else {}
+    own = {*endpoint.equals, *instant, "limit", "cursor"}
+
+    def rows(request: Request, limit: Limit = None, cursor: str = "") -> dict[str, Any]:
+        given = dict(request.query_params)
+        if strays := sorted(set(given) - own):
+            raise Refusal(
+                422, f"{strays[0]} is no parameter here",
+                advice=f"There are {', '.join(sorted(own))}.",
+            )  # fmt: skip
+        filters = [f"{name}:eq:{given[name]}" for name in endpoint.equals if name in given]
+        filters += [
+            f"{endpoint.instant}:{operator}:{given[name]}"
+            for name, operator in instant.items()
+            if name in given
+        ]
+        return page(reader, endpoint.table, Wanted((), filters, within(limit, most), cursor))
+
+    return rows
+
+
+def _parameters(endpoint: EndpointSpec) -> list[dict[str, Any]]:
+    names = [*endpoint.equals, *(("since", "until") if endpoint.instant else ())]
+    return [{"name": name, "in": "query", "schema": {"type": "string"}} for name in names]

@@ -1,0 +1,249 @@
+"""What a pushed record has to be: the types and the row rules that silver holds the table's rows to.
+
+The record is judged before it is accepted, so its sender learns at once what silver would keep out. Silver
+still judges each row: rules that look at other tables, or that DuckDB reads differently, are its alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import duckdb
+import pyarrow as pa
+import sqlglot
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+)
+from sqlglot.errors import SqlglotError
+
+from flows.api.problems import Problem
+from flows.api.segments import Record
+from tasks.sources.json_text import Number, compact, parse, text_of
+from tasks.spec import ColumnSpec, DomainSpec, RuleSpec, SilverSpec
+
+INGESTED = "_ingested_at"
+_ROW = "_row"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A rule, with its condition in DuckDB's words."""
+
+    column: str
+    says: str
+    sql: str
+
+
+class Contract:
+    """Judges the records of one bronze table.
+
+    Args:
+        domain: The domain.
+        table: Name of the bronze table, which declares `push`.
+    """
+
+    def __init__(self, domain: DomainSpec, table: str) -> None:
+        source = domain.bronze[table]
+        assert source.push is not None  # noqa: S101 - the caller chose a table that has it
+        self.table, self._key = table, source.push.key
+        fed = [s for s in domain.silver.values() if s.source == f"bronze.{table}"]
+        typed = {
+            name: spec
+            for silver in fed
+            for name, spec in silver.row_columns.items()
+            if spec.expr is None and spec.lookup is None
+        }
+        self._names = {name: spec.source or name for name, spec in typed.items()}
+        self.model = _model(table, source.columns, typed, self._names, self._key)
+        self._schema = pa.schema(
+            [(name, _ARROW[_kind(spec.type)]) for name, spec in typed.items()]
+            + [(INGESTED, pa.timestamp("us", tz="UTC")), (_ROW, pa.int64())]
+        )
+        # One for all requests, since opening one takes longer than judging; records are judged one by one.
+        self._engine = duckdb.connect(config={"threads": 1})
+        self._engine.execute("SET TimeZone = 'UTC'")
+        self._rules = _judged(self._engine, fed, self._schema)
+        tests = "".join(f", ({rule.sql})" for rule in self._rules)
+        self._query = f"select {_ROW}{tests} from rows order by {_ROW}"
+
+    def judge(self, values: Sequence[Any], *, batch: bool) -> tuple[list[Record], list[Problem]]:
+        """The records of parsed JSON values, or what is wrong with them.
+
+        Args:
+            values: JSON values, numbers as they were written.
+            batch: Whether problems name the number of their record.
+        """
+        models: list[BaseModel] = []
+        found: list[Problem] = []
+        for number, value in enumerate(values, 1):
+            row = number if batch else None
+            if not isinstance(value, dict):
+                found.append(Problem.of("record", "is no JSON object", compact(value), row))
+                continue
+            try:
+                models.append(self.model.model_validate(value))
+            except ValidationError as error:
+                found += [
+                    Problem.of(".".join(map(str, e["loc"])), e["msg"], _value(e), row)
+                    for e in error.errors(include_url=False)
+                ]
+        if not found:
+            found = self._broken(models, values, batch=batch)
+        if found:
+            return [], found
+        return [Record(str(v[self._key]), compact(v).encode()) for v in values], []
+
+    def id_of(self, line: bytes) -> str:
+        """The id in a line that was accepted."""
+        return str(parse(line.decode())[self._key])
+
+    def _broken(
+        self, models: Sequence[BaseModel], values: Sequence[Any], *, batch: bool
+    ) -> list[Problem]:
+        """What the row rules say of records of the right types."""
+        if not models or not self._rules:
+            return []
+        now = datetime.now(UTC)
+        columns: dict[str, list[Any]] = {
+            name: [_plain(getattr(m, source)) for m in models]
+            for name, source in self._names.items()
+        }
+        columns |= {INGESTED: [now] * len(models), _ROW: list(range(len(models)))}
+        self._engine.register("rows", pa.Table.from_pydict(columns, schema=self._schema))
+        judged = self._engine.execute(self._query).fetchall()
+        found = [
+            (number, rule)
+            for number, *broken in judged
+            for rule, is_broken in zip(self._rules, broken, strict=True)
+            if is_broken
+        ]
+        return [
+            Problem.of(
+                self._names[rule.column], rule.says,
+                text_of(values[number].get(self._names[rule.column])),
+                number + 1 if batch else None,
+            )
+            for number, rule in found
+        ]  # fmt: skip
+
+
+def _model(
+    table: str,
+    columns: Sequence[str],
+    typed: Mapping[str, ColumnSpec],
+    names: Mapping[str, str],
+    key: str,
+) -> type[BaseModel]:
+    """A model of the record: each of the source's columns, with the type and meaning that silver gives."""
+    by_source = {names[name]: spec for name, spec in typed.items()}
+    fields: dict[str, Any] = {}
+    for column in columns:
+        spec = by_source.get(column, ColumnSpec())
+        kind = _python(spec.type)
+        if spec.required or column == key:
+            fields[column] = (kind, Field(description=spec.doc))
+        else:
+            fields[column] = (kind | None, Field(default=None, description=spec.doc))
+    return create_model(f"{table}_record", __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def _kind(type_name: str) -> str:
+    kind = type_name.split("(", maxsplit=1)[0].lower()
+    return kind if kind in _ARROW else "string"
+
+
+def _python(type_name: str) -> Any:
+    return _decimal(type_name) if _kind(type_name) == "decimal" else _PYTHON[_kind(type_name)]
+
+
+def _decimal(type_name: str) -> Any:
+    """A number of the digits that the column holds before its point; silver rounds what is behind."""
+    precision, _, scale = type_name.partition("(")[2].rstrip(")").partition(",")
+    limit = Decimal(10) ** (int(precision or 10) - int(scale or 0))
+    return Annotated[Decimal, BeforeValidator(_written), Field(gt=-limit, lt=limit)]
+
+
+def _text(value: Any) -> Any:
+    """Text, or a number as it was written; an empty text is no value that identifies anything."""
+    if isinstance(value, Number):
+        return str(value)
+    return value
+
+
+def _written(value: Any) -> Any:
+    """A number or its text, not a truth value."""
+    if isinstance(value, bool):
+        raise ValueError("is no number")
+    return str(value).strip() if isinstance(value, str) else value
+
+
+def _instant(value: Any) -> Any:
+    """ISO 8601; a bare number is no instant, since nothing says of which unit it is."""
+    if not isinstance(value, str) or isinstance(value, Number) or "-" not in value:
+        raise ValueError("is no instant like 2026-03-01T10:00:00Z")
+    return value.strip()
+
+
+def _plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def _utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+_TEXT = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+_PYTHON: Mapping[str, Any] = {
+    "string": _TEXT,
+    "timestamp": Annotated[datetime, BeforeValidator(_instant), AfterValidator(_utc)],
+    "date": Annotated[date, BeforeValidator(_instant)],
+    "int": Annotated[int, BeforeValidator(_written)],
+    "bigint": Annotated[int, BeforeValidator(_written)],
+    "double": Annotated[float, BeforeValidator(_written), Field(allow_inf_nan=False)],
+    "boolean": bool,
+}
+_ARROW: Mapping[str, pa.DataType] = {
+    "string": pa.string(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "date": pa.date32(),
+    "int": pa.int64(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+    "decimal": pa.float64(),  # near enough for a rule; silver judges the exact value
+}
+
+
+def _judged(
+    engine: duckdb.DuckDBPyConnection, fed: Sequence[SilverSpec], schema: pa.Schema
+) -> list[Judged]:
+    """The row rules that need the record alone, in DuckDB's words; those it cannot read are left out."""
+    rules = [
+        rule for silver in fed for rule in silver.rules.values() if rule.column in schema.names
+    ]
+    engine.register("rows", schema.empty_table())
+    return [made for rule in rules if (made := _translated(engine, rule)) is not None]
+
+
+def _translated(connection: duckdb.DuckDBPyConnection, rule: RuleSpec) -> Judged | None:
+    try:
+        sql = sqlglot.parse_one(rule.when, read="spark").sql(dialect="duckdb")
+        connection.execute(f"select ({sql}) from rows")
+    except (SqlglotError, duckdb.Error):
+        return None
+    return Judged(rule.column, rule.says, sql)
+
+
+def _value(error: Mapping[str, Any]) -> object:
+    given = error.get("input")
+    return None if error["type"] == "missing" or isinstance(given, dict) else given

@@ -1,0 +1,97 @@
+"""Answers to requests that are not served: one shape for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+SHOWN_CHARACTERS = 100
+SHOWN_PROBLEMS = 100
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one value.
+
+    Attributes:
+        field: Name of the field, parameter or header.
+        reason: Why it is not taken, in words.
+        value: The value, shortened; None where there is none.
+        row: Number of the record in a batch, from 1.
+    """
+
+    field: str
+    reason: str
+    value: str | None = None
+    row: int | None = None
+
+    @classmethod
+    def of(cls, name: str, reason: str, value: object = None, row: int | None = None) -> Problem:
+        """A problem with its value as short text."""
+        text = None if value is None else str(value)
+        short = text if text is None or len(text) <= SHOWN_CHARACTERS else f"{text[:97]}..."
+        return cls(name, reason, short, row)
+
+
+class Refusal(Exception):  # noqa: N818 - it is an answer, not a failure
+    """A request that is answered with this status.
+
+    Attributes:
+        status: HTTP status.
+        message: What is wrong.
+        advice: What to do.
+        problems: Values that are at fault.
+        headers: Further headers of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        advice: str = "",
+        problems: Sequence[Problem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.advice = status, message, advice
+        self.problems, self.headers = tuple(problems), dict(headers or {})
+
+    def answer(self) -> JSONResponse:
+        """The answer with its body."""
+        shown = [
+            {name: value for name, value in asdict(p).items() if value is not None}
+            for p in self.problems[:SHOWN_PROBLEMS]
+        ]
+        body = {"error": self.message, "advice": self.advice, "problems": shown}
+        return JSONResponse(body, self.status, self.headers)
+
+
+async def refused(_: Request, error: Exception) -> JSONResponse:
+    """The answer of a `Refusal`."""
+    assert isinstance(error, Refusal)  # noqa: S101 - registered for this class
+    return error.answer()
+
+
+async def http_error(request: Request, error: Exception) -> JSONResponse:
+    """The answer where no route or method fits."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+    where = f"{request.method} {request.url.path}"
+    said = {404: f"there is no {where}", 405: f"{where} is no call of this API"}
+    advice = "GET /docs lists the calls." if error.status_code in said else ""
+    message = said.get(error.status_code, str(error.detail))
+    return Refusal(error.status_code, message, advice=advice, headers=error.headers).answer()
+
+
+async def invalid_parameters(_: Request, error: Exception) -> JSONResponse:
+    """The answer to parameters that are not of their type."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
+    problems = [
+        Problem.of(str(e["loc"][-1]), str(e["msg"]), e.get("input")) for e in error.errors()
+    ]
+    return Refusal(422, "a parameter is not valid", problems=problems).answer()

@@ -1,0 +1,147 @@
+"""Calls that take records: judged, written to the disk, then acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.datastructures import Headers
+
+from conf.schema import Api
+from flows.api.contract import Contract
+from flows.api.inbox import Inbox
+from flows.api.keys import Role
+from flows.api.problems import Problem, Refusal
+from flows.api.segments import Record, Sealed
+from flows.runtime import Runtime, new_run
+from tasks import ledger
+from tasks.decisions import rejected
+from tasks.sources.json_text import parse
+
+JSON = "application/json"
+Guard = Callable[[Role], Callable[..., None]]
+
+
+def push_router(contract: Contract, inbox: Inbox, settings: Api, guard: Guard) -> APIRouter:
+    """The calls that take records of one bronze table."""
+    router = APIRouter(prefix="/api/v1", tags=["push"])
+    schema = contract.model.model_json_schema()
+    writer = Depends(guard(Role.write))
+
+    @router.post(
+        "/ingest", status_code=202, dependencies=[writer], openapi_extra=_body(schema),
+        summary=f"Push one record to bronze.{contract.table}",
+    )  # fmt: skip
+    async def ingest(request: Request) -> dict[str, Any]:
+        """Take one record. It is on the disk before the answer; sent again it counts once."""
+        value = _parsed(await _read(request, settings))
+        records = _judged(contract, [value], batch=False)
+        await _written(inbox, settings, records)
+        return {"status": "accepted", "id": records[0].id}
+
+    many = {"type": "array", "items": schema, "maxItems": settings.max_batch_records}
+
+    @router.post(
+        "/ingest/batch", status_code=202, dependencies=[writer], openapi_extra=_body(many),
+        summary=f"Push records to bronze.{contract.table}, all or none",
+    )  # fmt: skip
+    async def ingest_batch(request: Request) -> dict[str, Any]:
+        """Take all records of a list, or none: the answer to a refused one names each fault."""
+        values = _parsed(await _read(request, settings))
+        if not isinstance(values, list) or not values:
+            raise Refusal(422, "the body is no list of records", advice="Send [{...}, {...}].")
+        if len(values) > settings.max_batch_records:
+            reason = f"has {len(values):,} records, more than {settings.max_batch_records:,}"
+            raise Refusal(413, f"the batch {reason}", advice="Send it in parts.")
+        records = _judged(contract, values, batch=True)
+        await _written(inbox, settings, records)
+        return {"status": "accepted", "ids": [record.id for record in records]}
+
+    return router
+
+
+def settled(runtime: Runtime, table: str) -> Callable[[Sequence[Sealed]], Collection[str]]:
+    """Tells which segments bronze has taken in, or a person has rejected."""
+
+    def done(segments: Sequence[Sealed]) -> Collection[str]:
+        store = Runtime(runtime.config, new_run()).metadata_store()
+        ref = runtime.config.domain.ref(f"bronze.{table}")
+        taken = {file.name for file in ledger.delivered(store, ref)}
+        refused = {batch.partition("-again")[0] for batch in rejected(store, ref.domain)}
+        return [
+            part.name
+            for part in segments
+            if part.name in taken or f"{table}-{part.sha256[:12]}" in refused
+        ]
+
+    return done
+
+
+def _body(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
+
+
+async def _read(request: Request, settings: Api) -> bytes:
+    """The body, not beyond the limit."""
+    _refuse_other_types(request.headers)
+    limit = settings.max_body_bytes
+    too_large = Refusal(413, f"the body has more than {limit:,} bytes", advice="Send it in parts.")
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared) > limit:
+        raise too_large
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise too_large
+    return bytes(body)
+
+
+def _refuse_other_types(headers: Headers) -> None:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON:
+        raise Refusal(
+            415, f"the content type is {kind or 'not given'}, not {JSON}",
+            advice=f"Send the header Content-Type: {JSON}.",
+        )  # fmt: skip
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise Refusal(415, "the body is compressed", advice="Send it as it is.")
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return parse(body.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise Refusal(400, f"byte {error.start} of the body is not UTF-8") from None
+    except ValueError as error:
+        raise Refusal(400, f"the body is not JSON: {error}") from None
+
+
+def _judged(contract: Contract, values: Sequence[Any], *, batch: bool) -> list[Record]:
+    records, problems = contract.judge(values, batch=batch)
+    if problems:
+        first: Problem = problems[0]
+        where = f"record {first.row}: " if first.row else ""
+        message = f"{where}{first.field}: {first.reason}"
+        raise Refusal(422, message, advice="Nothing was taken. Correct it.", problems=problems)
+    return records
+
+
+async def _written(inbox: Inbox, settings: Api, records: Sequence[Record]) -> None:
+    """Wait until the records are on the disk."""
+    if inbox.waiting_rows + len(records) > settings.max_waiting_records:
+        raise Refusal(
+            429,
+            f"{inbox.waiting_rows:,} records wait to be taken into bronze",
+            advice="Run the pipeline, or wait for its schedule.",
+            headers={"Retry-After": "60"},
+        )
+    try:
+        await asyncio.wrap_future(inbox.put(records))
+    except OSError as error:
+        raise Refusal(
+            503, f"the records could not be written: {error.strerror}",
+            advice="Nothing was taken. Send it again later.", headers={"Retry-After": "30"},
+        ) from None  # fmt: skip
