@@ -76,11 +76,11 @@ def _push(source: SourceSpec) -> list[str]:
     if not fnmatchcase(sealed, source.pattern):
         found.append(f"push.file: the pattern {source.pattern} does not match {sealed}")
     growing = [f".{sealed}.part", "index.sqlite", "index.sqlite-wal", "lock"]
-    found += [
-        f"pattern: {source.pattern} matches {name}, which the API is still writing"
-        for name in growing
-        if fnmatchcase(name, source.pattern)
-    ]
+    early = [name for name in growing if fnmatchcase(name, source.pattern)]
+    if early:
+        found.append(
+            f"pattern: {source.pattern} matches {early[0]}, which the API is still writing"
+        )
     return found
 
 

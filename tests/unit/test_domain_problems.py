@@ -220,7 +220,8 @@ CASES: dict[str, tuple[Change, str]] = {
         "domain.bronze.sale.push.file: the pattern sale*.* does not match "
         "api_sale_20260301T100000000000.jsonl"),
     "pushed to files that are found too early": (_pushed("id", "sale_api", pattern="*"),
-        "domain.bronze.sale.pattern: * matches index.sqlite, which the API is still writing"),
+        "domain.bronze.sale.pattern: * matches .sale_api_20260301T100000000000.jsonl.part, "
+        "which the API is still writing"),
     "an endpoint without a table": (_endpoint("sales", EndpointSpec("gold.sale")),
         "domain.endpoints.sales.table: gold.sale is no silver or gold table"),
     "an endpoint by no column": (_endpoint("sales", EndpointSpec("silver.sale", ["color"])),
