@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
-from storage.adapter import FormatStore
-from storage.delta_store import DeltaStore
 from storage.errors import ConfigurationError
 from storage.iceberg_store import IcebergStore
 from storage.lake_store import LakeStore
@@ -23,25 +21,41 @@ from tasks.rollback import plan_run, restore
 from tests.conformance.tables import record
 from tests.sessions import BOTH, lake_at
 from tests.steps.shop import Shop
-from tests.steps.test_layers import first, second
 
 OTHER = {"delta": "iceberg", "iceberg": "delta"}
 ALL = ("bronze.customers", "bronze.orders", "silver.customers", "silver.orders",
        "silver.orders__quarantine", "gold.daily")  # fmt: skip
 
 
-def third(shop: Shop) -> str:
+def first(shop: Shop) -> None:
+    shop.deliver("customers_1", "c1,here", "c2,there")
+    shop.deliver("orders_1", "o1,c1,10.00,2018-10-16", "o2,c2,20.00,2018-10-17",
+                 "o3,c9,30.00,2018-10-17")  # fmt: skip
+    shop.run()
+
+
+def in_silver_only(shop: Shop) -> None:
+    """Something is delivered that gold has not consumed yet."""
+    shop.deliver("orders_2", "o1,c1,15.00,2018-10-16", "o4,c1,5.00,2018-10-17")
+    shop.run("bronze", "silver")
+
+
+def third(shop: Shop) -> None:
     shop.deliver("orders_3", "o2,c2,21.00,2018-10-17", "o6,c9,6.00,2018-10-18")
-    return shop.run()
+    shop.run()
 
 
-def fourth(shop: Shop) -> str:
+def fourth(shop: Shop) -> None:
     shop.deliver("orders_4", "o6,c9,6.50,2018-10-18", "o7,c1,7.00,2018-10-19")
-    return shop.run()
+    shop.run()
+
+
+AFTER_THIRD = [("2018-10-16", "1", "15.00"), ("2018-10-17", "2", "26.00")]
+AFTER_FOURTH = [*AFTER_THIRD, ("2018-10-19", "1", "7.00")]
 
 
 def shop_in(folder: Path, spark: SparkSession, format_name: str = "delta") -> Shop:
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     return Shop(lake_at(folder / "lake", format_name), folder, spark)
 
 
@@ -51,54 +65,62 @@ def store_of(shop: Shop) -> LakeStore:
 
 
 def move(shop: Shop, label: str, to: str) -> Moved:
-    domain, layer, name = shop.spec.name, *label.split(".")
-    return migrate(shop.bench("migrate"), store_of(shop), TableRef(domain, layer, name), to)
+    return migrate(shop.bench("migrate"), store_of(shop), ref_of(shop, label), to)
 
 
-def in_silver_only(shop: Shop) -> None:
-    """Something is delivered that gold has not consumed yet."""
-    shop.deliver("orders_2", "o1,c1,15.00,2018-10-16", "o4,c1,5.00,2018-10-17")
-    shop.run("bronze", "silver")
+def move_back(shop: Shop, label: str) -> Moved:
+    """Undo a move and remove the copy, so that the lake is as it was."""
+    bench, ref = shop.bench("undo"), ref_of(shop, label)
+    undo(bench, store_of(shop), ref)
+    return finish(bench, store_of(shop), ref)
+
+
+def ref_of(shop: Shop, label: str) -> TableRef:
+    return TableRef.parse(shop.spec.name, label)
+
+
+def tokens(shop: Shop, ref: TableRef, format_name: str) -> list[str]:
+    history = store_of(shop).adapter(format_name).history(ref)
+    return [entry.record.token for entry in history if entry.record]
 
 
 @pytest.mark.parametrize("format_name", BOTH)
 def test_there_and_back_gives_the_same_rows_and_an_unbroken_increment(
     spark: SparkSession, tmp_path: Path, format_name: str
 ) -> None:
-    shop, control = (shop_in(tmp_path / n, spark, format_name) for n in ("moved", "control"))
-    for one in (shop, control):
-        first(one)
-        in_silver_only(one)
+    shop, other = shop_in(tmp_path, spark, format_name), OTHER[format_name]
+    first(shop)
+    in_silver_only(shop)
     before, news = shop.state(), shop.news()
-    tables = [shop.spec.ref("silver.orders"), shop.spec.ref("bronze.orders")]
-    for ref in tables:
-        assert move(shop, ref.label, OTHER[format_name]).format == OTHER[format_name]
-        assert shop.store.format_of(ref) == OTHER[format_name]
-        assert move(shop, ref.label, OTHER[format_name]).commits == 0
+    silver, bronze = ref_of(shop, "silver.orders"), ref_of(shop, "bronze.orders")
+    for ref in (silver, bronze):
+        assert (move(shop, ref.label, other).format, shop.store.format_of(ref)) == (other, other)
+        assert move(shop, ref.label, other).commits == 0
     assert shop.state() == before
     assert shop.news() == news == ["gold.daily"]
 
-    consumed = shop.log.head(shop.spec.ref("gold.daily")).record
+    consumed = shop.log.head(ref_of(shop, "gold.daily")).record
     assert consumed is not None
-    silver, bench = tables[0], shop.bench("look")
     head = str(shop.log.head(silver).version)
-    rows = changes.since(bench, silver, consumed.inputs["silver.orders"], head)
+    rows = changes.since(shop.bench("look"), silver, consumed.inputs["silver.orders"], head)
     assert rows is not None, "gold would have to be computed anew"
     assert {row.order_id for row in rows.collect()} == {"o1", "o4"}
-    assert complete(shop.log, tables[1])
-    assert [f.delivery for f in delivered(shop.log, tables[1])] == [1, 2]
+    assert complete(shop.log, bronze)
+    assert [f.delivery for f in delivered(shop.log, bronze)] == [1, 2]
 
-    for one in (shop, control):
-        third(one)
-    assert shop.state() == control.state()
-    for ref in tables:
-        assert move(shop, ref.label, format_name).format == format_name
-    assert shop.state() == control.state()
+    third(shop)
+    moved = shop.state()
+    assert moved["gold.daily"] == AFTER_THIRD
+    for ref in (silver, bronze):
+        back = undo(shop.bench("undo"), store_of(shop), ref)
+        assert (back.format, back.before, back.commits) == (format_name, other, 1)
+    assert shop.state() == moved
     assert shop.news() == []
-    for one in (shop, control):
-        fourth(one)
-    assert shop.state() == control.state()
+    fourth(shop)
+    assert shop.state()["gold.daily"] == AFTER_FOURTH
     assert shop.news() == []
+    run_ids = {e.record.run_id for e in shop.log.history(silver) if e.record}
+    assert run_ids == {"run-1", "run-2", "run-3", "run-4"}
 
 
 @pytest.mark.slow
@@ -106,27 +128,35 @@ def test_there_and_back_gives_the_same_rows_and_an_unbroken_increment(
 def test_every_table_moves_and_the_copies_before_are_finished_with(
     spark: SparkSession, tmp_path: Path, format_name: str
 ) -> None:
-    shop, control = (shop_in(tmp_path / n, spark, format_name) for n in ("moved", "control"))
-    for one in (shop, control):
-        first(one)
-        run_id = second(one)
-        bench = one.bench("undo")
-        for step in plan_run(bench, one.spec.tables(), run_id):
-            restore(bench, step)
-        one.run()
+    shop = shop_in(tmp_path, spark, format_name)
+    first(shop)
+    run_id = shop.run()
+    in_silver_only(shop)
+    bench = shop.bench("undo")
+    for step in plan_run(bench, shop.spec.tables(), f"run-{int(run_id[-1]) + 1}"):
+        restore(bench, step)
+    shop.run()
     for to, work in ((OTHER[format_name], third), (format_name, fourth)):
+        before = shop.state()
         for label in ALL:
             move(shop, label, to)
-            finish(
-                shop.bench("finish"), store_of(shop), TableRef(shop.spec.name, *label.split("."))
-            )
-        assert shop.state() == control.state()
-        for one in (shop, control):
-            work(one)
-        assert shop.state() == control.state()
+            finish(bench, store_of(shop), ref_of(shop, label))
+        assert shop.state() == before
         assert shop.news() == []
+        work(shop)
+        assert shop.news() == []
+    assert shop.state()["gold.daily"] == AFTER_FOURTH
     other = store_of(shop).adapter(OTHER[format_name])
     assert all(other.tables(f"shop_{layer}") == [] for layer in ("bronze", "silver", "gold"))
+
+
+@pytest.fixture(scope="module")
+def shop(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """One lake for the tests below: each leads it back to the state that it found."""
+    made = shop_in(tmp_path_factory.mktemp("migrate"), spark)
+    first(made)
+    in_silver_only(made)
+    return made
 
 
 class Killed(BaseException):
@@ -155,11 +185,8 @@ QUICK = (("second commit", False), ("switch", False))
     ],
 )
 def test_a_move_that_is_cut_off_anywhere_ends_the_same(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str, after: bool
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, point: str, after: bool
 ) -> None:
-    shop = shop_in(tmp_path / "shop", spark)
-    first(shop)
-    in_silver_only(shop)
     before = shop.state()
     owner, name, number = POINTS[point]
     calls, original = [0], getattr(owner, name)
@@ -180,22 +207,20 @@ def test_a_move_that_is_cut_off_anywhere_ends_the_same(
     assert shop.state() == before
     move(shop, "silver.orders", "iceberg")
     assert shop.state() == before
-    ref = shop.spec.ref("silver.orders")
-    old, new = store_of(shop).adapter("delta"), store_of(shop).adapter("iceberg")
-    tokens = [[e.record.token for e in s.history(ref) if e.record] for s in (old, new)]
-    assert tokens[0] == tokens[1], "every commit once"
-    assert store_of(shop).placements.of(ref).current.format == "iceberg"
+    ref = ref_of(shop, "silver.orders")
+    assert tokens(shop, ref, "delta") == tokens(shop, ref, "iceberg"), "every commit once"
+    assert shop.store.format_of(ref) == "iceberg"
+    assert move_back(shop, ref.label).format == "delta"
+    assert shop.state() == before
 
 
 def test_a_copy_with_other_rows_is_refused_and_the_table_stays(
-    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop = shop_in(tmp_path / "shop", spark)
-    first(shop)
     before, original = shop.state(), IcebergStore._overwrite
 
-    def losing(self: IcebergStore, ref: TableRef, rows: object, *rest: object) -> None:
-        original(self, ref, rows.where("order_id <> 'o1'"), *rest)  # type: ignore[attr-defined, arg-type]
+    def losing(self: IcebergStore, ref: TableRef, rows: DataFrame, *rest: Any) -> None:
+        original(self, ref, rows.where("order_id <> 'o1'"), *rest)
 
     monkeypatch.setattr(IcebergStore, "_overwrite", losing)
     with pytest.raises(DifferentRowsError, match=r"silver\.orders: the copy of version .* other"):
@@ -203,66 +228,40 @@ def test_a_copy_with_other_rows_is_refused_and_the_table_stays(
     monkeypatch.undo()
     with pytest.raises(DifferentRowsError):  # the wrong commit is found again
         move(shop, "silver.orders", "iceberg")
-    ref = shop.spec.ref("silver.orders")
+    ref = ref_of(shop, "silver.orders")
     assert (shop.store.format_of(ref), shop.state()) == ("delta", before)
     assert undo(shop.bench("undo"), store_of(shop), ref).format == "delta"
     assert not store_of(shop).adapter("iceberg").exists(ref)
-    move(shop, "silver.orders", "iceberg")
-    assert shop.state() == before
-
-
-def test_undo_takes_back_what_was_committed_since(spark: SparkSession, tmp_path: Path) -> None:
-    shop, control = (shop_in(tmp_path / name, spark) for name in ("moved", "control"))
-    for one in (shop, control):
-        first(one)
-    ref = shop.spec.ref("silver.orders")
-    move(shop, ref.label, "iceberg")
-    for one in (shop, control):
-        second(one)
-    moved = undo(shop.bench("undo"), store_of(shop), ref)
-    assert (moved.format, moved.before, moved.commits) == ("delta", "iceberg", 1)
-    assert shop.state() == control.state()
-    assert shop.news() == []
-    for one in (shop, control):
-        third(one)
-    assert shop.state() == control.state()
-    run_ids = {e.record.run_id for e in shop.log.history(ref) if e.record}
-    assert run_ids == {"run-1", "run-2", "run-3"}
-
-
-@pytest.fixture
-def shop(spark: SparkSession, tmp_path: Path) -> Shop:
-    made = shop_in(tmp_path / "shop", spark)
-    first(made)
-    return made
 
 
 def test_what_cannot_be_moved_says_why(shop: Shop) -> None:
     store, bench = store_of(shop), shop.bench("migrate")
-    ref = shop.spec.ref("silver.orders")
-    absent = TableRef("shop", "silver", "absent")
+    customers, absent = (ref_of(shop, f"silver.{name}") for name in ("customers", "absent"))
+    other = store.adapter("iceberg")
+    other.create(customers, store.read(customers).schema)
     refused: dict[str, Callable[[], object]] = {
         "does not exist in this lake": lambda: migrate(bench, store, absent, "iceberg"),
-        "no earlier copy to go back to": lambda: undo(bench, store, ref),
+        "no earlier copy to go back to": lambda: undo(bench, store, customers),
+        "another table of that name in iceberg": lambda: migrate(
+            bench, store, customers, "iceberg"
+        ),
     }
     for told, work in refused.items():
         with pytest.raises(ConfigurationError, match=told):
             work()
-    other: FormatStore = store.adapter("iceberg")
-    other.create(ref, shop.store.read(ref).schema)
-    with pytest.raises(ConfigurationError, match="another table of that name in iceberg"):
-        migrate(bench, store, ref, "iceberg")
-    assert store.format_of(ref) == "delta"
+    assert store.format_of(customers) == "delta"
+    other.drop(customers)
 
 
 def test_a_rollback_of_a_moved_table_notes_its_own_version(shop: Shop) -> None:
-    ref = shop.spec.ref("silver.orders")
+    ref, store = ref_of(shop, "silver.customers"), store_of(shop)
     move(shop, ref.label, "iceberg")
-    store = store_of(shop)
     newest, *_ = store.history(ref)
-    assert newest.version.startswith("1:")
+    number, _, _ = newest.version.partition(":")
+    assert int(number) == store.placements.of(ref).current.number > 0
     assert newest.record is not None
-    assert newest.record.notes[MIGRATED] == "1"
+    assert newest.record.notes[MIGRATED] == str(store.adapter("delta").head(ref).version)
     store.rollback(ref, newest.version, record("back"))
     assert store.history(ref)[0].restored == newest.version
-    assert isinstance(store.adapter("delta"), DeltaStore)
+    assert move_back(shop, ref.label).format == "delta"
+    assert store.find(ref, "back") is not None
