@@ -100,3 +100,11 @@ class StorageDeniedError(TerminalError):
 
 class InputError(TerminalError):
     """A delivered file cannot be taken as it is."""
+
+
+class DestinationError(TerminalError):
+    """A destination refuses what is pushed to it."""
+
+
+class DestinationUnavailableError(TransientError):
+    """A destination does not answer, or another session is in the way."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tasks.spec.api import EndpointSpec, PushSpec
 from tasks.spec.columns import ColumnSpec, JoinSpec, PartitionSpec, RuleSpec, WindowSpec
+from tasks.spec.destinations import DESTINATION, DestinationSpec, Push
 from tasks.spec.domain import EVENTS, DomainSpec, Roots, dependencies, expanded, ordered
 from tasks.spec.jdbc import PartitionsSpec
 from tasks.spec.kafka import KafkaSpec, OnDataLoss
@@ -33,12 +34,14 @@ from tasks.spec.sources import (
 from tasks.spec.tables import Deletes, Fold, GoldSpec, SilverSpec, Strategy, is_query, sql_files
 
 __all__ = [
+    "DESTINATION",
     "EVENTS",
     "MUST_GIVE",
     "AuthKind",
     "AuthSpec",
     "ColumnSpec",
     "Deletes",
+    "DestinationSpec",
     "DomainSpec",
     "DriftMode",
     "EndpointSpec",
@@ -59,6 +62,7 @@ __all__ = [
     "PushSpec",
     "QuarantineLimit",
     "RestSpec",
+    "Push",
     "Roots",
     "RuleSpec",
     "SilverSpec",

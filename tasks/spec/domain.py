@@ -7,6 +7,7 @@ from graphlib import TopologicalSorter
 
 from storage.types import TableRef
 from tasks.spec.api import EndpointSpec
+from tasks.spec.destinations import DestinationSpec, Push
 from tasks.spec.limits import MUST_GIVE, VolumeLimits
 from tasks.spec.sources import SourceSpec
 from tasks.spec.tables import GoldSpec, SilverSpec, Strategy
@@ -53,6 +54,8 @@ class DomainSpec:
     """Gold tables by name."""
     endpoints: dict[str, EndpointSpec] = field(default_factory=dict)
     """Tables that the REST API shows under a name of their own."""
+    destinations: dict[str, DestinationSpec] = field(default_factory=dict)
+    """Databases that gold tables are merged into, by name."""
 
     def ref(self, label: str) -> TableRef:
         """The table reference of `layer.table`."""
@@ -66,6 +69,15 @@ class DomainSpec:
     def tables(self) -> list[TableRef]:
         """Every table, each after those it reads."""
         return [self.ref(label) for label in ordered(dependencies(self))]
+
+    def pushes(self) -> list[Push]:
+        """Every gold table of every destination that has a URL."""
+        return [
+            Push(name, self.ref(label))
+            for name, destination in self.destinations.items()
+            if destination.url
+            for label in destination.tables
+        ]
 
 
 def expanded(domain: DomainSpec) -> DomainSpec:

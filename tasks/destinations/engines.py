@@ -1,0 +1,164 @@
+"""Connections to destinations: URLs, credentials, and which errors are worth a retry.
+
+Error codes: https://www.postgresql.org/docs/current/errcodes-appendix.html (SQLSTATE, which Snowflake's
+driver gives too).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine, NullPool, create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from storage import secrets
+from storage.errors import (
+    ConfigurationError,
+    DestinationError,
+    DestinationUnavailableError,
+    LakehouseError,
+)
+from tasks.spec import DestinationSpec
+
+CONNECT_SECONDS = 20
+LOCK_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A kind of database that tables can be pushed to.
+
+    Attributes:
+        extra: The optional dependencies that hold its driver; empty where it is always installed.
+        options: Arguments of the driver's `connect`, unless the destination gives its own.
+    """
+
+    extra: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+BACKENDS: Mapping[str, Backend] = {
+    "postgresql+psycopg": Backend(
+        options={
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "lakehouse",
+            "options": f"-c lock_timeout={LOCK_SECONDS}s -c timezone=UTC",
+        }
+    ),
+    "snowflake": Backend(
+        extra="snowflake",
+        options={
+            "login_timeout": CONNECT_SECONDS,
+            "application": "lakehouse",
+            "session_parameters": {"LOCK_TIMEOUT": LOCK_SECONDS, "TIMEZONE": "UTC"},
+        },
+    ),
+}
+"""The drivers that a URL may name."""
+
+REFUSED = re.compile(
+    r"authentication failed|no password supplied|no pg_hba.conf entry|(role|database) .* does not exist"
+    r"|incorrect username or password|not authorized|insufficient privileges|permission denied",
+    re.IGNORECASE,
+)
+"""Answers that stay the same until someone changes user, password or grants. PostgreSQL's driver gives no
+code for an error while it connects."""
+PASSING = ("08", "40", "53", "57P", "55P03", "58")
+"""SQLSTATE of a lost connection, a conflict, a lack of resources, a shutdown, a lock, a fault of the system."""
+MADE_MEANWHILE = ("42P07", "42P06", "42710")
+"""A table that another session made between the question whether it is there and the attempt to make it."""
+
+
+def connect_arguments(spec: DestinationSpec) -> tuple[Any, dict[str, Any]]:
+    """The URL with user and password, and the arguments of the driver's `connect`.
+
+    Raises:
+        ConfigurationError: A secret is not set.
+    """
+    url = make_url(spec.url)
+    if spec.user:
+        url = url.set(username=spec.user)
+    if spec.password:
+        url = url.set(password=secrets.reveal(spec.password))
+    options = {**BACKENDS[url.drivername].options, **secrets.revealed(spec.options)}
+    return url, {name: value for name, value in options.items() if name not in url.query}
+
+
+def engine_of(name: str, spec: DestinationSpec) -> Engine:
+    """An engine without a pool; nothing is connected yet.
+
+    Args:
+        name: The destination's name, for messages.
+        spec: What is declared of it, with a URL.
+
+    Raises:
+        ConfigurationError: A secret is not set, or the driver is not installed.
+    """
+    url, options = connect_arguments(spec)
+    try:
+        return create_engine(url, poolclass=NullPool, connect_args=options, hide_parameters=True)
+    except (ImportError, NoSuchModuleError):
+        extra = BACKENDS[url.drivername].extra
+        raise ConfigurationError(
+            f"destination {name}: the driver of {url.drivername} is not installed",
+            advice=f"Install the optional dependencies: pip install 'lakehouse-platform[{extra}]'",
+        ) from None
+
+
+@contextmanager
+def transaction(name: str, engine: Engine) -> Iterator[Connection]:
+    """A transaction, whose native errors become ours, without values and without secrets.
+
+    Raises:
+        DestinationUnavailableError: The same call may succeed later.
+        DestinationError: It fails again until something is changed.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except LakehouseError:
+        raise
+    except Exception as error:
+        known = classified(name, error)
+        if known is None:
+            raise
+        raise known from None
+
+
+def classified(name: str, error: Exception) -> LakehouseError | None:
+    """Our error for one of the driver; None where it is none."""
+    native = error.orig if isinstance(error, DBAPIError) else error
+    state = str(getattr(native, "sqlstate", None) or "")
+    if not (state or isinstance(error, SQLAlchemyError) or _of_driver(native)):
+        return None
+    said = _said(native) if native is not None else _said(error)
+    message = f"destination {name}: {secrets.hidden(said)}"
+    if REFUSED.search(said) or state[:2] == "28" or state == "42501":
+        advice = "Check the destination's user and password, and what it is granted there."
+        return DestinationError(message, advice=advice)
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    connecting = not state and type(native).__name__ == "OperationalError"
+    if state.startswith((*PASSING, *MADE_MEANWHILE)) or lost or connecting or _made(native, state):
+        advice = "Check that the destination answers; the next run goes on where this one stopped."
+        return DestinationUnavailableError(message, advice=advice)
+    return DestinationError(message, advice="Mend what it names; nothing of this push is visible.")
+
+
+def _of_driver(error: BaseException | None) -> bool:
+    return type(error).__module__.split(".")[0] in ("psycopg", "snowflake")
+
+
+def _made(error: BaseException | None, state: str) -> bool:
+    """Whether two sessions made the same table at once, which the catalog's own keys refuse."""
+    constraint = getattr(getattr(error, "diag", None), "constraint_name", None) or ""
+    return state == "23505" and constraint.startswith("pg_")
+
+
+def _said(error: BaseException) -> str:
+    """The first line: what follows may show values of rows."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,112 @@
+"""The push of a gold table into a destination: staged, then merged in one transaction with its position."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.dataset as ds
+from sqlalchemy import Engine, Table
+
+from tasks.bench import Bench
+from tasks.derived import business_columns, key_of
+from tasks.destinations import positions, receipts, staging, targets
+from tasks.destinations.difference import Difference, between, position_of
+from tasks.destinations.engines import engine_of, transaction
+from tasks.destinations.positions import Position
+from tasks.spec import DomainSpec, Push
+
+ROOT = "_push"
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """What a push did.
+
+    Attributes:
+        version: The gold table's version that the destination has now; empty where it was never published.
+        staged: Rows sent.
+        written: Rows inserted or updated.
+        removed: Rows deleted.
+        whole: Whether every row was sent and compared.
+    """
+
+    version: str = ""
+    staged: int = 0
+    written: int = 0
+    removed: int = 0
+    whole: bool = False
+
+    @property
+    def changed(self) -> bool:
+        """Whether a row of the destination changed."""
+        return bool(self.written or self.removed)
+
+
+def push(bench: Bench, wanted: Push) -> Pushed:
+    """Bring a destination's table to the gold table's current version.
+
+    A run that rebuilds sends and compares every row. Killed at any moment and repeated, it ends the same:
+    the rows and the position are one transaction.
+
+    Raises:
+        DestinationUnavailableError: The destination does not answer, or another push was first.
+        DestinationError: The destination refuses the connection, the table or the rows.
+        ConfigurationError: A secret is not set, or the driver is not installed.
+    """
+    after = position_of(bench, wanted.table)
+    if after is None:
+        return Pushed()
+    engine = engine_of(wanted.destination, bench.domain.destinations[wanted.destination])
+    target = target_of(bench.domain, wanted)
+    with transaction(wanted.destination, engine) as connection:
+        before = positions.read(connection, target, after.source)
+        lost = before is not None and not targets.exists(connection, target)
+    if before == after and not bench.run.rebuild and not lost:
+        receipts.write(bench, wanted, after)
+        return Pushed(after.version)
+    whole = bench.run.rebuild or lost
+    difference = between(bench, wanted.table, None if whole else before, after)
+    pushed = _merged(bench, wanted, engine, target, before, after, difference)
+    receipts.write(bench, wanted, after)
+    return pushed
+
+
+def target_of(domain: DomainSpec, wanted: Push) -> Table:
+    """The destination's table as it should be."""
+    schema = domain.destinations[wanted.destination].schema or None
+    columns = dict(business_columns(domain, wanted.table))
+    return targets.target_table(wanted.table.name, schema, columns, key_of(domain, wanted.table))
+
+
+def _merged(
+    bench: Bench, wanted: Push, engine: Engine, target: Table, before: Position | None,
+    after: Position, difference: Difference,
+) -> Pushed:  # fmt: skip
+    """Stage the difference, then merge it and move the position in one transaction."""
+    folder, rows = _folder(bench, wanted), difference.rows
+    try:
+        if rows is not None:
+            rows.write.mode("overwrite").parquet(str(folder))
+        with transaction(wanted.destination, engine) as connection:
+            positions.prepare(connection, target.schema)
+            stage = staging.stage_table(connection, target)
+            if rows is not None:
+                staging.load(connection, stage, folder)
+                targets.ensure(connection, target, dict(business_columns(bench.domain, wanted.table)))
+            # What defines tables is above: some databases commit that at once. From here on it is one commit.
+            positions.take(connection, target, before, after, bench.run.run_id)
+            if rows is None:
+                return Pushed(after.version)
+            key = key_of(bench.domain, wanted.table)
+            removed = staging.remove(connection, target, stage, key, whole=difference.whole)
+            written = staging.merge(connection, target, stage, key)
+        staged = ds.dataset(folder, format="parquet").count_rows()
+        return Pushed(after.version, staged, written, removed, difference.whole)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder(bench: Bench, wanted: Push) -> Path:
+    return bench.staging / ROOT / bench.store.format / wanted.destination / wanted.table.path
