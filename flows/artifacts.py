@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from checks.model import Outcome
 from flows.summary import Summary
 from tasks.backfill_ledger import Backfill, Ledger
-from tasks.ops import TableOutcome, passed
+from tasks.ops import WRITTEN, TableOutcome, passed
 
 
 def publish_artifacts(summary: Summary) -> None:
@@ -75,7 +75,7 @@ def _row(outcome: TableOutcome) -> str:
         outcome.table.label,
         outcome.status,
         f"{rows.get('ingested', rows.get('computed', 0)):,}",
-        outcome.written() if outcome.status == "published" else "",
+        outcome.written() if outcome.status in WRITTEN else "",
         f"{rows.get('quarantined', 0):,}" if rows else "",
         f"{good}/{total}" if total else "",
         f"{outcome.seconds:.1f}" if outcome.seconds else "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,18 +17,24 @@ from storage.types import TableRef
 from tasks import contracts, freshness, ops
 from tasks.contracts import refuse_outdated
 from tasks.ops import TableOutcome
-from tasks.planning import has_news, selected
+from tasks.planning import has_news, is_behind, selected, selected_pushes
+from tasks.spec import Push
 
 
-def conclude(run: Run, wanted: list[TableRef]) -> Summary:
+def conclude(run: Run, wanted: list[TableRef], pushes: Sequence[Push] = ()) -> Summary:
     """Judge the run and append it to the operational tables."""
+    for push in pushes:
+        run.outcomes.setdefault(
+            push.ref, TableOutcome(push.ref, "skipped", message="its gold table was not published")
+        )
     for ref in wanted:
         run.outcomes.setdefault(
             ref, TableOutcome(ref, "skipped", message="a table that it reads was not published")
         )
     bench = run.runtime.bench(spark=False)
     overdue = freshness.overdue(bench, wanted)
-    summary = summarise(run, [run.outcomes[ref] for ref in wanted], overdue)
+    done = [run.outcomes[ref] for ref in (*wanted, *(push.ref for push in pushes))]
+    summary = summarise(run, done, overdue)
     ops.report(
         bench.store,
         summary.domain,
@@ -39,7 +45,7 @@ def conclude(run: Run, wanted: list[TableRef]) -> Summary:
         message=summary.message,
     )
     written = [o.table for o in summary.outcomes if o.status in ("published", "unchanged")]
-    contracts.remember(bench, [ref for ref in written if bench.store.exists(ref)])
+    contracts.remember(bench, [ref for ref in written if ref in wanted and bench.store.exists(ref)])
     return _with_files(run.runtime.config, summary)
 
 
@@ -75,9 +81,13 @@ def report_unchanged(runtime: Runtime) -> Summary | None:
     """Conclude a run for which nothing is new, from metadata alone; None when something is."""
     config = runtime.config
     wanted = selected(config.domain, config.layers, config.tables)
+    pushes = selected_pushes(config.domain, config.layers, config.tables)
     bench = runtime.bench(spark=False)
-    refuse_outdated(bench, wanted)
+    refuse_outdated(bench, list(dict.fromkeys([*wanted, *(push.table for push in pushes)])))
     if any(has_news(bench, ref) for ref in wanted):
         return None
-    run = Run(runtime, Silent(), {ref: TableOutcome(ref, "unchanged") for ref in wanted})
-    return conclude(run, wanted)
+    if any(is_behind(bench, push, config.layers) for push in pushes):
+        return None
+    names = [*wanted, *(push.ref for push in pushes)]
+    run = Run(runtime, Silent(), {ref: TableOutcome(ref, "unchanged") for ref in names})
+    return conclude(run, wanted, pushes)

@@ -23,6 +23,7 @@ from flows.artifacts import publish_artifacts
 from flows.execution import conclude
 from flows.limits import run_slot
 from flows.progress import Progress, Silent
+from flows.pushing import submit_pushes
 from flows.runs import Run, forget, register, registered
 from flows.runtime import Runtime, new_run, run_lock, spark_session
 from flows.steps import check_table, publish_table, stage_table, with_retries
@@ -31,10 +32,10 @@ from storage.types import TableRef
 from tasks import changes
 from tasks.contracts import refuse_outdated
 from tasks.ops import TableOutcome
-from tasks.planning import has_news, selected
-from tasks.spec import dependencies
+from tasks.planning import has_news, is_behind, selected, selected_pushes
+from tasks.spec import Push, dependencies
 
-Layer = Literal["bronze", "silver", "gold"]
+Layer = Literal["bronze", "silver", "gold", "destination"]
 MOST_WORKERS = 16
 """Threads of the flow; how many work at once is the configuration's `workers`."""
 STEPS: dict[str, Task[..., Any]] = {
@@ -85,7 +86,7 @@ def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI
         domain: The domain to run.
         env: Environment: dev, test or prod.
         format: Table format: delta or iceberg.
-        layers: Layers to run; all when empty.
+        layers: Layers to run; all when empty. The layer destination pushes gold tables.
         tables: Tables to run, as layer.table; all when empty.
         as_of: Business date that freshness is measured against; the newest in silver when empty.
         rebuild: Build silver and gold anew from bronze.
@@ -164,22 +165,27 @@ def start_spark(run_id: str) -> State[Any]:
 def _execute(run: Run) -> State[Any]:
     config, run_id = run.runtime.config, run.runtime.run.run_id
     wanted = selected(config.domain, config.layers, config.tables)
-    refuse_outdated(run.runtime.bench(spark=False), wanted)
-    run.progress.started(wanted)
+    pushes = selected_pushes(config.domain, config.layers, config.tables)
+    bench = run.runtime.bench(spark=False)
+    refuse_outdated(bench, list(dict.fromkeys([*wanted, *(push.table for push in pushes)])))
+    run.progress.started([*wanted, *(push.ref for push in pushes)])
     news = plan_run(run_id, wanted)
     if news:
         start_spark(run_id)
-        work(run, wanted)
-        changes.prune(run.runtime.bench(spark=False))
+        work(run, wanted, pushes)
+        changes.prune(bench)
     else:
         run.outcomes.update({ref: TableOutcome(ref, "unchanged") for ref in wanted})
-    summary = conclude(run, wanted)
+        behind = [push for push in pushes if is_behind(bench, push, config.layers)]
+        run.outcomes.update({p.ref: TableOutcome(p.ref, "unchanged") for p in pushes})
+        work(run, [], behind)
+    summary = conclude(run, wanted, pushes)
     publish_artifacts(summary)
     return as_state(summary)
 
 
-def work(run: Run, wanted: list[TableRef]) -> None:
-    """Submit the steps of every table, each table after those it reads."""
+def work(run: Run, wanted: list[TableRef], pushes: Sequence[Push] = ()) -> None:
+    """Submit the steps of every table, each table after those it reads, and then the pushes."""
     retry, run_id = run.runtime.config.retry, run.runtime.run.run_id
     graph = dependencies(run.runtime.config.domain)
     published: dict[str, PrefectFuture[Any]] = {}
@@ -191,7 +197,7 @@ def work(run: Run, wanted: list[TableRef]) -> None:
         staged = stage.submit(run_id, ref.label, wait_for=upstream)
         report = check.submit(run_id, ref.label, staged)
         published[ref.label] = publish.submit(run_id, ref.label, staged, report)
-    for future in published.values():
+    for future in [*published.values(), *submit_pushes(run, pushes, published)]:
         future.wait()
 
 

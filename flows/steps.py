@@ -73,7 +73,7 @@ def stage_table(
         staged = _stage(bench, ref) if partition is None else _restage(run, bench, ref, partition)
         return staged.timed(time.monotonic() - started) if staged else None
 
-    staged = _guarded(run, ref, work, partition)
+    staged = guarded(run, ref, work, partition)
     if staged is None:
         run.settle(TableOutcome(ref, "unchanged", message=_waits_for(run, ref)))
         return Completed(name="Unchanged", message="nothing new")
@@ -90,7 +90,7 @@ def check_table(
     if staged is None:
         return Completed(name="Unchanged", message="nothing to check")
     run.progress.step(ref, "check")
-    report = _guarded(run, ref, lambda: check(run.runtime.bench(), staged), partition)
+    report = guarded(run, ref, lambda: check(run.runtime.bench(), staged), partition)
     good, total = passed(report)
     if report.verdict.blocked:
         drift.record(run.runtime.bench(spark=False), staged, outcome="blocked")
@@ -122,7 +122,7 @@ def publish_table(
         return Completed(name="Unchanged", message="nothing to publish")
     run.progress.step(ref, "publish")
     started = time.monotonic()
-    commit = _guarded(run, ref, lambda: publish(run.runtime.bench(), staged, report), partition)
+    commit = guarded(run, ref, lambda: publish(run.runtime.bench(), staged, report), partition)
     seconds = staged.seconds + time.monotonic() - started
     status = "unchanged" if commit.operation == "mark" else "published"
     outcome = TableOutcome(
@@ -177,7 +177,7 @@ def _counts(staged: Staged) -> str:
     return f"{counts or 'no rows'}{read} in {staged.seconds:.1f} s"
 
 
-def _guarded(
+def guarded(
     run: Run, ref: TableRef, work: Callable[[], R], partition: Partition | None = None
 ) -> R:
     """Run a step and note its failure for the run's report; retries overwrite the note."""

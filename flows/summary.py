@@ -59,19 +59,24 @@ def _status(outcomes: Sequence[TableOutcome]) -> str:
 
 
 def _message(outcomes: Sequence[TableOutcome]) -> str:
-    count = {s: sum(1 for o in outcomes if o.status == s) for s in ("published", "skipped")}
+    count = {
+        s: sum(1 for o in outcomes if o.status == s) for s in ("published", "pushed", "skipped")
+    }
     parts = [
         f"{o.table.label} {o.status}: {o.message}"
         for o in outcomes
         if o.status in ("failed", "blocked")
     ]
-    if not parts and not count["published"]:
+    if not parts and not count["published"] and not count["pushed"]:
         return "nothing new: no table was changed"
     written = [o.rows for o in outcomes if o.status == "published"]
     rows, removed = (sum(r.get(name, 0) for r in written) for name in ("published", "removed"))
     parts.insert(0, f"{_counted(count['published'], 'table')} published, {_counted(rows, 'row')}")
     if removed:
         parts[0] += f", {removed:,} removed"
+    if count["pushed"]:
+        rows = sum(o.rows.get("published", 0) for o in outcomes if o.status == "pushed")
+        parts.insert(1, f"{_counted(count['pushed'], 'table')} pushed, {_counted(rows, 'row')}")
     if count["skipped"]:
         kept = "keeps its version" if count["skipped"] == 1 else "keep their version"
         parts.append(f"{_counted(count['skipped'], 'table')} downstream {kept}")

@@ -18,6 +18,7 @@ from storage.evolution import AddColumn, compare
 from storage.types import CommitRecord, Snapshot, TableRef
 from tasks import accounting
 from tasks.bench import NOTE, RunInfo
+from tasks.spec import DESTINATION
 
 if TYPE_CHECKING:  # the gate itself looks at the report
     from tasks.gate import GateReport
@@ -78,6 +79,8 @@ TABLE_METRICS = pa.schema(
 REPLACED = "replaced"
 """Status in `table_metrics` of a table that a rebuild wrote anew."""
 ROLLED_BACK = "rolled back"
+WRITTEN = ("published", "pushed")
+"""Statuses of a table whose rows changed."""
 RESTATED = "restated"
 """Status in `table_metrics` of a table that a backfill made anew in part."""
 BATCH_METRICS = pa.schema(
@@ -149,7 +152,7 @@ class TableOutcome:
     """What became of one table in a run.
 
     Attributes:
-        status: published, unchanged, blocked, failed, skipped or rolled back.
+        status: published, pushed (into a destination), unchanged, blocked, failed, skipped or rolled back.
         rows: Row accounting of what was staged.
         accounts: The same for each batch of a table fed row by row.
         version: Position after the run.
@@ -171,7 +174,7 @@ class TableOutcome:
 
     def written(self, unit: str = "") -> str:
         """Rows published, and removed where there are any; else the status."""
-        if self.status != "published":
+        if self.status not in WRITTEN:
             return self.status
         removed = self.rows.get("removed", 0)
         published = f"{self.rows.get('published', 0):,}{unit}"
@@ -283,7 +286,8 @@ def _reported(run: RunInfo, outcome: TableOutcome) -> str:
 def _metrics(
     store: TableStore, run: RunInfo, outcome: TableOutcome, now: datetime
 ) -> dict[str, object]:
-    stats = store.stats(outcome.table) if store.exists(outcome.table) else None
+    of_lake = outcome.table.layer != DESTINATION
+    stats = store.stats(outcome.table) if of_lake and store.exists(outcome.table) else None
     return {
         "table_name": outcome.table.label,
         "status": _reported(run, outcome),

@@ -8,7 +8,7 @@ from storage.errors import InputError
 from storage.types import TableRef
 from tasks import bronze, ledger, quarantine, releases
 from tasks.bench import Bench, moved, position
-from tasks.spec import EVENTS, DomainSpec, dependencies
+from tasks.spec import DESTINATION, EVENTS, DomainSpec, Push, dependencies
 
 
 def selected(domain: DomainSpec, layers: Sequence[str], tables: Sequence[str]) -> list[TableRef]:
@@ -19,6 +19,27 @@ def selected(domain: DomainSpec, layers: Sequence[str], tables: Sequence[str]) -
         if (not layers or ref.layer in layers)
         and (not tables or ref.label.removesuffix(EVENTS) in tables or ref.label in tables)
     ]
+
+
+def selected_pushes(domain: DomainSpec, layers: Sequence[str], tables: Sequence[str]) -> list[Push]:
+    """The pushes of a run: those of the chosen gold tables, where the layer `destination` is chosen."""
+    return [
+        push
+        for push in domain.pushes()
+        if (not layers or DESTINATION in layers) and (not tables or push.table.label in tables)
+    ]
+
+
+def is_behind(bench: Bench, push: Push, layers: Sequence[str]) -> bool:
+    """Whether a push has to look at its destination.
+
+    It has not where the gold table is as it was when it was pushed, unless the layer is asked for by name.
+    """
+    if bench.run.rebuild or DESTINATION in layers:
+        return True
+    from tasks.destinations import receipts  # noqa: PLC0415 - few domains have a destination
+
+    return receipts.pending(bench, push)
 
 
 def has_news(bench: Bench, ref: TableRef) -> bool:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from storage.schemas import type_of
 from storage.types import LAYERS
+from tasks.destination_validation import destination_problems
 from tasks.endpoint_validation import endpoint_problems
 from tasks.source_validation import source_problems
 from tasks.sources.watermark import duration
 from tasks.spec import (
+    DESTINATION,
     ColumnSpec,
     Deletes,
     DomainSpec,
@@ -32,9 +34,9 @@ def problems(
     """What does not fit together, each with the key's path; empty where all does."""
     graph = dependencies(domain)
     found = [
-        f"layers: {layer!r} is none of {', '.join(LAYERS)}"
+        f"layers: {layer!r} is none of {', '.join((*LAYERS, DESTINATION))}"
         for layer in layers
-        if layer not in LAYERS
+        if layer not in (*LAYERS, DESTINATION)
     ]
     found += [f"tables: {t!r} is none of {', '.join(graph)}" for t in tables if t not in graph]
     if not 0 <= domain.score_threshold <= 1:
@@ -54,6 +56,8 @@ def problems(
         found += [f"domain.silver.{name}.{text}" for text in _silver(domain, silver)]
     for name, gold in domain.gold.items():
         found += [f"domain.gold.{name}.{text}" for text in _query(domain, gold)]
+    if domain.destinations:
+        found += destination_problems(domain)
     return found + endpoint_problems(domain)
 
 

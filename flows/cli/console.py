@@ -19,12 +19,14 @@ from flows.cli.rows import console
 from flows.summary import Summary
 from storage.types import LAYERS, TableRef
 from tasks.backfill_ledger import Backfill, Ledger
-from tasks.ops import TableOutcome, passed
+from tasks.ops import WRITTEN, TableOutcome, passed
 from tasks.releases import name_of
+from tasks.spec import DESTINATION
 
-STYLE = {"published": "green", "unchanged": "dim", "blocked": "bold red", "failed": "bold red",
-         "skipped": "yellow"}  # fmt: skip
-MARK = {"published": "✓", "unchanged": "·", "blocked": "✗", "failed": "✗", "skipped": "-"}
+STYLE = {"published": "green", "pushed": "green", "unchanged": "dim", "blocked": "bold red",
+         "failed": "bold red", "skipped": "yellow"}  # fmt: skip
+MARK = {"published": "✓", "pushed": "✓", "unchanged": "·", "blocked": "✗", "failed": "✗",
+        "skipped": "-"}  # fmt: skip
 
 
 class LiveProgress:
@@ -80,7 +82,7 @@ class LiveProgress:
             self._now.pop(outcome.table, None)
             self._done[outcome.table] = outcome
         if not self._console.is_terminal:
-            written = outcome.written(" rows") if outcome.status == "published" else ""
+            written = outcome.written(" rows") if outcome.status in WRITTEN else ""
             self._console.print(
                 f"  {outcome.label:<32} {outcome.status:<10} {written:>20} "
                 f"{outcome.seconds:6.1f} s",
@@ -93,12 +95,12 @@ class LiveProgress:
         elapsed = time.monotonic() - self._began
         total = len(self._tables) or "?"
         lines = [Text(f"{self._title}: {len(done)} of {total} tables, {elapsed:.0f} s", "bold")]
-        for layer in LAYERS:
+        for layer in (*LAYERS, DESTINATION):
             finished = sum(1 for ref in done if ref.layer == layer)
             of = sum(1 for ref in self._tables if ref.layer == layer)
             if of:
                 lines.append(
-                    Text(f"  {layer:<8} {finished:>2}/{of}", "green" if finished == of else "")
+                    Text(f"  {layer:<11} {finished:>2}/{of}", "green" if finished == of else "")
                 )
         for ref, (step, since) in now.items():
             rows = f"{self._rows[ref]:,} rows" if ref in self._rows else ""
@@ -114,7 +116,7 @@ class LiveProgress:
 def print_summary(summary: Summary, where: str) -> None:
     """One table a layer, the total, and what to look at next."""
     out = console()
-    for layer in LAYERS:
+    for layer in (*LAYERS, DESTINATION):
         outcomes = [o for o in summary.outcomes if o.table.layer == layer]
         if any(o.status != "unchanged" for o in outcomes):
             out.print(_layer_table(layer, outcomes))

@@ -60,7 +60,7 @@ def rebuild_command(overrides: tuple[str, ...], *, as_json: bool, ops: bool) -> 
     if ops:
         return _rebuild_ops(load_config(overrides))
     if not any(o.startswith("layers=") for o in overrides):
-        overrides = (*overrides, "layers=[silver,gold]")
+        overrides = (*overrides, "layers=[silver,gold,destination]")
     return run(overrides, as_json=as_json, rebuild=True)
 
 
@@ -118,7 +118,27 @@ def _rebuild_ops(config: Config) -> int:
     return 0
 
 
-COMMANDS = (run_command, demo_command, ingest_command, rebuild_command)
+@click.command("push")
+@click.argument("overrides", nargs=-1)
+@click.option("--whole", is_flag=True, help="Send and compare every row, not only what changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def push_command(overrides: tuple[str, ...], *, whole: bool, as_json: bool) -> int:
+    """Merge the published gold tables into their destinations only.
+
+    It asks each destination how far it is, also where nothing is new.
+    """
+    config = load_config(overrides)
+    if not config.domain.pushes():
+        raise ConfigurationError(
+            f"domain {config.domain.name}: no destination has a url",
+            advice=f"Give domain.destinations.NAME.url; see docs/how-to/second-destination.md "
+            f"and: lakehouse config domain={config.domain.name}",
+        )
+    kept = [o for o in overrides if o.split("=", 1)[0] != "layers"]
+    return run((*kept, "layers=[destination]"), as_json=as_json, rebuild=whole)
+
+
+COMMANDS = (run_command, demo_command, ingest_command, rebuild_command, push_command)
 
 
 def run(

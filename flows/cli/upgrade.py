@@ -40,7 +40,7 @@ def upgrade_command(overrides: tuple[str, ...], *, dry_run: bool, as_json: bool)
         click.echo(_text(found, added))
     labels = ",".join(dict.fromkeys(o.table.label.removesuffix(EVENTS) for o in found))
     kept = [o for o in overrides if o.split("=", 1)[0] not in ("tables", "layers")]
-    chosen = (f"tables=[{labels}]", "layers=[silver,gold]")
+    chosen = (f"tables=[{labels}]", "layers=[silver,gold,destination]")
     return run((*kept, *chosen), as_json=as_json, rebuild=True)
 
 

@@ -63,7 +63,9 @@ def between(bench: Bench, ref: TableRef, before: Position | None, after: Positio
     if not {*key, MERGE_ID} <= set(old.columns):
         return Difference(_staged(bench, ref, new, None), whole=True)
     records = [entry.record for entry in entries if entry.record is not None]
-    if any(entry.restored or entry.record.notes.get("replace") for entry in entries if entry.record):
+    if any(
+        entry.restored or entry.record.notes.get("replace") for entry in entries if entry.record
+    ):
         same = [*key, MERGE_ID]
         changed = new.join(old.select(*map(quote, same)), same, "left_anti")
         return Difference(_staged(bench, ref, changed, _left(old, new, key)))

@@ -69,9 +69,9 @@ REFUSED = re.compile(
 """Answers that stay the same until someone changes user, password or grants. PostgreSQL's driver gives no
 code for an error while it connects."""
 PASSING = ("08", "40", "53", "57P", "55P03", "58")
-"""SQLSTATE of a lost connection, a conflict, a lack of resources, a shutdown, a lock, a fault of the system."""
+"""SQLSTATE of a lost connection, a conflict, a lack of resources, a shutdown, a lock, a broken machine."""
 MADE_MEANWHILE = ("42P07", "42P06", "42710")
-"""A table that another session made between the question whether it is there and the attempt to make it."""
+"""A table that another session made since it was looked for."""
 
 
 def connect_arguments(spec: DestinationSpec) -> tuple[Any, dict[str, Any]]:

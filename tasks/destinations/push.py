@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.dataset as ds
 from sqlalchemy import Engine, Table
 
+from storage.errors import ConfigurationError
+from storage.schemas import named_types
 from tasks.bench import Bench
 from tasks.derived import business_columns, key_of
 from tasks.destinations import positions, receipts, staging, targets
@@ -44,11 +47,16 @@ class Pushed:
         return bool(self.written or self.removed)
 
 
-def push(bench: Bench, wanted: Push) -> Pushed:
+def push(bench: Bench, wanted: Push, with_spark: Callable[[], Bench]) -> Pushed:
     """Bring a destination's table to the gold table's current version.
 
     A run that rebuilds sends and compares every row. Killed at any moment and repeated, it ends the same:
     the rows and the position are one transaction.
+
+    Args:
+        bench: For what metadata tells; it needs no Spark.
+        wanted: The table and its destination.
+        with_spark: Makes the bench that rows are read with, where there is anything to send.
 
     Raises:
         DestinationUnavailableError: The destination does not answer, or another push was first.
@@ -58,6 +66,7 @@ def push(bench: Bench, wanted: Push) -> Pushed:
     after = position_of(bench, wanted.table)
     if after is None:
         return Pushed()
+    _refuse_outdated(bench, wanted)
     engine = engine_of(wanted.destination, bench.domain.destinations[wanted.destination])
     target = target_of(bench.domain, wanted)
     with transaction(wanted.destination, engine) as connection:
@@ -66,11 +75,21 @@ def push(bench: Bench, wanted: Push) -> Pushed:
     if before == after and not bench.run.rebuild and not lost:
         receipts.write(bench, wanted, after)
         return Pushed(after.version)
-    whole = bench.run.rebuild or lost
+    whole, bench = bench.run.rebuild or lost, with_spark()
     difference = between(bench, wanted.table, None if whole else before, after)
     pushed = _merged(bench, wanted, engine, target, before, after, difference)
     receipts.write(bench, wanted, after)
     return pushed
+
+
+def _refuse_outdated(bench: Bench, wanted: Push) -> None:
+    found = named_types(bench.store.columns(wanted.table))
+    declared = dict(business_columns(bench.domain, wanted.table))
+    if any(found.get(name) != kind for name, kind in declared.items()):
+        raise ConfigurationError(
+            f"{wanted.table.label} has other columns than the domain declares",
+            advice=f"Rebuild it from bronze: lakehouse upgrade domain={bench.domain.name}",
+        )
 
 
 def target_of(domain: DomainSpec, wanted: Push) -> Table:
@@ -94,7 +113,9 @@ def _merged(
             stage = staging.stage_table(connection, target)
             if rows is not None:
                 staging.load(connection, stage, folder)
-                targets.ensure(connection, target, dict(business_columns(bench.domain, wanted.table)))
+                targets.ensure(
+                    connection, target, dict(business_columns(bench.domain, wanted.table))
+                )
             # What defines tables is above: some databases commit that at once. From here on it is one commit.
             positions.take(connection, target, before, after, bench.run.run_id)
             if rows is None:

@@ -1,9 +1,10 @@
-"""The table in a destination: created with the gold table's columns, given those that it lacks, else refused."""
+"""The table in a destination: created, given the columns that it lacks, or refused."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pyspark.sql.types import (
     BooleanType,
@@ -27,7 +28,6 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Numeric,
-    String,
     Table,
     Text,
     inspect,
@@ -40,7 +40,7 @@ from sqlalchemy.types import TypeEngine
 from storage.errors import DestinationError
 from storage.schemas import type_of
 
-SIMPLE: Mapping[type[DataType], type[TypeEngine[object]]] = {
+SIMPLE: Mapping[type[DataType], type[TypeEngine[Any]]] = {
     StringType: Text,
     BooleanType: Boolean,
     IntegerType: Integer,
@@ -58,7 +58,7 @@ INTEGERS = {"integer": 10, "bigint": 19}
 """Digits that hold every value of a type."""
 
 
-def sql_type(name: str) -> TypeEngine[object]:
+def sql_type(name: str) -> TypeEngine[Any]:
     """The destination's type for one of the platform's type strings."""
     kind = type_of(name)
     if isinstance(kind, DecimalType):
@@ -128,7 +128,9 @@ def exists(connection: Connection, table: Table) -> bool:
 
 def is_empty(connection: Connection, table: Table) -> bool:
     """Whether it has no row."""
-    return connection.execute(select(literal_column("1")).select_from(table).limit(1)).first() is None
+    return (
+        connection.execute(select(literal_column("1")).select_from(table).limit(1)).first() is None
+    )
 
 
 def ensure(connection: Connection, table: Table, columns: Mapping[str, str]) -> None:

@@ -63,6 +63,7 @@ __all__ = [
     "QuarantineLimit",
     "RestSpec",
     "Push",
+    "QuarantineLimit",
     "Roots",
     "RuleSpec",
     "SilverSpec",

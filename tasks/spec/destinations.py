@@ -16,7 +16,8 @@ class DestinationSpec:
 
     url: str = field(default="", repr=False)
     """SQLAlchemy's URL without a password, `postgresql+psycopg://USER@HOST:PORT/DATABASE` or
-    `snowflake://USER@ACCOUNT/DATABASE?warehouse=NAME&role=NAME`. Where it is empty, nothing is pushed to it."""
+    `snowflake://USER@ACCOUNT/DATABASE?warehouse=NAME&role=NAME`. Nothing is pushed where it
+    is empty."""
     user: str = ""
     """User, where the URL names none."""
     password: str = field(default="", repr=False)

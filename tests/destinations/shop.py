@@ -1,9 +1,8 @@
-"""A domain with a gold table of every type, which is merged into a PostgreSQL."""
+"""A gold table with a column of every type, written as a publication does, and its destination."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,150 +14,137 @@ from pyspark.sql import SparkSession
 
 from checks.soda_scanner import SodaScanner
 from storage.base import TableStore
+from storage.plans import GONE, difference_plan
 from storage.registry import Lake
 from storage.secrets import reference
 from storage.types import CommitRecord, TableRef, Version
-from tasks import bronze, derived, silver, tables
 from tasks.bench import Bench, RunInfo
+from tasks.derived import business_columns, derived_schema
 from tasks.destinations.push import Pushed, push
 from tasks.destinations.receipts import pending
-from tasks.gate import check, is_derived
-from tasks.publish import publish
-from tasks.spec import (
-    ColumnSpec,
-    DestinationSpec,
-    DomainSpec,
-    GoldSpec,
-    Push,
-    Roots,
-    SilverSpec,
-    SourceSpec,
-)
+from tasks.spec import ColumnSpec, DestinationSpec, DomainSpec, GoldSpec, Push, Roots
 from tests.services.postgres import Postgres
 
 PASSWORD = "SHOP_DESTINATION_PASSWORD"
-GOLD = TableRef("shop", "gold", "sales")
-HEADER = "id,region,amount,day,at,paid"
+SALES = TableRef("shop", "gold", "sales")
 TYPES = {
     "id": "bigint", "region": "string", "amount": "decimal(18,2)", "day": "date", "at": "timestamp",
-    "paid": "boolean",
+    "paid": "boolean", "share": "double", "pieces": "int",
 }  # fmt: skip
-CHECK = "checks for result:\n  - row_count >= 0:\n      name: rows are counted\n"
-SQL = "select id, region, amount, day, at, paid, cast(amount as double) as share from silver.sales where paid"
 Row = tuple[Any, ...]
 
 
-def domain(folder: Path, server: Postgres) -> DomainSpec:
-    """Sales, and those of them that are paid in gold: one that is no longer paid leaves it."""
+def domain(server: Postgres) -> DomainSpec:
+    """One gold table, which goes to the server."""
     columns = {name: ColumnSpec(type=kind) for name, kind in TYPES.items()}
-    made = DomainSpec(
+    return DomainSpec(
         name="shop",
-        roots=Roots(sql=str(folder / "sql"), checks=str(folder / "checks")),
-        as_of="select max(day) from silver.sales",
-        bronze={"sales": SourceSpec(pattern="sales*.csv", columns=list(TYPES))},
-        silver={"sales": SilverSpec(source="bronze.sales", key=["id"], columns=columns)},
-        gold={
-            "sales": GoldSpec(
-                key=["id"],
-                inputs=["silver.sales"],
-                sql="sales.sql",
-                columns={**columns, "share": ColumnSpec(type="double")},
-                groups={"silver.sales": "id"},
-            )
-        },
+        roots=Roots(sql="", checks=""),
+        as_of="select 1",
+        gold={"sales": GoldSpec(key=["id"], sql="sales.sql", columns=columns)},
         destinations={
             "warehouse": DestinationSpec(
                 url=server.url, password=reference(PASSWORD), tables=["gold.sales"]
             )
         },
     )
-    (folder / "sql").mkdir()
-    (folder / "sql" / "sales.sql").write_text(SQL)
-    for ref in made.tables():
-        file = folder / "checks" / ref.layer / f"{ref.name}.yml"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(CHECK)
-    return made
 
 
 @dataclass
 class Shop:
-    """The domain in a lake of its own, and its destination."""
+    """The table in a lake of its own, and its destination."""
 
     lake: Lake
     folder: Path
-    session: SparkSession
+    spark: SparkSession
     server: Postgres
     spec: DomainSpec = field(init=False)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
-        self.spec = domain(self.folder, self.server)
-        (self.folder / "landing").mkdir()
+        self.spec = domain(self.server)
+        self.store.create(SALES, derived_schema(self.spec, SALES))
+
+    @cached_property
+    def store(self) -> TableStore:
+        return self.lake.store(self.spark)
+
+    def bench(self, *, rebuild: bool = False) -> Bench:
+        info = RunInfo(f"run-{next(self.numbers)}", datetime.now(UTC), "1.0", rebuild)
+        staging = self.folder / "staging"
+        return Bench(self.store, SodaScanner(), self.spec, self.folder, staging, info)
+
+    def publish(self, *rows: Row, gone: Sequence[int] = ()) -> None:
+        """Merge rows into the gold table and take keys out of it, in one commit."""
+        columns = [name for name, _ in business_columns(self.spec, SALES)]
+        token = f"commit-{next(self.numbers)}"
+        made = [(*row, token, False) for row in rows]
+        made += [(id, *[None] * (len(columns) - 1), token, True) for id in gone]
+        schema = derived_schema(self.spec, SALES)
+        kept = [f for f in schema.fields if f.name in columns]
+        types = ", ".join(f"`{f.name}` {f.dataType.simpleString()}" for f in kept)
+        staged = self.spark.createDataFrame(made, f"{types}, _merge_id string, {GONE} boolean")
+        staged = staged.selectExpr(
+            "*", "'batch' as _batch_id", "current_timestamp() as _updated_at"
+        )
+        plan = difference_plan(["id"], schema.names)
+        record = CommitRecord("run", token, rows={"published": len(rows), "removed": len(gone)})
+        self.store.merge(SALES, staged, plan, record)
+
+    def replace(self, *rows: Row) -> None:
+        """Write the whole table anew, as a rebuild does."""
+        token = f"commit-{next(self.numbers)}"
+        schema = derived_schema(self.spec, SALES)
+        at = datetime.now(UTC)
+        made = self.spark.createDataFrame([(*row, "batch", token, at) for row in rows], schema)
+        record = CommitRecord("run", token, notes={"replace": True})
+        self.store.replace(SALES, made, record)
+
+    def mark(self) -> None:
+        """A commit that changes no row."""
+        token = f"commit-{next(self.numbers)}"
+        self.store.mark(SALES, CommitRecord("run", token, notes={"mark": True}))
+
+    def roll_back(self, to: Version) -> None:
+        record = self.store.head(SALES).record
+        assert record is not None
+        token = f"undo-{next(self.numbers)}"
+        self.store.rollback(SALES, to, CommitRecord("undo", token, inputs=record.inputs))
+
+    def push(self, *, rebuild: bool = False) -> Pushed:
+        bench = self.bench(rebuild=rebuild)
+        return push(bench, self.wanted, lambda: bench)
 
     @property
     def wanted(self) -> Push:
         return self.spec.pushes()[0]
 
-    @property
-    def destination(self) -> DestinationSpec:
-        return self.spec.destinations["warehouse"]
-
-    @cached_property
-    def store(self) -> TableStore:
-        return self.lake.store(self.session)
-
-    def bench(self, *, rebuild: bool = False) -> Bench:
-        info = RunInfo(f"run-{next(self.numbers)}", datetime.now(UTC), "1.0", rebuild)
-        staging = self.folder / "staging"
-        return Bench(self.store, SodaScanner(), self.spec, self.folder / "landing", staging, info)
-
-    def deliver(self, *records: str) -> None:
-        """Take sales in, up to gold. A record is `id,region,amount,day,at,paid`."""
-        text = textwrap.dedent("\n".join([HEADER, *records, ""]))
-        (self.folder / "landing" / f"sales_{next(self.numbers):03}.csv").write_text(text)
-        self.run()
-
-    def run(self, *, rebuild: bool = False) -> None:
-        """Bring the tables up to date."""
-        for ref in self.spec.tables():
-            if not (rebuild and ref.layer == "bronze"):
-                self._step(self.bench(rebuild=rebuild), ref)
-
-    def _step(self, bench: Bench, ref: TableRef) -> None:
-        tables.create(bench, ref)
-        if ref.layer == "bronze":
-            staged = bronze.stage(bench, ref)
-        else:
-            staged = (derived if is_derived(bench, ref) else silver).stage(bench, ref)
-        if staged is not None:
-            publish(bench, staged, check(bench, staged))
-
-    def push(self, *, rebuild: bool = False) -> Pushed:
-        return push(self.bench(rebuild=rebuild), self.wanted)
-
     def pending(self) -> bool:
         return pending(self.bench(), self.wanted)
 
     def version(self) -> Version:
-        return self.store.head(GOLD).version
-
-    def roll_back(self, to: Version) -> None:
-        self.store.rollback(GOLD, to, CommitRecord("undo", f"undo-{to}-{next(self.numbers)}"))
+        return self.store.head(SALES).version
 
     def gold(self) -> list[Row]:
-        """The rows of the gold table, instants without their time zone."""
-        names = self.spec.gold["sales"].columns
-        found = self.store.read(GOLD).select(*names).orderBy("id").collect()
-        return [tuple(row) for row in found]
+        """The rows of the gold table."""
+        names = [name for name, _ in business_columns(self.spec, SALES)]
+        rows = self.store.read(SALES).select(*names).orderBy("id")
+        return [tuple(row) for row in rows.selectExpr(*_wall_clock(names)).collect()]
 
     def pushed(self) -> list[Row]:
         """The rows of the destination."""
-        names = ", ".join(self.spec.gold["sales"].columns)
+        names = ", ".join(name for name, _ in business_columns(self.spec, SALES))
         with self.server.connect() as connection:
             return connection.execute(f"select {names} from sales order by id").fetchall()
+
+    def ids(self) -> list[int]:
+        return [row[0] for row in self.pushed()]
 
     def written(self) -> dict[int, str]:
         """By id the transaction that wrote each row of the destination: it changes with the row."""
         with self.server.connect() as connection:
             return dict(connection.execute("select id, xmin::text from sales").fetchall())
+
+
+def _wall_clock(names: Sequence[str]) -> list[str]:
+    return [f"cast({n} as timestamp_ntz) as {n}" if n == "at" else n for n in names]

@@ -2,18 +2,168 @@
 
 from __future__ import annotations
 
-from tests.destinations.shop import Shop
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
-ONE = "1,north,10.25,2026-03-01,2026-03-01 10:00:00.123456,true"
-TWO = "2,south,20.00,2026-03-01,2026-03-01 11:00:00,true"
-THREE = "3,,,,9999-12-31 23:59:59,true"
+import pytest
+
+from storage.errors import DestinationUnavailableError
+from tasks.destinations import positions, staging
+from tasks.spec import ColumnSpec
+from tests.destinations.conftest import MakeShop
+from tests.destinations.shop import Row, Shop
+
+DAY, NOON = date(2026, 3, 1), datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
+ONE: Row = (1, "north\t\\N 'x'", Decimal("10.25"), DAY, NOON, True, 0.1, 1)
+TWO: Row = (2, "south", Decimal("20.00"), DAY, NOON, False, float("inf"), -2)
+TWO_LATER: Row = (2, "south", Decimal("21.00"), DAY, NOON, True, 0.5, -2)
+THREE: Row = (3, None, None, None, datetime(9999, 12, 31, tzinfo=UTC), None, None, None)
+FOUR: Row = (4, "", Decimal("-0.01"), date(1, 1, 1), datetime(1900, 1, 1, tzinfo=UTC), True, 0.0, 0)
 
 
-def test_the_first_push_gives_the_destination_the_gold_table(shop: Shop) -> None:
-    shop.deliver(ONE, TWO, THREE)
+def test_a_destination_follows_its_gold_table(shop: Shop) -> None:
+    """First load, nothing new, an increment, a key that leaves, a rollback, a rebuild."""
+    shop.publish(ONE, TWO, THREE)
+    first = shop.push()
+    assert (first.staged, first.written, first.removed, first.whole) == (3, 3, 0, True)
+    assert shop.pushed() == shop.gold()
+    assert not shop.pending()
+
+    before = shop.written()
+    shop.mark()
+    assert shop.pending()
+    assert shop.push().staged == 0
+    assert not shop.push().changed
+    assert shop.written() == before
+
+    loaded = shop.version()
+    shop.publish(TWO_LATER, FOUR)
+    increment = shop.push()
+    assert (increment.staged, increment.written, increment.removed) == (2, 2, 0)
+    assert shop.pushed() == shop.gold()
+    assert {id for id, at in shop.written().items() if before.get(id) == at} == {1, 3}
+
+    shop.publish(gone=[2])
+    left = shop.push()
+    assert (left.written, left.removed, left.whole) == (0, 1, False)
+    assert shop.pushed() == shop.gold()
+
+    shop.roll_back(loaded)
+    back = shop.push()
+    assert (back.written, back.removed, back.whole) == (1, 1, False)
+    assert shop.pushed() == shop.gold()
+    assert shop.ids() == [1, 2, 3]
+
+    before = shop.written()
+    shop.replace(ONE, TWO_LATER)
+    rebuilt = shop.push()
+    assert (rebuilt.staged, rebuilt.written, rebuilt.removed) == (3, 1, 1)
+    assert shop.pushed() == shop.gold()
+    assert shop.written()[1] == before[1]
+
+
+def test_a_destination_that_others_changed_is_mended(make_shop: MakeShop) -> None:
+    shop = make_shop()
+    shop.publish(ONE, TWO)
+    shop.push()
+
+    shop.server.run(
+        "update sales set amount = 99 where id = 1", "insert into sales (id) values (77)"
+    )
+    compared = shop.push(rebuild=True)
+    assert (compared.whole, compared.written, compared.removed) == (True, 1, 1)
+    assert shop.pushed() == shop.gold()
+
+    shop.server.run("drop table sales")
+    assert shop.push().written == 2
+    assert shop.pushed() == shop.gold()
+
+    shop.server.run("update _lakehouse_positions set token = 'of another lake'")
+    assert shop.push().whole
+
+
+def test_a_failure_after_the_rows_shows_none_of_them(
+    make_shop: MakeShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make_shop()
+    shop.publish(ONE)
+    merge = staging.merge
+
+    def fail(*arguments: object) -> None:
+        merge(*arguments)  # type: ignore[arg-type]
+        raise RuntimeError("after the merge")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(staging, "merge", fail)
+        with pytest.raises(RuntimeError, match="after the merge"):
+            shop.push()
+    with shop.server.connect() as connection:
+        found = connection.execute("select tablename from pg_tables where schemaname = 'public'")
+        assert found.fetchall() == []
+    assert shop.pending()
+
+    shop.push()
+    assert shop.pushed() == shop.gold()
+
+
+def test_a_lost_connection_shows_no_row_and_may_be_repeated(
+    make_shop: MakeShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make_shop()
+    shop.publish(ONE)
+    shop.push()
+    shop.publish(TWO)
+    take = positions.take
+
+    def cut(*arguments: object) -> None:
+        take(*arguments)  # type: ignore[arg-type]
+        shop.server.run(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where application_name = 'lakehouse'"
+        )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(positions, "take", cut)
+        with pytest.raises(DestinationUnavailableError):
+            shop.push()
+    assert shop.ids() == [1]
+
+    shop.push()
+    assert shop.pushed() == shop.gold()
+
+
+def test_of_two_pushes_at_once_one_is_refused_and_may_be_repeated(
+    make_shop: MakeShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make_shop()
+    shop.publish(ONE)
+    shop.push()
+    shop.publish(TWO)
+    load = staging.load
+
+    def load_while_another_pushes(*arguments: object) -> None:
+        monkeypatch.setattr(staging, "load", load)
+        shop.push()
+        load(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(staging, "load", load_while_another_pushes)
+    with pytest.raises(DestinationUnavailableError, match="another push has moved it"):
+        shop.push()
+
+    assert shop.pushed() == shop.gold()
+    assert not shop.push().changed
+
+
+def test_a_new_column_is_added_and_filled(make_shop: MakeShop) -> None:
+    shop = make_shop()
+    shop.publish(ONE, TWO)
+    shop.push()
+    shop.spec.gold["sales"].columns["Tax rate"] = ColumnSpec(type="decimal(5,4)")
+    shop.replace((*ONE, Decimal("0.2")), (*TWO, None))
 
     done = shop.push()
 
-    assert (done.staged, done.written, done.removed) == (3, 3, 0)
-    assert shop.pushed() == shop.gold()
-    assert not shop.pending()
+    assert done.written == 1  # the other row has no value there and did not change
+    with shop.server.connect() as connection:
+        found = connection.execute('select id, "Tax rate" from sales order by id').fetchall()
+    assert found == [(1, Decimal("0.2")), (2, None)]
