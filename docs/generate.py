@@ -39,6 +39,7 @@ from tasks.spec import (
     MUST_GIVE,
     AuthSpec,
     ColumnSpec,
+    DestinationSpec,
     DomainSpec,
     EndpointSpec,
     GoldSpec,
@@ -81,6 +82,7 @@ DOMAIN_PARTS = (
     DomainSpec, Roots, EndpointSpec, SourceSpec, WatermarkSpec, PartitionsSpec, PushSpec, KafkaSpec,
     RestSpec, PageSpec, AuthSpec, SilverSpec, ColumnSpec, RuleSpec,
     JoinSpec, WindowSpec, PartitionSpec, QuarantineLimit, GoldSpec, VolumeSpec, VolumeLimits,
+    DestinationSpec,
 )  # fmt: skip
 _PART = re.compile(r"<!-- generated: ([\w.-]+) -->\n.*?<!-- end -->", re.DOTALL)
 

@@ -83,7 +83,9 @@ class Shop:
         schema = derived_schema(self.spec, SALES)
         kept = [f for f in schema.fields if f.name in columns]
         types = ", ".join(f"`{f.name}` {f.dataType.simpleString()}" for f in kept)
-        staged = self.spark.createDataFrame(made, f"{types}, _merge_id string, {GONE} boolean")
+        staged = self.store.session.createDataFrame(
+            made, f"{types}, _merge_id string, {GONE} boolean"
+        )
         staged = staged.selectExpr(
             "*", "'batch' as _batch_id", "current_timestamp() as _updated_at"
         )
@@ -96,7 +98,9 @@ class Shop:
         token = f"commit-{next(self.numbers)}"
         schema = derived_schema(self.spec, SALES)
         at = datetime.now(UTC)
-        made = self.spark.createDataFrame([(*row, "batch", token, at) for row in rows], schema)
+        made = self.store.session.createDataFrame(
+            [(*row, "batch", token, at) for row in rows], schema
+        )
         record = CommitRecord("run", token, notes={"replace": True})
         self.store.replace(SALES, made, record)
 

@@ -439,7 +439,7 @@ def test_every_problem_is_named_at_once(shop: DomainSpec) -> None:
 
 def test_unknown_layers_and_tables_of_a_run_are_named(shop: DomainSpec) -> None:
     layers, tables = problems(shop, layers=["golden", "gold"], tables=["gold.sale", "gold.sales"])
-    assert layers == "layers: 'golden' is none of bronze, silver, gold"
+    assert layers == "layers: 'golden' is none of bronze, silver, gold, destination"
     assert tables.startswith(
         "tables: 'gold.sale' is none of bronze.sale, bronze.shop, bronze.account"
     )
