@@ -46,8 +46,8 @@ def position_of(bench: Bench, ref: TableRef) -> Position | None:
     if head.record is None:
         return None
     rows = bench.store.stats(ref).rows
-    source = f"{ref.domain} {ref.label}"
-    return Position(source, bench.store.format, str(head.version), head.record.token, rows)
+    source, kind = f"{ref.domain} {ref.label}", bench.store.format_of(ref)
+    return Position(source, kind, str(head.version), head.record.token, rows)
 
 
 def between(bench: Bench, ref: TableRef, before: Position | None, after: Position) -> Difference:
@@ -78,7 +78,7 @@ def _commits(
     bench: Bench, ref: TableRef, before: Position, until: Version
 ) -> list[Snapshot] | None:
     """The commits between the versions that changed rows; None where they are not known."""
-    if before.format != bench.store.format or not _is_behind(bench, ref, before):
+    if before.format != bench.store.format_of(ref) or not _is_behind(bench, ref, before):
         return None
     found: list[Snapshot] = []
     try:

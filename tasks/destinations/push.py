@@ -130,4 +130,5 @@ def _merged(
 
 
 def _folder(bench: Bench, wanted: Push) -> Path:
-    return bench.staging / ROOT / bench.store.format / wanted.destination / wanted.table.path
+    """Of this run alone: another may push the same table at once."""
+    return bench.staging / ROOT / bench.run.run_id / wanted.destination / wanted.table.path

@@ -46,4 +46,4 @@ def _path(bench: Bench, push: Push) -> Path:
     spec = bench.domain.destinations[push.destination]
     where = hashlib.sha256(f"{spec.url} {spec.schema}".encode()).hexdigest()[:12]
     name = f"{push.destination}.{push.table.name}.{where}.json"
-    return bench.staging / ROOT / push.table.domain / bench.store.format / name
+    return bench.staging / ROOT / push.table.domain / bench.store.format_of(push.table) / name

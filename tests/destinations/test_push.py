@@ -158,12 +158,12 @@ def test_a_new_column_is_added_and_filled(make_shop: MakeShop) -> None:
     shop = make_shop()
     shop.publish(ONE, TWO)
     shop.push()
-    shop.spec.gold["sales"].columns["Tax rate"] = ColumnSpec(type="decimal(5,4)")
+    shop.spec.gold["sales"].columns["Tax"] = ColumnSpec(type="decimal(5,4)")
     shop.replace((*ONE, Decimal("0.2")), (*TWO, None))
 
     done = shop.push()
 
     assert done.written == 1  # the other row has no value there and did not change
     with shop.server.connect() as connection:
-        found = connection.execute('select id, "Tax rate" from sales order by id').fetchall()
+        found = connection.execute('select id, "Tax" from sales order by id').fetchall()
     assert found == [(1, Decimal("0.2")), (2, None)]
