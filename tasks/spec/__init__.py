@@ -64,6 +64,7 @@ __all__ = [
     "RestSpec",
     "Push",
     "QuarantineLimit",
+    "RestSpec",
     "Roots",
     "RuleSpec",
     "SilverSpec",
