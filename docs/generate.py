@@ -45,6 +45,7 @@ from tasks.spec import (
     GoldSpec,
     JoinSpec,
     KafkaSpec,
+    KeySnapshotSpec,
     PageSpec,
     PartitionSpec,
     PartitionsSpec,
@@ -79,7 +80,8 @@ SECTIONS: Mapping[str, type] = {
     "retry": Retry,
 }
 DOMAIN_PARTS = (
-    DomainSpec, Roots, EndpointSpec, SourceSpec, WatermarkSpec, PartitionsSpec, PushSpec, KafkaSpec,
+    DomainSpec, Roots, EndpointSpec, SourceSpec, WatermarkSpec, PartitionsSpec, KeySnapshotSpec,
+    PushSpec, KafkaSpec,
     RestSpec, PageSpec, AuthSpec, SilverSpec, ColumnSpec, RuleSpec,
     JoinSpec, WindowSpec, PartitionSpec, QuarantineLimit, GoldSpec, VolumeSpec, VolumeLimits,
     DestinationSpec,

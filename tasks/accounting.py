@@ -100,7 +100,14 @@ def with_bad_rows(batches: Sequence[Batch], counts: Counter[Group]) -> tuple[Bat
         )
 
     return tuple(
-        Batch(b.batch_id, b.rows, failed(b, waiting=False), failed(b, waiting=True), b.accepted)
+        Batch(
+            b.batch_id,
+            b.rows,
+            failed(b, waiting=False),
+            failed(b, waiting=True),
+            b.accepted,
+            b.returns,
+        )
         for b in batches
     )
 

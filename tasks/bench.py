@@ -112,13 +112,18 @@ def sql_file(domain: DomainSpec, relative: str) -> str:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one delivered file in an attempt."""
+    """Rows of one delivered file in an attempt.
+
+    Attributes:
+        returns: Whether an extraction finds it again when it is rejected.
+    """
 
     batch_id: str
     rows: int
     quarantined: int = 0
     waiting: int = 0
     accepted: bool = False
+    returns: bool = False
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def offered(bench: Bench, ref: TableRef) -> list[Offered] | None:
         return None
     decided = settlements(bench.store, bench.domain.name)
     found = [Offered(offer, _batch_id(ref, offer.sha256, known)) for offer in offers]
-    return [o for o in found if not _kept_out(source, decided.get(o.batch_id))]
+    return [o for o in found if not _kept_out(source, decided.get(o.batch_id), o.offer.returns)]
 
 
 def news(bench: Bench, ref: TableRef) -> bool:
@@ -123,7 +123,13 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
         folder=str(folder),
         files=tuple(taken.files),
         batches=tuple(
-            Batch(f.batch_id, f.rows, accepted=f.batch_id in decided) for f in taken.files
+            Batch(
+                f.batch_id,
+                f.rows,
+                accepted=f.batch_id in decided,
+                returns=f.batch_id in taken.returning,
+            )
+            for f in taken.files
         ),
         problems=tuple(taken.problems),
         rows={"ingested": rows + taken.skipped, "published": rows}
@@ -142,6 +148,7 @@ class _Taken:
     Attributes:
         delivered: Columns and types of the last delivery.
         drifts: How deliveries differ from what is expected, and the mode each was taken in with.
+        returning: Batches that are found again when they are rejected.
     """
 
     files: list[SourceFile] = field(default_factory=list)
@@ -149,6 +156,7 @@ class _Taken:
     skipped: int = 0
     delivered: Mapping[str, str] = field(default_factory=dict)
     drifts: list[tuple[Drift, DriftMode]] = field(default_factory=list)
+    returning: set[str] = field(default_factory=set)
 
 
 def _take(
@@ -172,8 +180,11 @@ def _take(
         if differs.is_news(taken.delivered, mode):
             taken.drifts.append((differs, mode))
         blocks = differs.difference if mode is DriftMode.freeze else "; ".join(differs.breaking)
-        if blocks and not accepted:
-            text = f"{one.offer.name}: the {reader.shape} {blocks}"
+        reasons = [f"the {reader.shape} {blocks}"] if blocks else []
+        reasons += [offer.concern] if offer.concern else []
+        taken.returning |= {one.batch_id} if offer.returns else set()
+        if reasons and not accepted:
+            text = f"{one.offer.name}: {'; '.join(reasons)}"
             taken.problems.append(Problem(one.batch_id, one.offer.name, text, acceptable=True))
         if source.drift is DriftMode.evolve:
             # as from the next run on: later deliveries of this one are expected to have them
@@ -232,14 +243,14 @@ def _batch_id(ref: TableRef, sha256: str, known: Iterable[SourceFile]) -> str:
     return base if times == 0 else f"{base}-again{times}"
 
 
-def _kept_out(source: SourceSpec, settled: Settlement | None) -> bool:
+def _kept_out(source: SourceSpec, settled: Settlement | None, returns: bool) -> bool:
     """Whether a rejected delivery stays outside bronze.
 
     What lies below a position is not read again once it has passed: a rejected extraction goes into
-    bronze, and silver passes over it.
+    bronze, and silver passes over it. Deletes that a key snapshot found are found again.
     """
     rejected = settled is not None and settled.decision is Decision.rejected
-    return rejected and reader_of(source).note is None
+    return rejected and (returns or reader_of(source).note is None)
 
 
 def _settled_attempt(bench: Bench, ref: TableRef) -> Staged | None:
@@ -250,10 +261,10 @@ def _settled_attempt(bench: Bench, ref: TableRef) -> Staged | None:
         return None
     decided = settlements(bench.store, bench.domain.name)
     for staged in _attempts(bench, ref):
-        settled = [decided.get(b.batch_id) for b in staged.batches]
+        settled = [(decided.get(b.batch_id), b.returns) for b in staged.batches]
         if (
             staged.notes.get("position") == position
-            and all(s is not None and not _kept_out(source, s) for s in settled)
+            and all(s is not None and not _kept_out(source, s, r) for s, r in settled)
             and all(_file(Path(staged.folder), f.delivery).exists() for f in staged.files)
         ):
             batches = tuple(replace(b, accepted=True) for b in staged.batches)

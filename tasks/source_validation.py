@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 from storage import secrets
 from tasks.rest_validation import rest_problems
 from tasks.sources.kafka_client import OWN_OPTIONS
-from tasks.sources.watermark import Overlap
+from tasks.sources.key_snapshot import DELETED
+from tasks.sources.watermark import Overlap, duration
 from tasks.spec import Envelope, FileFormat, SourceKind, SourceSpec
 
 
@@ -42,6 +43,7 @@ KINDS_OF = {
     "kafka": (SourceKind.kafka,),
     "rest": (SourceKind.rest,),
     "push": (SourceKind.files,),
+    "key_snapshot": (SourceKind.jdbc,),
 }
 """Keys that only some kinds of source have."""
 
@@ -94,7 +96,7 @@ def _jdbc(source: SourceSpec) -> list[str]:
         for name in source.options
         if name.lower() in ("url", "dbtable", "query")
     ]
-    return found + _partitions(source)
+    return found + _partitions(source) + _key_snapshot(source)
 
 
 def _watermark(source: SourceSpec) -> list[str]:
@@ -112,6 +114,27 @@ def _watermark(source: SourceSpec) -> list[str]:
         Overlap.parse(mark.overlap)
     except ValueError as error:
         found.append(f"watermark.overlap: {error}")
+    return found
+
+
+def _key_snapshot(source: SourceSpec) -> list[str]:
+    spec = source.key_snapshot
+    if spec is None:
+        return []
+    found = [] if spec.key else ["key_snapshot.key: no columns that identify a row"]
+    found += [f"key_snapshot.key: {c} is not a column" for c in spec.key if c not in source.columns]
+    if source.watermark is None:
+        found.append(
+            "key_snapshot: is for a source with a watermark; without one all rows are read"
+        )
+    if DELETED not in source.columns:
+        found.append(f"key_snapshot: name {DELETED} among the columns; it is true for deleted rows")
+    if not 0 <= spec.share <= 1:
+        found.append(f"key_snapshot.share: {spec.share} is not between 0 and 1")
+    try:
+        duration(spec.every or "0 hours")
+    except ValueError as error:
+        found.append(f"key_snapshot.every: {error}")
     return found
 
 

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -32,12 +34,13 @@ from pyspark.sql.types import (
 from storage.errors import InputError
 from storage.failures import NATIVE
 from storage.sql import quote
+from tasks.sources import key_snapshot
 from tasks.sources.hashing import record_hash, rows_sha256
 from tasks.sources.jdbc_connection import explained, loaded, place
 from tasks.sources.reader import Offer, Request, StagedFile
 from tasks.sources.unseen import HASH, unseen
 from tasks.sources.watermark import Overlap
-from tasks.spec import SourceSpec
+from tasks.spec import KeySnapshotSpec, SourceSpec
 
 MARK = "_watermark"
 
@@ -85,33 +88,106 @@ class JdbcReader:
         try:
             return self._offers(request, request.session, extraction)
         finally:
-            shutil.rmtree(request.scratch / "raw", ignore_errors=True)
+            for name in ("raw", "keys"):
+                shutil.rmtree(request.scratch / name, ignore_errors=True)
 
     def _offers(
         self, request: Request, session: SparkSession, extraction: Extraction
     ) -> list[Offer]:
         """What of the frozen extraction is new, as one file."""
-        mark = self._source.watermark
         frozen = session.read.parquet(str(request.scratch / "raw"))
         fresh = frozen.withColumn(HASH, record_hash(self._source.columns))
-        if mark is not None:
-            held = request.held() if request.held is not None else None
-            fresh = unseen(
-                fresh, held, mark, since=extraction.since, type_name=extraction.type_name
-            )
+        if self._source.watermark is not None:
+            return self._since_last(request, session, extraction, frozen, fresh)
         file = _numbered(fresh, self._source.columns, request.scratch / "rows")
         sha256 = rows_sha256(file, HASH)
-        if mark is None:
-            known = bool(request.taken) and request.taken[-1].sha256 == sha256
-            name = f"jdbc:{request.table}@{sha256[:12]}"
-            offer = Offer(file, name, sha256, missing=extraction.missing, types=extraction.types)
-            return [] if known else [offer]
-        if not pq.read_metadata(file).num_rows:
-            return []
+        known = bool(request.taken) and request.taken[-1].sha256 == sha256
+        name = f"jdbc:{request.table}@{sha256[:12]}"
+        offer = Offer(file, name, sha256, missing=extraction.missing, types=extraction.types)
+        return [] if known else [offer]
+
+    def _since_last(
+        self,
+        request: Request,
+        session: SparkSession,
+        extraction: Extraction,
+        frozen: DataFrame,
+        fresh: DataFrame,
+    ) -> list[Offer]:
+        """The rows that bronze does not hold, then the deletes that a key snapshot finds."""
+        mark, spec = self._source.watermark, self._source.key_snapshot
+        assert mark is not None  # noqa: S101 - the caller has looked
+        held = request.held() if request.held is not None else None
+        if spec is not None and not mark.key:  # a row that comes back as it was is an event
+            mark = replace(mark, key=spec.key)
+        fresh = unseen(fresh, held, mark, since=extraction.since, type_name=extraction.type_name)
+        file = _numbered(fresh, self._source.columns, request.scratch / "rows")
+        rows = pq.read_metadata(file).num_rows
         reached = _highest(frozen, self._reached(request), extraction.type_name)
-        name = f"jdbc:{request.table}@{reached}"
-        position = None if reached is None else {"column": mark.column, "value": reached}
-        return [Offer(file, name, sha256, position, extraction.missing, extraction.types)]
+        compares = (
+            spec is not None and held is not None and key_snapshot.due(spec, request.position)
+        )
+        position: dict[str, Any] | None = None
+        if reached is not None:
+            compared = (request.position or {}).get(key_snapshot.COMPARED)
+            compared = datetime.now(UTC).isoformat() if compares else compared
+            position = {"column": mark.column, "value": reached}
+            position |= {key_snapshot.COMPARED: compared} if compared else {}
+        offer = Offer(
+            file, f"jdbc:{request.table}@{reached}", rows_sha256(file, HASH), position,
+            extraction.missing, extraction.types,
+        )  # fmt: skip
+        offers = [offer] if rows else []
+        if compares and held is not None:
+            written = session.read.parquet(str(file))
+            offers += self._deletes(request, session, offer, held, written)
+        return offers
+
+    def _deletes(
+        self, request: Request, session: SparkSession, offer: Offer, held: DataFrame,
+        fresh: DataFrame,
+    ) -> list[Offer]:  # fmt: skip
+        """The keys that the database has no more, as one file of deleted rows."""
+        spec = self._source.key_snapshot
+        assert spec is not None  # noqa: S101 - the caller has looked
+        keys = self._keys(request, session, spec)
+        gone = key_snapshot.vanished(self._source, spec, held, fresh, keys)
+        key = F.to_json(F.struct(*[F.col(quote(c)) for c in spec.key]))
+        file = _numbered(
+            gone.select(
+                "*", F.sha2(key, 256).alias(HASH), key.alias(MARK),
+                F.lit(None).cast("string").alias("_rescued"),
+            ),
+            self._source.columns,
+            request.scratch / "deleted",
+        )  # fmt: skip
+        count = pq.read_metadata(file).num_rows
+        sha256 = rows_sha256(file, HASH)
+        found = replace(
+            offer, path=file, name=f"jdbc:{request.table}-deleted@{sha256[:12]}", sha256=sha256,
+            concern=key_snapshot.concern(spec, count, keys.count()), returns=True,
+        )  # fmt: skip
+        return [found] if count else []
+
+    def _keys(self, request: Request, session: SparkSession, spec: KeySnapshotSpec) -> DataFrame:
+        """Every key in the database, by one statement, kept in the scratch folder."""
+        folder = str(request.scratch / "keys")
+        try:
+            table, _ = loaded(session, self._source, parted=False)
+            fields = {f.name.lower(): f for f in table.schema.fields}
+            named = [(c, fields[c.lower()]) for c in spec.key]
+            texts = [_text(F.col(quote(f.name)), f.dataType).alias(c) for c, f in named]
+            table.select(*texts).write.parquet(folder)
+        except KeyError as error:
+            raise InputError(
+                f"{place(self._source)}: it has no column {error.args[0]} of key_snapshot.key",
+                advice="Name the columns as the database does.",
+            ) from None
+        except NATIVE as error:
+            failure = explained(session, self._source, request.table, error)
+        else:
+            return session.read.parquet(folder)
+        raise failure
 
     def stage(self, offer: Offer, target: Path) -> StagedFile:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -131,8 +207,10 @@ class JdbcReader:
         """
         table, native = loaded(session, self._source)
         by_name = {f.name.lower(): f for f in table.schema.fields}
-        found = {c: by_name[c.lower()] for c in self._source.columns if c.lower() in by_name}
-        missing = tuple(c for c in self._source.columns if c not in found)
+        given = key_snapshot.given(self._source)
+        own = [c for c in self._source.columns if c not in given]
+        found = {c: by_name[c.lower()] for c in own if c.lower() in by_name}
+        missing = tuple(c for c in own if c not in found)
         mark = self._source.watermark
         if not found or (mark is not None and mark.column in missing):
             wanted = mark.column if mark is not None and found else ", ".join(missing)
@@ -151,12 +229,14 @@ class JdbcReader:
                 bound = F.lit(since).cast(type_name)
                 table = table.where((reached >= bound) | reached.isNull())
         texts = [
-            (_text(F.col(quote(found[c].name)), found[c].dataType) if c in found
+            (key_snapshot.alive(c) if c in given
+             else _text(F.col(quote(found[c].name)), found[c].dataType) if c in found
              else F.lit(None).cast("string")).alias(c)
             for c in self._source.columns
         ]  # fmt: skip
         names = {f.name: declared for declared, f in found.items()}
         types = {names.get(f.name, f.name): f.dataType.simpleString() for f in native.fields}
+        types |= dict.fromkeys(given, "string")
         rest = [f for f in table.schema.fields if f.name not in names]
         rows = table.select(*texts, reached.alias(MARK), _rescued(rest).alias("_rescued"))
         return Extraction(rows, type_name, since, missing, types)

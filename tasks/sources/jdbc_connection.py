@@ -40,10 +40,13 @@ https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 ADVICE = "Check url, table and options of the source, and that the database answers."
 
 
-def loaded(session: SparkSession, source: SourceSpec) -> tuple[DataFrame, StructType]:
+def loaded(
+    session: SparkSession, source: SourceSpec, *, parted: bool = True
+) -> tuple[DataFrame, StructType]:
     """The source's table or query, lazily, and its columns as Spark understands the database's types.
 
     Values that Spark's type for them would change or refuse are read as the text that the database gives.
+    Unless `parted`, one statement reads all of it.
 
     Raises:
         ConfigurationError: A secret is not set.
@@ -52,7 +55,7 @@ def loaded(session: SparkSession, source: SourceSpec) -> tuple[DataFrame, Struct
     reader = _reader(session, source)
     table = _of(reader, source).load()
     parts = source.partitions
-    if parts is not None:
+    if parts is not None and parted:
         field = _named(table.schema, parts.column, source)
         reader = _parted(session, source, reader, parts, field)
         table = _of(reader, source).load()

@@ -58,6 +58,8 @@ class Offer:
             next extraction goes on from there.
         missing: Columns of the source that an extraction found missing.
         types: For an extraction, every column found and its type in the source.
+        concern: Why a person is to judge it before it is taken in, or an empty text.
+        returns: Whether it is found again when it stays outside of bronze, though it has a position.
     """
 
     path: Path
@@ -66,6 +68,8 @@ class Offer:
     position: Mapping[str, Any] | None = None
     missing: tuple[str, ...] = ()
     types: Mapping[str, str] = field(default_factory=dict)
+    concern: str = ""
+    returns: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from tasks.spec.api import EndpointSpec, PushSpec
 from tasks.spec.columns import ColumnSpec, JoinSpec, PartitionSpec, RuleSpec, WindowSpec
 from tasks.spec.destinations import DESTINATION, DestinationSpec, Push
 from tasks.spec.domain import EVENTS, DomainSpec, Roots, dependencies, expanded, ordered
-from tasks.spec.jdbc import PartitionsSpec
+from tasks.spec.jdbc import KeySnapshotSpec, PartitionsSpec
 from tasks.spec.kafka import KafkaSpec, OnDataLoss
 from tasks.spec.limits import MUST_GIVE, OnAnomaly, QuarantineLimit, VolumeLimits, VolumeSpec
 from tasks.spec.rest import (
@@ -52,6 +52,7 @@ __all__ = [
     "HttpMethod",
     "JoinSpec",
     "KafkaSpec",
+    "KeySnapshotSpec",
     "OnAnomaly",
     "OnDataLoss",
     "PageKind",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tasks.spec.limits import MUST_GIVE
 
@@ -15,3 +15,17 @@ class PartitionsSpec:
     """Column that parts the rows evenly and does not change: a number, a date or an instant."""
     count: int = 4
     """Connections."""
+
+
+@dataclass
+class KeySnapshotSpec:
+    """Deletes found by comparing the keys in the database with those that bronze holds."""
+
+    key: list[str] = field(default_factory=list)
+    """Columns that identify a row."""
+    every: str = ""
+    """At most so often, for example `6 hours`; in every run where empty."""
+    share: float = 0.2
+    """A snapshot without more of the rows than this, and than `rows`, waits for a decision."""
+    rows: int = 20
+    """Rows that may be gone whatever their share; not all of them."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tasks.spec.api import PushSpec
-from tasks.spec.jdbc import PartitionsSpec
+from tasks.spec.jdbc import KeySnapshotSpec, PartitionsSpec
 from tasks.spec.kafka import KafkaSpec
 from tasks.spec.limits import MUST_GIVE, VolumeLimits
 from tasks.spec.rest import RestSpec
@@ -106,6 +106,8 @@ class SourceSpec:
     """What an API is asked (`rest`)."""
     push: PushSpec | None = None
     """Take records from the REST API too (`files`)."""
+    key_snapshot: KeySnapshotSpec | None = None
+    """Find deletes, beside a watermark, by comparing keys (`jdbc`)."""
     drift: DriftMode = DriftMode.rescue
     """What becomes of columns that it delivers and `columns` lacks: kept in `_rescued`, added to the bronze
     table, or the delivery is blocked. A column that is missing or takes a narrower type always blocks."""

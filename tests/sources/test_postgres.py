@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -10,11 +11,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from omegaconf import OmegaConf
 
 from storage.errors import ConfigurationError, LakehouseError, TerminalError, TransientError
 from storage.secrets import reference
 from tasks.decisions import Decision
-from tasks.spec import PartitionsSpec, SourceKind, SourceSpec, WatermarkSpec
+from tasks.spec import DomainSpec, PartitionsSpec, SourceKind, SourceSpec, WatermarkSpec
 from tests.services.postgres import Postgres, postgres_server
 from tests.sources.conftest import MakeShop
 
@@ -378,3 +380,35 @@ def test_a_server_without_a_free_connection_is_tried_again(
         shop.stage()
     shop.run()
     assert [row[0] for row in shop.rows()] == ["1"]
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "connect-jdbc.md"
+TABLES = """create table payments (payment_id int, order_id int, amount numeric, updated_at timestamptz);
+    create table purchases (order_id int, customer_id int, status text, changed timestamptz);
+    create table members (member_id int, name text, changed timestamptz);
+    insert into payments values (1, 1, 1.10, now()), (2, 1, 2, now());
+    insert into purchases values (1, 7, 'new', now()), (2, 7, 'paid', now()), (3, 8, 'new', now());
+    insert into members values (7, 'Ada', now())"""
+
+
+def test_the_sources_of_the_page_read_a_database(
+    make_shop: MakeShop, shop_db: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_DB_HOST", f"{shop_db.host}:{shop_db.port}")
+    monkeypatch.setenv("SHOP_DB_USER", shop_db.user)
+    monkeypatch.setenv("SHOP_DB_PASSWORD", shop_db.password)
+    OmegaConf.register_resolver("secret", reference, replace=True)  # as composing does
+    blocks = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    parts = [OmegaConf.create(block) for block in blocks]
+    merged = OmegaConf.merge(OmegaConf.structured(DomainSpec), *parts)
+    shop_db.run(*TABLES.split(";"))
+
+    found = {}
+    for name in ("payments", "purchases", "members"):
+        one = OmegaConf.to_object(merged.bronze[name])
+        assert isinstance(one, SourceSpec)
+        staged = make_shop(one).stage()
+        assert staged is not None
+        found[name] = staged.rows["ingested"]
+
+    assert found == {"payments": 2, "purchases": 3, "members": 1}

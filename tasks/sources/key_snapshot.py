@@ -1,0 +1,81 @@
+"""Deletes of a table that is read by watermark: keys that bronze holds and the database has no more.
+
+The rows are read first and the keys after them, so a row that is inserted meanwhile is among the keys, and
+whatever a key is compared with was in the database before. A key that is missing is therefore deleted. All
+keys are read by one statement, which sees one state of the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from storage.sql import quote
+from tasks.sources.watermark import duration
+from tasks.spec import KeySnapshotSpec, SourceSpec
+
+DELETED, DELETED_AT = "__deleted", "__deleted_at"
+GIVEN = (DELETED, DELETED_AT)
+"""Columns that a key snapshot gives, where the source declares them: whether the row is gone, and the
+instant (UTC) at which that was seen."""
+COMPARED = "keys_compared_at"
+"""Key of an extraction's position: when the keys were compared last, ISO 8601."""
+
+
+def given(source: SourceSpec) -> set[str]:
+    """Declared columns whose values come from key snapshots, not from the database."""
+    return {c for c in source.columns if c in GIVEN} if source.key_snapshot else set()
+
+
+def alive(name: str) -> Column:
+    """Value of a given column in a row of the database."""
+    return F.lit("false") if name == DELETED else F.lit(None).cast("string")
+
+
+def due(spec: KeySnapshotSpec, position: Mapping[str, Any] | None) -> bool:
+    """Whether keys are to be compared, as far as the last commit tells."""
+    last = (position or {}).get(COMPARED)
+    if not spec.every or last is None:
+        return True
+    return datetime.now(UTC) - datetime.fromisoformat(last) >= duration(spec.every)
+
+
+def vanished(
+    source: SourceSpec, spec: KeySnapshotSpec, held: DataFrame, fresh: DataFrame, keys: DataFrame
+) -> DataFrame:
+    """The newest row of each key that is not deleted in bronze and not among the keys, marked as deleted.
+
+    Args:
+        source: Its columns are those of the result.
+        spec: The key.
+        held: Rows of the bronze table, with `_sequence`.
+        fresh: Rows of this extraction that bronze does not hold.
+        keys: The keys in the database, as text.
+    """
+    columns, key = [quote(c) for c in source.columns], [quote(c) for c in spec.key]
+    newest = F.lit(2**63 - 1).alias("_sequence")
+    rows = held.select(*columns, "_sequence").unionByName(fresh.select(*columns, newest))
+    last = Window.partitionBy(*key).orderBy(F.col("_sequence").desc())
+    known = rows.withColumn("_rank", F.row_number().over(last)).where("_rank = 1")
+    there = known.where(~F.coalesce(F.col(DELETED).try_cast("boolean"), F.lit(False)))
+    gone = there.dropna(subset=spec.key).join(keys, spec.key, "left_anti")
+    instant = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
+    marks = {DELETED: F.lit("true"), DELETED_AT: F.lit(instant)}
+    return gone.select(*[marks.get(c, F.col(quote(c))).alias(c) for c in source.columns])
+
+
+def concern(spec: KeySnapshotSpec, gone: int, there: int) -> str:
+    """Why a snapshot is for a person to judge, or an empty text."""
+    if gone and not there:
+        return f"the key snapshot found no key; it would delete all {gone} rows"
+    share = gone / (gone + there) if gone else 0.0
+    if share > spec.share and gone > spec.rows:
+        return (
+            f"the key snapshot would delete {gone} of {gone + there} rows ({share:.0%}), "
+            f"more than {spec.share:.0%}"
+        )
+    return ""

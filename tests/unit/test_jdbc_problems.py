@@ -1,0 +1,50 @@
+"""What does not fit together in the declaration of a database's table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tasks.source_validation import source_problems
+from tasks.spec import KeySnapshotSpec, PartitionsSpec, SourceKind, SourceSpec, WatermarkSpec
+
+STOCK = SourceSpec(
+    columns=["id", "moved_at", "__deleted"],
+    kind=SourceKind.jdbc,
+    url="jdbc:postgresql://h/db",
+    table="stock",
+    watermark=WatermarkSpec("moved_at", "10 minutes"),
+    partitions=PartitionsSpec("id", 4),
+    key_snapshot=KeySnapshotSpec(["id"], every="6 hours"),
+)
+CASES: dict[str, tuple[dict[str, Any], str]] = {
+    "one connection": ({"partitions": PartitionsSpec("id", 1)},
+        "partitions.count: 1 is fewer than 2"),
+    "parted twice": ({"options": {"numPartitions": "4"}},
+        "options.numPartitions: the platform sets it for `partitions`; leave one of them out"),
+    "no key": ({"key_snapshot": KeySnapshotSpec()},
+        "key_snapshot.key: no columns that identify a row"),
+    "key that is no column": ({"key_snapshot": KeySnapshotSpec(["nr"])},
+        "key_snapshot.key: nr is not a column"),
+    "deletes without a column": ({"columns": ["id", "moved_at"]},
+        "key_snapshot: name __deleted among the columns; it is true for deleted rows"),
+    "every now and then": ({"key_snapshot": KeySnapshotSpec(["id"], every="often")},
+        "key_snapshot.every: 'often' is not like '26 hours'"),
+    "share in percent": ({"key_snapshot": KeySnapshotSpec(["id"], share=20)},
+        "key_snapshot.share: 20 is not between 0 and 1"),
+    "whole tables": ({"watermark": None},
+        "key_snapshot: is for a source with a watermark; without one all rows are read"),
+    "no address": ({"url": "postgresql://h/db"}, "url: no JDBC address (jdbc:...)"),
+}  # fmt: skip
+
+
+def test_a_consistent_table_has_no_problem() -> None:
+    assert source_problems(STOCK) == []
+    assert source_problems(replace(STOCK, url="{secret:SHOP_URL}")) == []
+
+
+@pytest.mark.parametrize(("changes", "expected"), CASES.values(), ids=CASES)
+def test_each_problem_is_named(changes: dict[str, Any], expected: str) -> None:
+    assert source_problems(replace(STOCK, **changes)) == [expected]
