@@ -20,13 +20,7 @@ def parse(text: str) -> Any:
             surrogate pair.
     """
     try:
-        value = json.loads(
-            text,
-            parse_float=Number,
-            parse_int=Number,
-            parse_constant=_refused,
-            object_pairs_hook=_unique,
-        )
+        value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if "\\u" in text:
@@ -48,11 +42,11 @@ def compact(value: Any) -> str:
     if isinstance(value, Number):
         return str(value)
     if isinstance(value, dict):
-        pairs = (f"{json.dumps(k, ensure_ascii=False)}:{compact(v)}" for k, v in value.items())
+        pairs = (f"{_ENCODER.encode(k)}:{compact(v)}" for k, v in value.items())
         return "{" + ",".join(pairs) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(compact, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def _refused(constant: str) -> None:
@@ -73,3 +67,10 @@ def _refuse_surrogates(value: Any) -> None:
         compact(value).encode()
     except UnicodeEncodeError:
         raise ValueError("it holds half of a surrogate pair") from None
+
+
+# Made once: `json.loads` and `json.dumps` with options make one for each value.
+_DECODER = json.JSONDecoder(
+    parse_float=Number, parse_int=Number, parse_constant=_refused, object_pairs_hook=_unique
+)
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
