@@ -61,7 +61,14 @@ class Catalog:
     """Catalog of the Iceberg tables."""
 
     name: str = MUST_GIVE
-    """Kind of the catalog; its tables are the same for Spark and pyiceberg."""
+    """`sqlite` for a lake of one machine, `postgres` for one that several machines share. Its tables are the
+    same for Spark and pyiceberg."""
+    url: str = ""
+    """JDBC address of the database (`postgres`)."""
+    user: str = ""
+    """Who logs in (`postgres`)."""
+    password: str = ""
+    """A reference to a secret, `${secret:NAME}` (`postgres`)."""
     busy_timeout_ms: int = 30_000
     """How long a write of the catalog waits for another one."""
 

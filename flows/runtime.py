@@ -13,10 +13,11 @@ from pyspark.sql import SparkSession
 
 from checks.scanner import Scanner
 from conf.formats import apart
-from conf.schema import Config
+from conf.schema import Catalog, Config
 from storage.jars import jar_paths
 from storage.java import find_java
 from storage.lake_store import LakeStore
+from storage.postgres import PostgresAddress
 from storage.registry import Lake
 from storage.session import jvm_pid, start_session
 from tasks.bench import Bench, RunInfo
@@ -87,7 +88,14 @@ def lake_of(config: Config) -> Lake:
         lock_seconds=config.locking.table_seconds,
         busy_timeout_ms=config.catalog.busy_timeout_ms,
         layers=apart(config.format),
+        catalog=_shared(config.catalog),
     )
+
+
+def _shared(catalog: Catalog) -> PostgresAddress | None:
+    if catalog.name != "postgres":
+        return None
+    return PostgresAddress(catalog.url, catalog.user, catalog.password)
 
 
 def spark_session(config: Config) -> SparkSession:

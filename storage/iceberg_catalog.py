@@ -1,8 +1,9 @@
-"""The SQLite JDBC catalog that Spark and pyiceberg share."""
+"""JDBC catalogs that Spark and pyiceberg share, and the one in SQLite."""
 
 from __future__ import annotations
 
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,8 +23,66 @@ CATALOG = "lakehouse"
 """Name of the catalog; it is a column of the catalog's tables, so every reader must use this one."""
 
 
+class IcebergCatalog(ABC):
+    """A JDBC catalog and its warehouse.
+
+    Attributes:
+        root: Folder of the warehouse.
+    """
+
+    root: Path
+
+    @property
+    @abstractmethod
+    def ready(self) -> bool:
+        """Whether the catalog's tables are there; looking needs no write permission."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Create the warehouse and the catalog's tables; two at once would disturb each other.
+
+        Raises:
+            StorageDeniedError: This process may not write in the lake.
+            StorageFullError: The disk has no room left.
+        """
+
+    @property
+    @abstractmethod
+    def pyiceberg(self) -> SqlCatalog:
+        """The catalog for reading metadata without Spark."""
+
+    @abstractmethod
+    def spark_settings(self) -> Mapping[str, str]:
+        """Settings that make the catalog known to a Spark session."""
+
+    def load(self, ref: TableRef) -> Table:
+        """The table's current metadata.
+
+        Raises:
+            TableNotFoundError: No such table.
+        """
+        try:
+            return self.pyiceberg.load_table((ref.database, ref.name))
+        except NoSuchTableError:
+            raise TableNotFoundError(
+                f"{ref.label} does not exist in {self.root}",
+                advice=f"Load it first: lakehouse run domain={ref.domain} format=iceberg",
+            ) from None
+
+    def _spark_settings(self, uri: str) -> dict[str, str]:
+        prefix = f"spark.sql.catalog.{CATALOG}"
+        return {
+            prefix: "org.apache.iceberg.spark.SparkCatalog",
+            f"{prefix}.type": "jdbc",
+            f"{prefix}.uri": uri,
+            f"{prefix}.jdbc.schema-version": "V1",
+            f"{prefix}.warehouse": str(self.root),
+            f"{prefix}.cache-enabled": "false",
+        }
+
+
 @dataclass(frozen=True)
-class SqliteCatalog:
+class SqliteCatalog(IcebergCatalog):
     """An Iceberg catalog in `<root>/catalog.db`, with its warehouse beside it."""
 
     root: Path
@@ -31,7 +90,6 @@ class SqliteCatalog:
 
     @property
     def ready(self) -> bool:
-        """Whether the catalog's tables are there; looking needs no write permission."""
         if not self.database.is_file():
             return False
         try:
@@ -47,12 +105,6 @@ class SqliteCatalog:
             return False
 
     def prepare(self) -> None:
-        """Create the folder and the catalog's tables; two at once would disturb each other.
-
-        Raises:
-            StorageDeniedError: This process may not write in the lake.
-            StorageFullError: The disk has no room left.
-        """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.database)) as connection:
@@ -68,7 +120,6 @@ class SqliteCatalog:
 
     @cached_property
     def pyiceberg(self) -> SqlCatalog:
-        """The catalog for reading metadata without Spark."""
         return SqlCatalog(
             CATALOG,
             uri=f"sqlite:///{self.database}",
@@ -77,30 +128,5 @@ class SqliteCatalog:
         )
 
     def spark_settings(self) -> Mapping[str, str]:
-        """Settings that make the catalog known to a Spark session."""
-        prefix = f"spark.sql.catalog.{CATALOG}"
-        uri = (
-            f"jdbc:sqlite:file:{self.database}?journal_mode=WAL&busy_timeout={self.busy_timeout_ms}"
-        )
-        return {
-            prefix: "org.apache.iceberg.spark.SparkCatalog",
-            f"{prefix}.type": "jdbc",
-            f"{prefix}.uri": uri,
-            f"{prefix}.jdbc.schema-version": "V1",
-            f"{prefix}.warehouse": str(self.root),
-            f"{prefix}.cache-enabled": "false",
-        }
-
-    def load(self, ref: TableRef) -> Table:
-        """The table's current metadata.
-
-        Raises:
-            TableNotFoundError: No such table.
-        """
-        try:
-            return self.pyiceberg.load_table((ref.database, ref.name))
-        except NoSuchTableError:
-            raise TableNotFoundError(
-                f"{ref.label} does not exist in {self.root}",
-                advice=f"Load it first: lakehouse run domain={ref.domain} format=iceberg",
-            ) from None
+        waits = f"journal_mode=WAL&busy_timeout={self.busy_timeout_ms}"
+        return self._spark_settings(f"jdbc:sqlite:file:{self.database}?{waits}")

@@ -31,7 +31,7 @@ from storage.errors import (
 )
 from storage.evolution import FIRST, AllowNulls, Change, WidenColumn, compare
 from storage.failures import NATIVE, native_text, translate
-from storage.iceberg_catalog import CATALOG, SqliteCatalog
+from storage.iceberg_catalog import CATALOG, IcebergCatalog
 from storage.iceberg_metadata import RECORD, commits, folder_of, iceberg_type, replacing
 from storage.locks import Locks
 from storage.plans import MergePlan
@@ -56,7 +56,7 @@ class IcebergStore(FormatStore):
     def __init__(
         self,
         session: SparkSession | None,
-        catalog: SqliteCatalog,
+        catalog: IcebergCatalog,
         locks: Locks,
         *,
         properties: dict[str, str],

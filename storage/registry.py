@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
@@ -13,6 +14,9 @@ from storage.errors import ConfigurationError
 from storage.lake_store import LakeStore
 from storage.locks import Locks
 from storage.placement import Placements
+
+if TYPE_CHECKING:
+    from storage.postgres import PostgresAddress
 
 Load = Callable[["Lake", SparkSession | None, Locks], FormatStore]
 
@@ -28,6 +32,8 @@ class Lake:
         lock_seconds: How long a write waits for another writer.
         busy_timeout_ms: How long the catalog waits for another writer.
         layers: Name of the format of a layer, `ops` among them.
+        catalog: The PostgreSQL that holds the Iceberg catalog and the locks of a lake which several
+            machines share; None for a lake of one machine.
     """
 
     root: Path
@@ -36,10 +42,16 @@ class Lake:
     lock_seconds: float
     busy_timeout_ms: int
     layers: Mapping[str, str] = field(default_factory=dict)
+    catalog: PostgresAddress | None = None
 
     def locks(self, jvm_pid: int | None = None) -> Locks:
         """The lake's locks."""
-        return Locks(self.root / "_locks", timeout_seconds=self.lock_seconds, jvm_pid=jvm_pid)
+        folder, seconds = self.root / "_locks", self.lock_seconds
+        if self.catalog is None:
+            return Locks(folder, timeout_seconds=seconds, jvm_pid=jvm_pid)
+        from storage.postgres import SharedLocks  # noqa: PLC0415 - its driver is loaded on demand
+
+        return SharedLocks(folder, self.catalog, timeout_seconds=seconds, jvm_pid=jvm_pid)
 
     def store(self, session: SparkSession | None, jvm_pid: int | None = None) -> LakeStore:
         """A store on a session of its own; without a session it reads metadata and small tables.
@@ -82,8 +94,14 @@ def _iceberg(lake: Lake, session: SparkSession | None, locks: Locks) -> FormatSt
     from storage.iceberg_catalog import SqliteCatalog  # noqa: PLC0415 - loaded on demand
     from storage.iceberg_store import IcebergStore  # noqa: PLC0415
 
-    catalog = SqliteCatalog(lake.root / "iceberg", lake.busy_timeout_ms)
-    return IcebergStore(session, catalog, locks, properties=lake.of("iceberg"))
+    root, properties = lake.root / "iceberg", lake.of("iceberg")
+    if lake.catalog is None:
+        sqlite = SqliteCatalog(root, lake.busy_timeout_ms)
+        return IcebergStore(session, sqlite, locks, properties=properties)
+    from storage.postgres_catalog import PostgresCatalog  # noqa: PLC0415
+
+    shared = PostgresCatalog(root, lake.catalog)
+    return IcebergStore(session, shared, locks, properties=properties)
 
 
 def _parquet(lake: Lake, session: SparkSession | None, locks: Locks) -> FormatStore:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from pyspark.sql import SparkSession
 
 from storage.adapter import FormatStore
+from storage.postgres import PostgresAddress
 from storage.registry import BRONZE_FORMATS, Lake
+from storage.secrets import reference
 from tests.conformance.gaps import (  # noqa: F401 - hooks
+    SHARED,
     pytest_collection_modifyitems,
     pytest_configure,
 )
 from tests.conformance.tables import Table
+from tests.services.postgres import Postgres
 from tests.sessions import lake_at
 
 
@@ -30,13 +35,35 @@ def stores(lakes: dict[str, Lake], spark: SparkSession) -> dict[str, FormatStore
     return {name: lake.adapter(spark) for name, lake in lakes.items()}
 
 
-@pytest.fixture(params=BRONZE_FORMATS)
+@pytest.fixture(scope="session")
+def shared_lake(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> Iterator[Lake]:
+    """A lake of Iceberg tables whose catalog and locks are in a PostgreSQL."""
+    made = postgres.database("catalog")
+    address = PostgresAddress(made.jdbc, made.user, reference("CATALOG_PASSWORD"))
+    root = tmp_path_factory.mktemp("shared")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CATALOG_PASSWORD", made.password)
+        yield replace(lake_at(root, "iceberg"), catalog=address)
+
+
+@pytest.fixture(scope="session")
+def shared_store(shared_lake: Lake, spark: SparkSession) -> FormatStore:
+    return shared_lake.adapter(spark)
+
+
+@pytest.fixture(params=[*BRONZE_FORMATS, pytest.param(SHARED, marks=pytest.mark.slow)])
 def store(request: pytest.FixtureRequest, stores: dict[str, FormatStore]) -> FormatStore:
+    if request.param == SHARED:
+        shared: FormatStore = request.getfixturevalue("shared_store")
+        return shared
     return stores[request.param]
 
 
 @pytest.fixture
-def lake(store: FormatStore, lakes: dict[str, Lake]) -> Lake:
+def lake(request: pytest.FixtureRequest, store: FormatStore, lakes: dict[str, Lake]) -> Lake:
+    if request.node.callspec.params["store"] == SHARED:
+        shared: Lake = request.getfixturevalue("shared_lake")
+        return shared
     return lakes[store.format]
 
 

@@ -18,6 +18,7 @@ from storage.jars import jar_paths
 from storage.java import find_java
 from storage.locks import Locks
 from storage.plans import upsert_plan
+from storage.postgres import PostgresAddress, SharedLocks
 from storage.registry import Lake
 from storage.session import SparkSettings, jvm_pid, start_session
 from storage.types import CommitRecord, TableRef
@@ -37,6 +38,9 @@ class Work:
     commits: int
     merge_every: int
     locked: bool
+    """Whether processes of one machine wait for each other."""
+    shared: bool = True
+    """Whether machines do."""
 
 
 def row_of(work: Work, number: int) -> pa.Table:
@@ -46,7 +50,15 @@ def row_of(work: Work, number: int) -> pa.Table:
 def main(work: Work) -> None:
     if not work.locked:
         Locks.hold = lambda *_, **__: contextlib.nullcontext()  # type: ignore[method-assign, assignment]
-    lake = Lake(**work.lake | {"root": Path(work.lake["root"])})
+    if not work.shared:
+        SharedLocks._acquire = lambda *_: None  # type: ignore[method-assign, assignment]
+    address = work.lake["catalog"]
+    lake = Lake(
+        **work.lake | {
+            "root": Path(work.lake["root"]),
+            "catalog": PostgresAddress(**address) if address else None,
+        }
+    )  # fmt: skip
     session = _spark(lake.root / f"_spark-{work.writer}") if work.merge_every else None
     store = lake.store(session, jvm_pid(session) if session else None)
     print("ready", flush=True)  # noqa: T201 - the answer to the test
