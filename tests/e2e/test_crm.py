@@ -11,7 +11,9 @@ import pytest
 from tasks.generate.crm import TRUTH, generate
 from tests.e2e.lakehouse import Lakehouse, Result
 from tests.oracle.crm import KEYS, compute, read
-from tests.services.crm import load
+from tests.services.crm import TOPIC, load
+from tests.services.hubspot import HubSpot
+from tests.services.kafka import Broker
 from tests.services.postgres import Postgres
 from tests.sessions import BOTH
 
@@ -25,11 +27,16 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environment(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The variables of the services, whose databases are empty."""
-    found = postgres.environment
+def environment(
+    postgres: Postgres, kafka: Broker, hubspot: HubSpot, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """The variables of the services, which hold nothing."""
+    found = {**postgres.environment, **kafka.environment, **hubspot.environment}
     for name in ("warehouse", "behavior"):
         postgres.database(name)
+    if TOPIC in kafka.admin.list_topics(timeout=30).topics:
+        kafka.admin.delete_topics([TOPIC])[TOPIC].result(30)
+    kafka.topic(TOPIC, partitions=2)
     for name, value in found.items():
         monkeypatch.setenv(name, value)
     return found
@@ -40,7 +47,8 @@ def deliver(lake: Lakehouse, paths: Iterable[Path], environment: dict[str, str])
     found = list(paths)
     lake.landing.mkdir(parents=True, exist_ok=True)
     for path in found:
-        shutil.copy(path, lake.landing)
+        if "fx_rates" in path.name:
+            shutil.copy(path, lake.landing)
     load(found, environment)
     result = lake.run()
     assert result.status == 0, result.summary["message"]
