@@ -100,7 +100,7 @@ def _usage(streams: Streams, people: Sequence[Person]) -> Iterator[Arrival]:
 
 
 def _rates(streams: Streams) -> Iterator[Arrival]:
-    """A rate comes in the evening of its day; that of the middle day comes a third of the history late."""
+    """A rate comes in the evening of its day; one comes a third of the history late."""
     rng = streams["rates"]
     days = streams.until // DAY
     for currency, rate in _RATES.items():
@@ -109,6 +109,6 @@ def _rates(streams: Streams) -> Iterator[Arrival]:
             value *= 1 + rng.uniform(-0.01, 0.01)
             if number == _MISSING_DAY:
                 continue
-            late = streams.until // 3 if number == days // 2 else 0
+            late = streams.until // 3 if number == days // 3 else 0
             record = {"date": day(number), "currency": currency, "usd_rate": f"{value:.8f}"}
             yield Arrival("fx_rates", number * DAY + 20 * HOUR + late, record)

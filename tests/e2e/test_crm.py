@@ -15,15 +15,6 @@ from tests.services.crm import TOPIC, load
 from tests.services.hubspot import HubSpot
 from tests.services.kafka import Broker
 from tests.services.postgres import Postgres
-from tests.sessions import BOTH
-
-
-@pytest.fixture(scope="module")
-def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixty days in three deliveries, with refunds up to three days late, a missing and a late rate."""
-    folder = tmp_path_factory.mktemp("generated")
-    generate(folder, rows=150, seed=11, defects=0.02, deliveries=3)
-    return folder
 
 
 @pytest.fixture
@@ -36,7 +27,6 @@ def environment(
         postgres.database(name)
     if TOPIC in kafka.admin.list_topics(timeout=30).topics:
         kafka.admin.delete_topics([TOPIC])[TOPIC].result(30)
-    kafka.topic(TOPIC, partitions=2)
     for name, value in found.items():
         monkeypatch.setenv(name, value)
     return found
@@ -61,17 +51,27 @@ def rows_of_gold(lake: Lakehouse) -> dict[str, list[str]]:
     return {label: sorted(map(str, lake.table(label).to_pylist())) for label in tables}
 
 
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("name", BOTH)
-def test_three_deliveries_and_a_replay_give_what_the_sources_hold(
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize(
+    ("name", "deliveries"),
+    [
+        ("delta", 2),
+        pytest.param("delta", 4, marks=pytest.mark.slow),
+        pytest.param("iceberg", 4, marks=pytest.mark.slow),
+    ],
+)
+def test_deliveries_a_replay_and_a_rebuild_give_what_the_sources_hold(
     make_lakehouse: Callable[..., Lakehouse],
     environment: dict[str, str],
-    generated: Path,
+    tmp_path: Path,
     name: str,
+    deliveries: int,
 ) -> None:
     """First load, refunds up to three days late, a late rate and a day without one; then all of it again."""
+    generated = tmp_path / "generated"
+    generate(generated, rows=150, seed=11, defects=0.02, deliveries=deliveries)
     lake = make_lakehouse(name, "domain=crm")
-    for number in (1, 2, 3):
+    for number in range(1, deliveries + 1):
         deliver(lake, generated.glob(f"crm_*_{number:02}.*"), environment)
     expected = compute(read(path for path in generated.iterdir() if path.name != TRUTH))
     lake.assert_equals(expected, KEYS)

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import requests
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 from psycopg import sql
 
 from tests.services.hubspot_objects import MODIFIED
@@ -108,7 +109,11 @@ def _put(kind: str, objects: list[dict[str, Any]], environment: Mapping[str, str
 
 
 def _produce(events: list[dict[str, Any]], environment: Mapping[str, str]) -> None:
-    producer = Producer({"bootstrap.servers": environment["CRM_KAFKA_SERVERS"]})
+    servers = {"bootstrap.servers": environment["CRM_KAFKA_SERVERS"]}
+    admin = AdminClient(servers)
+    if TOPIC not in admin.list_topics(timeout=ANSWER_SECONDS).topics:
+        admin.create_topics([NewTopic(TOPIC, 2, 1)])[TOPIC].result(ANSWER_SECONDS)
+    producer = Producer(servers)
     for event in events:
         producer.produce(TOPIC, json.dumps(event), key=event["customer_id"])
     if left := producer.flush(ANSWER_SECONDS):
