@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from checks.scanner import Scanner
 from conf.formats import apart
 from conf.schema import Catalog, Config
+from storage.drivers import driver_paths
 from storage.jars import jar_paths
 from storage.java import find_java
 from storage.lake_store import LakeStore
@@ -102,10 +103,12 @@ def spark_session(config: Config) -> SparkSession:
     """The process's session; started by the first caller."""
     with _STARTING:
         cache = Path(config.paths.cache)
+        java = find_java(cache)
+        drivers = driver_paths(config.spark.drivers, cache=cache, java=java)
         return start_session(
             config.spark,
-            java_home=find_java(cache).home,
-            jars=jar_paths(cache),
+            java_home=java.home,
+            jars=[*jar_paths(cache), *drivers],
             app_name=f"lakehouse {config.domain.name}",
         )
 

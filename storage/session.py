@@ -35,6 +35,8 @@ class SparkSettings:
     """Spark's scratch files."""
     log_file: str = "???"
     """All that the JVM prints."""
+    drivers: list[str] = field(default_factory=list)
+    """JDBC drivers beside those of PostgreSQL and SQLite: `snowflake`, `redshift`, or the path of a jar."""
     java_options: str = ""
     """Further options of the JVM."""
     conf: dict[str, str] = field(default_factory=dict)

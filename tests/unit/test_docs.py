@@ -162,7 +162,15 @@ def test_the_tutorials_domain_composes(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_sources_of_the_examples_are_consistent(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DB_HOST", "DB_USER", "DB_PASSWORD", "KAFKA_SERVERS"):
+    for name in (
+        "DB_HOST",
+        "DB_USER",
+        "DB_PASSWORD",
+        "USER",
+        "SNOWFLAKE_HOST",
+        "REDSHIFT_HOST",
+        "KAFKA_SERVERS",
+    ):
         monkeypatch.setenv(f"SHOP_{name}", name.lower())
     OmegaConf.register_resolver("secret", reference, replace=True)  # as composing does
     pages = [HOW_TO / "sources.md", *sorted(HOW_TO.glob("connect-*.md"))]
