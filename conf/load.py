@@ -24,6 +24,7 @@ from conf.overrides import refuse_additions
 from conf.schema import Config
 from storage import secrets
 from storage.errors import ConfigurationError
+from tasks.sources.landing import is_remote
 from tasks.spec import expanded
 from tasks.validation import problems
 from tasks.yaml_lines import unreadable
@@ -36,7 +37,11 @@ _COMPOSING = threading.Lock()
 
 def _register() -> None:
     schema = OmegaConf.structured(Config)
-    for free in (schema.spark.conf, schema.format.properties):  # their names are not ours to know
+    for free in (
+        schema.spark.conf,
+        schema.format.properties,
+        schema.paths.landing_options,
+    ):  # their names are not ours to know
         OmegaConf.set_struct(free, False)
     ConfigStore.instance().store(name="schema", node=schema, replace=True)
     OmegaConf.register_resolver("package", lambda relative: str(PACKAGES / relative), replace=True)
@@ -159,6 +164,8 @@ def _refuse_several(overrides: Sequence[str], folders: Sequence[Path]) -> None:
 
 def _absolute(config: Config) -> None:
     for name in ("landing", "lake", "staging", "logs", "reports", "cache"):
+        if name == "landing" and is_remote(config.paths.landing):
+            continue
         setattr(config.paths, name, str(Path(getattr(config.paths, name)).expanduser().absolute()))
     config.spark.local_dir = str(Path(config.spark.local_dir).expanduser().absolute())
     config.spark.log_file = str(Path(config.spark.log_file).expanduser().absolute())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from storage.session import SparkSettings
 from tasks.spec import MUST_GIVE, DomainSpec
@@ -13,7 +14,9 @@ class Paths:
     """Folders; relative ones count from the working directory."""
 
     landing: str = MUST_GIVE
-    """Where deliveries arrive."""
+    """Where deliveries arrive: a folder, or one of an object store such as `s3://bucket/prefix`."""
+    landing_options: dict[str, Any] = field(default_factory=dict)
+    """Options of the object store's file system in fsspec: key, secret, client_kwargs, ..."""
     lake: str = MUST_GIVE
     """Where tables live; formats may share it."""
     staging: str = "${paths.lake}/_staging"

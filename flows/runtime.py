@@ -22,6 +22,7 @@ from storage.postgres import PostgresAddress
 from storage.registry import Lake
 from storage.session import jvm_pid, start_session
 from tasks.bench import Bench, RunInfo
+from tasks.sources.landing import landing_of
 
 DISTRIBUTION = "lakehouse-platform"
 _STARTING = threading.Lock()
@@ -69,7 +70,7 @@ class Runtime:
             store=self.store() if spark else self.metadata_store(),
             scanner=_scanner(),
             domain=self.config.domain,
-            landing=Path(paths.landing),
+            landing=landing_of(paths.landing, paths.landing_options),
             staging=Path(paths.staging),
             run=self.run,
         )

@@ -9,6 +9,7 @@ import click
 
 from conf.domains import VARIABLE
 from conf.load import load_config
+from storage.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from flows.services import ServiceSettings, Status
@@ -63,6 +64,12 @@ def settings(
 
     config = load_config(overrides)
     paths = config.paths
+    if paths.landing_options:
+        raise ConfigurationError(
+            "paths.landing_options: runs that Prefect starts do not get them",
+            advice="Let the object store's library find them itself: AWS_ENDPOINT_URL, "
+            "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, or the machine's role.",
+        )
     given = {
         "LAKEHOUSE_LANDING": paths.landing,
         "LAKEHOUSE_LAKE": paths.lake,

@@ -67,7 +67,10 @@ class TableRef:
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A delivered file as bronze recorded it; `delivery` counts a table's files from 1."""
+    """A delivered file as bronze recorded it; `delivery` counts a table's files from 1.
+
+    `mark` is what an object store said of its content, which changes with it; empty for other deliveries.
+    """
 
     name: str
     sha256: str
@@ -75,6 +78,7 @@ class SourceFile:
     rows: int
     batch_id: str
     delivery: int
+    mark: str = ""
 
 
 def _known(kind: type[R], raw: Mapping[str, Any]) -> R:

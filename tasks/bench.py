@@ -17,6 +17,7 @@ from checks.scanner import Scanner
 from storage.base import TableStore
 from storage.errors import ConfigurationError
 from storage.types import CommitRecord, SourceFile, TableRef, Version
+from tasks.sources.landing import Landing
 from tasks.spec import DomainSpec
 
 NOTE = "backfill"
@@ -51,7 +52,7 @@ class Bench:
     store: TableStore
     scanner: Scanner
     domain: DomainSpec
-    landing: Path
+    landing: Landing
     staging: Path
     run: RunInfo
 

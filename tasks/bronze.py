@@ -168,7 +168,7 @@ def _take(
     reader, taken = reader_of(source), _Taken(delivered=_last_delivered(bench, ref))
     for one in found:
         offer, delivery = one.offer, first + len(taken.files)
-        size = offer.path.stat().st_size
+        size = offer.path.stat().st_size if offer.bytes is None else offer.bytes
         try:
             parsed = reader.stage(offer, _file(folder, delivery))
         except InputError as error:
@@ -192,7 +192,9 @@ def _take(
         taken.delivered = differs.after
         taken.skipped += parsed.skipped
         taken.files.append(
-            SourceFile(offer.name, offer.sha256, size, parsed.rows, one.batch_id, delivery)
+            SourceFile(
+                offer.name, offer.sha256, size, parsed.rows, one.batch_id, delivery, offer.mark
+            )
         )
     return taken
 
@@ -203,6 +205,7 @@ def _request(bench: Bench, ref: TableRef, reader: Reader, known: Sequence[Source
         table=ref.name,
         landing=bench.landing,
         scratch=bench.folder(ref, "extraction"),
+        seen=bench.staging / "_seen" / f"{ref.path}.json",
         again=frozenset(bench.run.again),
         taken=known,
         position=_reached(bench, ref, reader),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -29,6 +30,11 @@ def generate_command(arguments: tuple[str, ...], to: Path) -> None:
     share of the rows), and what else the domain's page names.
     For example: lakehouse generate domain=olist rows=99441 seed=7 defects=0.01 --to DIR
     """
+    if re.match(r"\w+:/", str(to)):  # a path keeps one of the two strokes
+        raise ConfigurationError(
+            f"--to {to}: data is generated into a local folder",
+            advice="Write it to a folder, then copy that with the object store's own tools.",
+        )
     overrides = [a for a in arguments if _first(a) in CONFIGURED]
     given = [a for a in arguments if _first(a) not in CONFIGURED]
     config = load_config(overrides)

@@ -14,6 +14,7 @@ import click
 from conf.domains import GROUP, KEY, VARIABLE, absolute, of_environment
 from conf.load import CONF, PACKAGES, load_config
 from storage.errors import ConfigurationError, StorageDeniedError
+from tasks.sources.landing import is_remote
 
 if TYPE_CHECKING:
     from tasks.starter.plan import Plan
@@ -176,11 +177,15 @@ def _next(plan: Plan, file: Path, place: Place) -> Iterator[str]:
     """The commands that deliver the file and run the domain."""
     known = place.above is None or place.above in of_environment()
     given = [f"domain={plan.name}", *([] if known else [f"{KEY}='{place.above}'"])]
-    landing = _short(Path(load_config(given).paths.landing))
+    landing = load_config(given).paths.landing
     yield "next:"
     if not known:
         yield f"  export {VARIABLE}={shlex.quote(str(place.above))}"
-    yield f"  mkdir -p {shlex.quote(landing)} && cp {shlex.quote(str(file))} {shlex.quote(landing)}/"
+    if is_remote(landing):
+        yield f"  (copy {shlex.quote(str(file))} to {landing}/ with the object store's own tools)"
+    else:
+        folder = shlex.quote(_short(Path(landing)))
+        yield f"  mkdir -p {folder} && cp {shlex.quote(str(file))} {folder}/"
     yield f"  lakehouse run domain={plan.name} spark=small"
     yield f"  lakehouse show gold.{plan.gold.name} domain={plan.name}"
 

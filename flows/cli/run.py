@@ -18,6 +18,7 @@ from conf.schema import Config
 from flows.cli.follow import follow
 from flows.typed import overrides_of
 from storage.errors import ConfigurationError, StorageDeniedError, StorageFullError
+from tasks.sources.landing import RemoteFolder, is_remote, landing_of
 
 if TYPE_CHECKING:
     from flows.progress import Progress
@@ -70,23 +71,13 @@ def rebuild_command(overrides: tuple[str, ...], *, as_json: bool, ops: bool) -> 
     "--again",
     "files",
     multiple=True,
-    type=click.Path(path_type=Path),
     help="A delivered file whose known content is to count anew.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def ingest_command(overrides: tuple[str, ...], files: tuple[Path, ...], *, as_json: bool) -> int:
+def ingest_command(overrides: tuple[str, ...], files: tuple[str, ...], *, as_json: bool) -> int:
     """Take new files of the landing folder into bronze only."""
     config = load_config(overrides)
-    landing = Path(config.paths.landing)
-    again = []
-    for file in files:
-        path = file if file.is_absolute() else _first_existing(file.absolute(), landing / file)
-        if not path.is_file() or landing not in path.parents:
-            raise ConfigurationError(
-                f"--again {file}: no such file in the landing folder {landing}",
-                advice="Name a delivered file, as a path or relative to the landing folder.",
-            )
-        again.append(str(path))
+    again = [_delivered(config, file) for file in files]
     layers = () if any(o.startswith("layers=") for o in overrides) else ("layers=[bronze]",)
     return run((*overrides, *layers), as_json=as_json, again=tuple(again))
 
@@ -98,6 +89,7 @@ def demo_command(overrides: tuple[str, ...], rows: int) -> int:
     """Generate data unless paths.landing names real files, then run the pipeline."""
     config = load_config(overrides)
     given = any(o.startswith("paths.landing=") for o in overrides)
+    given = given or is_remote(config.paths.landing)
     landing = Path(config.paths.landing)
     if not given and not (landing.is_dir() and any(landing.iterdir())):
         from flows.cli.data import generate_files  # noqa: PLC0415
@@ -291,15 +283,37 @@ def as_dict(summary: Summary) -> dict[str, object]:
 
 
 def _check_landing(config: Config) -> None:
-    landing = Path(config.paths.landing)
-    if config.layers and "bronze" not in config.layers:
+    if is_remote(config.paths.landing) or (config.layers and "bronze" not in config.layers):
         return
+    landing = Path(config.paths.landing)
     if not landing.is_dir():
         raise ConfigurationError(
             f"paths.landing: there is no folder {landing}",
             advice="Give the folder that the files arrive in: paths.landing=DIR, or make data to try "
             f"with: lakehouse generate domain={config.domain.name} --to {landing}",
         )
+
+
+def _delivered(config: Config, file: str) -> str:
+    """The full name of a delivered file that is named in full or relative to the landing folder.
+
+    Raises:
+        ConfigurationError: There is no such file.
+    """
+    landing = landing_of(config.paths.landing, config.paths.landing_options)
+    if isinstance(landing, RemoteFolder):
+        name = file.removeprefix(f"{landing.url}/")
+        if name in {found.name for found in landing.find("*")}:
+            return f"{landing.url}/{name}"
+    else:
+        path = Path(file)
+        path = path if path.is_absolute() else _first_existing(path.absolute(), landing / path)
+        if path.is_file() and landing in path.parents:
+            return str(path)
+    raise ConfigurationError(
+        f"--again {file}: no such file in the landing folder {landing}",
+        advice="Name a delivered file, in full or relative to the landing folder.",
+    )
 
 
 def _first_existing(*paths: Path) -> Path:

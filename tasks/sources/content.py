@@ -1,4 +1,4 @@
-"""Content of a delivered file: read once, hashed while it is read, decoded with its declared encoding."""
+"""Content of a delivered file: read once, hashed while it is read, decompressed by its ending and decoded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import pyarrow as pa
+from fsspec.compression import compr
+from fsspec.utils import infer_compression
+
 from storage.errors import InputError
+
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
+"""Endings of names whose files are decompressed while they are read."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,9 @@ def file_sha256(path: Path) -> str:
 
 @contextmanager
 def opened(path: Path, encoding: str, newline: str) -> Iterator[Content]:
-    """The file's text while its bytes are hashed; a UTF-8 byte order mark is passed over.
+    """The file's text while its bytes, as delivered, are hashed.
+
+    What its ending names a compression of is decompressed; a UTF-8 byte order mark is passed over.
 
     Raises:
         InputError: The file cannot be opened.
@@ -59,8 +68,11 @@ def opened(path: Path, encoding: str, newline: str) -> Iterator[Content]:
         raise _unreadable(path, error) from None
     with binary:
         hashed = _HashedReader(binary)
+        plain: io.RawIOBase = hashed
+        if path.suffix.lower() in COMPRESSIONS:
+            plain = _Decompressed(path, io.BufferedReader(hashed, 1 << 20))
         text = io.TextIOWrapper(
-            io.BufferedReader(hashed, 1 << 20), encoding=_with_bom(encoding), newline=newline
+            io.BufferedReader(plain, 1 << 20), encoding=_with_bom(encoding), newline=newline
         )
         yield Content(path, text, hashed)
 
@@ -99,6 +111,35 @@ def _unreadable(path: Path, error: OSError) -> InputError:
 
 def _with_bom(encoding: str) -> str:
     return "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+
+
+class _Decompressed(io.RawIOBase):
+    """The bytes below a compression; what cannot be decompressed is an error that names the file."""
+
+    def __init__(self, path: Path, compressed: io.BufferedReader) -> None:
+        self._path = path
+        if (
+            path.suffix.lower() == ".zst"
+        ):  # fsspec's reader ends in a frame that is cut without an error
+            self._raw = pa.CompressedInputStream(pa.PythonFile(compressed, mode="r"), "zstd")
+        else:
+            self._raw = compr[infer_compression(path.name.lower())](compressed, mode="rb")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        try:
+            data: bytes = self._raw.read(len(buffer))
+        except InputError:
+            raise
+        except Exception as error:  # noqa: BLE001 - each compression has errors of its own
+            raise InputError(
+                f"{self._path.name}: cannot be decompressed: {error}",
+                advice="Deliver it again, whole; write under another name and rename when complete.",
+            ) from None
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class _HashedReader(io.RawIOBase):

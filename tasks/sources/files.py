@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePath
 from typing import Protocol
 
 from storage.errors import InputError
-from tasks.sources.content import file_sha256
+from tasks.sources.content import COMPRESSIONS, file_sha256
 from tasks.sources.csv_files import stage_csv
 from tasks.sources.json_lines import stage_json_lines
+from tasks.sources.landing import Landing, RemoteFolder, StoredObject
 from tasks.sources.parquet_files import stage_parquet
 from tasks.sources.reader import Offer, Request, StagedFile
+from tasks.sources.seen import Seen
 from tasks.spec import FileFormat, SourceSpec
 
 
@@ -32,7 +36,11 @@ PARSERS: Mapping[FileFormat, Parser] = {
 
 
 class FileReader:
-    """Files whose names match the source's pattern; identical content counts once."""
+    """Files whose names match the source's pattern; identical content counts once.
+
+    Local files are hashed in each run. An object of a store is read when its name, size and mark are not
+    those of a delivery before: once, into the scratch folder, where it is hashed and parsed.
+    """
 
     shape = "header"
     lasting = True
@@ -41,34 +49,87 @@ class FileReader:
     def __init__(self, source: SourceSpec) -> None:
         self._source = source
 
-    def waits_for(self, landing: Path) -> str:
+    def waits_for(self, landing: Landing) -> str:
         return f"no file {self._source.pattern} in {landing}"
 
     def offers(self, request: Request) -> list[Offer]:
         hashes = {file.sha256 for file in request.taken}
         found: list[Offer] = []
-        paths = request.landing.rglob(self._source.pattern)
-        for path in sorted(paths, key=lambda p: (p.name, str(p))):
-            if not path.is_file():
+        for offer, again in self._candidates(request):
+            if offer.sha256 in hashes and not again:
+                if offer.fetch is not None:
+                    offer.path.unlink(missing_ok=True)
                 continue
-            sha256 = file_sha256(path)
-            if sha256 in hashes and str(path) not in request.again:
-                continue
-            hashes.add(sha256)
-            found.append(Offer(path, str(path.relative_to(request.landing)), sha256))
+            hashes.add(offer.sha256)
+            found.append(offer)
         return found
 
     def stage(self, offer: Offer, target: Path) -> StagedFile:
+        if offer.fetch is not None and not offer.path.exists():
+            offer.fetch()
         by_ending = self._source.format is FileFormat.by_ending
         parse = PARSERS[_ending(offer.path) if by_ending else self._source.format]
         staged = parse(offer.path, self._source, target, expected_sha256=offer.sha256)
+        if offer.fetch is not None:
+            offer.path.unlink(missing_ok=True)
         # a column of a typed file would else be narrower than that of a text file before it
         return replace(staged, types={}) if by_ending else staged
 
+    def _candidates(self, request: Request) -> list[tuple[Offer, bool]]:
+        """Every file that may be new, in the order of their names, and whether it is wanted anew."""
+        if isinstance(request.landing, RemoteFolder):
+            return self._objects(request, request.landing)
+        paths = request.landing.rglob(self._source.pattern)
+        return [
+            (
+                Offer(
+                    path, str(path.relative_to(request.landing)), file_sha256(path),
+                    bytes=path.stat().st_size,
+                ),
+                str(path) in request.again,
+            )
+            for path in sorted(paths, key=lambda p: (p.name, str(p)))
+            if path.is_file()
+        ]  # fmt: skip
+
+    def _objects(self, request: Request, landing: RemoteFolder) -> list[tuple[Offer, bool]]:
+        objects = sorted(
+            landing.find(self._source.pattern), key=lambda o: (PurePath(o.name).name, o.name)
+        )
+        taken = {(f.name, f.bytes, f.mark) for f in request.taken if f.mark}
+        seen, found = Seen(request.seen), []
+        for one in objects:
+            again = f"{landing.url}/{one.name}" in request.again
+            if (one.name, one.bytes, one.mark) in taken and not again:
+                continue
+            copy = _copy(request.scratch, one)
+            sha256 = seen.sha256(one)
+            if sha256 is None:
+                landing.fetch(one, copy)
+                sha256 = file_sha256(copy)
+                seen.remember(one, sha256)
+            offer = Offer(
+                copy, one.name, sha256, bytes=one.bytes, mark=one.mark,
+                fetch=partial(landing.fetch, one, copy),
+            )  # fmt: skip
+            found.append((offer, again))
+        seen.save(objects)
+        return found
+
+
+def _copy(scratch: Path, found: StoredObject) -> Path:
+    """Where the copy of an object's content goes: its own name keeps its ending, for readers and messages."""
+    key = hashlib.sha256(f"{found.path}\n{found.mark}\n{found.bytes}".encode()).hexdigest()
+    return scratch / "objects" / key[:16] / PurePath(found.name).name
+
 
 def _ending(path: Path) -> FileFormat:
+    """The format that a name ends in, below the ending of a compression."""
+    name = path.name.lower()
+    for compression in COMPRESSIONS:
+        name = name.removesuffix(compression)
     try:
-        return next(f for f in PARSERS if path.suffix.lower() == f".{f}")
+        return next(f for f in PARSERS if name.endswith(f".{f}"))
     except StopIteration:
         endings = ", ".join(f".{f}" for f in PARSERS)
         raise InputError(

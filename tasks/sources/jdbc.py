@@ -37,6 +37,7 @@ from storage.sql import quote
 from tasks.sources import key_snapshot
 from tasks.sources.hashing import record_hash, rows_sha256
 from tasks.sources.jdbc_connection import explained, loaded, place
+from tasks.sources.landing import Landing
 from tasks.sources.reader import Offer, Request, StagedFile
 from tasks.sources.unseen import HASH, unseen
 from tasks.sources.watermark import Overlap
@@ -76,7 +77,7 @@ class JdbcReader:
     def note(self) -> str | None:
         return "watermark" if self._source.watermark is not None else None
 
-    def waits_for(self, landing: Path) -> str:
+    def waits_for(self, landing: Landing) -> str:
         del landing
         return f"no row of {place(self._source)}"
 

@@ -23,6 +23,7 @@ from storage.errors import InputError
 from tasks.sources.debezium import DELETED
 from tasks.sources.json_lines import Line, stage_lines
 from tasks.sources.kafka_client import KafkaClient, Topic
+from tasks.sources.landing import Landing
 from tasks.sources.reader import Offer, Request, StagedFile
 from tasks.spec import Envelope, KafkaSpec, OnDataLoss, SourceSpec
 
@@ -52,7 +53,7 @@ class KafkaReader:
         self._source = source
         self._spec: KafkaSpec = source.kafka
 
-    def waits_for(self, landing: Path) -> str:
+    def waits_for(self, landing: Landing) -> str:
         del landing
         return f"no message in topic {self._spec.topic}"
 

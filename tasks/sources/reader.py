@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from pyspark.sql import DataFrame, SparkSession
 
 from storage.types import SourceFile
+from tasks.sources.landing import Landing
 
 MALFORMED = "_malformed"
 """Key inside `_rescued` that holds what is no record of its source: `says` (why), or the fields of a CSV
@@ -27,18 +28,20 @@ class Request:
 
     Attributes:
         table: Name of the bronze table.
-        landing: Folder in which files arrive.
+        landing: Folder in which files arrive, local or in an object store.
         again: Paths of files whose known content is to be taken in anew.
         taken: Every delivery so far, in order.
         position: The last offer's, from the table's newest commit record; None where it has none.
         session: The Spark session; None where only metadata may be asked.
         held: Reads the rows that the bronze table holds; None where it has none.
         scratch: Folder for what an extraction writes before it is offered.
+        seen: File for what a reader remembers of what it read; it may be lost at any time.
     """
 
     table: str
-    landing: Path
+    landing: Landing
     scratch: Path
+    seen: Path
     again: frozenset[str] = frozenset()
     taken: Sequence[SourceFile] = ()
     position: Mapping[str, Any] | None = None
@@ -60,6 +63,9 @@ class Offer:
         types: For an extraction, every column found and its type in the source.
         concern: Why a person is to judge it before it is taken in, or an empty text.
         returns: Whether it is found again when it stays outside of bronze, though it has a position.
+        bytes: Size of what was delivered, where it is not that of `path`.
+        mark: What an object store says of the content; it changes with it.
+        fetch: Writes `path` anew where it is a copy that is gone.
     """
 
     path: Path
@@ -70,6 +76,9 @@ class Offer:
     types: Mapping[str, str] = field(default_factory=dict)
     concern: str = ""
     returns: bool = False
+    bytes: int | None = None
+    mark: str = ""
+    fetch: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +120,7 @@ class Reader(Protocol):
     def note(self) -> str | None:
         """Under which name a commit record keeps the position; None where offers have none."""
 
-    def waits_for(self, landing: Path) -> str:
+    def waits_for(self, landing: Landing) -> str:
         """What has to arrive, for a source that never delivered."""
 
     def offers(self, request: Request) -> list[Offer] | None:

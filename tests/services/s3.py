@@ -9,7 +9,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,16 @@ REGION = "us-east-1"
 
 @dataclass(frozen=True)
 class S3:
-    """A running server, which holds its buckets in memory and answers nobody without a valid signature."""
+    """A running server, which holds its buckets in memory and answers nobody without a valid signature.
+
+    Attributes:
+        log: The server's log, a line a request.
+    """
 
     endpoint: str
+    log: Path
     key: str
-    secret: str
+    secret: str = field(repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -66,7 +71,7 @@ def s3_server(folder: Path) -> Iterator[S3]:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
         _wait(endpoint, process, folder / "s3.log")
-        yield _with_user(endpoint)
+        yield _with_user(endpoint, folder / "s3.log")
     finally:
         process.terminate()
         try:
@@ -76,12 +81,12 @@ def s3_server(folder: Path) -> Iterator[S3]:
             process.wait(10)
 
 
-def _with_user(endpoint: str) -> S3:
+def _with_user(endpoint: str, log: Path) -> S3:
     """Make the one user who may do everything, then let the server check who asks.
 
     https://docs.getmoto.org/en/latest/docs/iam.html
     """
-    iam = S3(endpoint, "nobody", "nothing").client("iam")
+    iam = S3(endpoint, log, "nobody", "nothing").client("iam")
     iam.create_user(UserName="shop")
     document = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     iam.put_user_policy(
@@ -93,7 +98,7 @@ def _with_user(endpoint: str) -> S3:
         f"{endpoint}/moto-api/reset-auth", data=b"0", headers={"Content-Type": "text/plain"}
     )
     with urllib.request.urlopen(unchecked_calls, timeout=PATIENCE_SECONDS):
-        return S3(endpoint, made["AccessKeyId"], made["SecretAccessKey"])
+        return S3(endpoint, log, made["AccessKeyId"], made["SecretAccessKey"])
 
 
 def _wait(endpoint: str, process: subprocess.Popen[bytes], log: Path) -> None:

@@ -20,6 +20,7 @@ from tasks.bench import Bench, RunInfo, Staged
 from tasks.decisions import Decision
 from tasks.gate import GateReport, check
 from tasks.publish import publish
+from tasks.sources.landing import Landing
 from tasks.spec import ColumnSpec, DomainSpec, Roots, SilverSpec, SourceSpec
 
 CHECKS = {
@@ -48,6 +49,8 @@ class Shop:
     spark: SparkSession
     source: SourceSpec
     runs: int = field(default=0)
+    landing: Landing | None = None
+    """Where deliveries arrive, where it is not the folder `landing` of the root."""
 
     def __post_init__(self) -> None:
         for layer, text in CHECKS.items():
@@ -75,7 +78,7 @@ class Shop:
             store=self.lake.store(self.spark if spark else None),
             scanner=SodaScanner(),
             domain=self.domain,
-            landing=self.root / "landing",
+            landing=self.landing or self.root / "landing",
             staging=self.root / "staging",
             run=run,
         )

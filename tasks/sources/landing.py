@@ -1,0 +1,170 @@
+"""Where deliveries arrive: a local folder, or a folder of an object store that fsspec reaches."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.utils import glob_translate
+
+from storage import secrets
+from storage.errors import ConfigurationError, LakehouseError, TerminalError, TransientError
+from tasks.sources.content import changed
+
+CONTENT_MARKS = ("ETag", "etag", "generation", "md5Hash", "content_md5")
+"""Keys under which fsspec's file systems tell what changes with an object's content. A time does not: an
+object can be written twice within its resolution."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object of a store.
+
+    Attributes:
+        path: As the store's file system names it.
+        name: Relative to the landing folder.
+        bytes: Its size.
+        mark: Changes with its content; empty where the store has no such thing.
+    """
+
+    path: str
+    name: str
+    bytes: int
+    mark: str
+
+
+@dataclass(frozen=True)
+class RemoteFolder:
+    """A folder of an object store, such as `s3://bucket/prefix`.
+
+    Attributes:
+        url: Its address, without credentials.
+        options: Of the store's file system in fsspec; secrets as references.
+    """
+
+    url: str
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __str__(self) -> str:
+        return self.url
+
+    def find(self, pattern: str) -> list[StoredObject]:
+        """The objects whose names match, at any depth, from one listing.
+
+        Raises:
+            LakehouseError: The store cannot be reached, refuses, or has no such bucket.
+        """
+        wanted = re.compile(glob_translate(f"**/{pattern}"))
+        with self._reached():
+            root = str(self._system._strip_protocol(self.url)).rstrip("/")
+            listed = self._system.find(root, detail=True)
+        found = []
+        for path, told in listed.items():
+            name = str(path).removeprefix(f"{root}/")
+            if told["type"] == "file" and wanted.match(name):
+                found.append(StoredObject(str(path), name, *_identity(told)))
+        return found
+
+    def fetch(self, found: StoredObject, target: Path) -> None:
+        """Copy an object; the target appears whole or not at all.
+
+        Raises:
+            InputError: The object is another than the one that was found.
+            LakehouseError: As `find`.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f"{target.name}.partial")
+        try:
+            with self._reached():
+                try:
+                    with self._system.open(found.path, "rb") as source, partial.open("wb") as copy:
+                        shutil.copyfileobj(source, copy, 1 << 20)
+                finally:  # s3fs refuses to go on reading an object that was replaced
+                    now = self._system.info(found.path)
+                    if _identity(now) != (found.bytes, found.mark):
+                        raise changed(target)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    @cached_property
+    def _system(self) -> Any:
+        options = {"use_listings_cache": False, **_revealed(self.options)}
+        return fsspec.url_to_fs(self.url, **options)[0]
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Errors of the store's library become the platform's."""
+        try:
+            yield
+        except LakehouseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - each library has errors of its own
+            raise _translated(self.url, error) from None
+
+
+Landing = Path | RemoteFolder
+
+
+def landing_of(place: str, options: Mapping[str, Any]) -> Landing:
+    """The folder that a text names: with `scheme://` in an object store, else a local one.
+
+    Raises:
+        ConfigurationError: There are credentials in the address.
+    """
+    if not is_remote(place):
+        return Path(place)
+    if re.match(r"\w+://[^/]*@", place) and not place.startswith(("abfs", "az")):
+        raise ConfigurationError(
+            "paths.landing: an address with credentials",
+            advice="Give them as paths.landing_options, by reference: ${secret:NAME}",
+        )
+    return RemoteFolder(place.rstrip("/"), options)
+
+
+def is_remote(place: str) -> bool:
+    """Whether a text names a folder of an object store."""
+    return "://" in place
+
+
+def _identity(told: Mapping[str, Any]) -> tuple[int, str]:
+    mark = next((str(told[key]) for key in CONTENT_MARKS if told.get(key)), "")
+    return int(told["size"] or 0), mark.strip('"')
+
+
+def _revealed(options: Any) -> Any:
+    """The options, whatever their depth, with their secrets."""
+    if isinstance(options, Mapping):
+        return {name: _revealed(value) for name, value in options.items()}
+    return secrets.reveal(options) if isinstance(options, str) else options
+
+
+def _translated(url: str, error: Exception) -> LakehouseError:
+    from botocore.exceptions import (  # noqa: PLC0415 - local folders are spared the import
+        BotoCoreError,
+        HTTPClientError,
+    )
+    from botocore.exceptions import ConnectionError as NoConnectionError  # noqa: PLC0415
+
+    said = (str(error).splitlines() or [""])[0] or type(error).__name__
+    if isinstance(error, FileNotFoundError):
+        return TerminalError(
+            f"{url}: {said}", advice="Check paths.landing: there is no such bucket or folder."
+        )
+    if isinstance(error, PermissionError):
+        return TerminalError(
+            f"{url}: access is refused: {said}",
+            advice="Check the credentials, in paths.landing_options or where the store's own tools "
+            "find them, and their rights.",
+        )
+    if isinstance(error, (OSError, NoConnectionError, HTTPClientError)):
+        return TransientError(f"{url}: no answer: {said}")
+    advice = "Check paths.landing_options." if isinstance(error, BotoCoreError) else ""
+    return TerminalError(f"{url}: {type(error).__name__}: {said}", advice=advice)

@@ -1,0 +1,280 @@
+"""Files of a bucket, from a real S3 server that checks who asks and says in its log what it was asked."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+
+from storage import masking
+from storage.errors import InputError, TerminalError, TransientError
+from storage.types import CommitRecord, SourceFile
+from tasks.decisions import Decision
+from tasks.sources.landing import RemoteFolder, landing_of
+from tasks.spec import DriftMode, FileFormat, SourceSpec
+from tests.services.s3 import S3
+from tests.sources.conftest import MakeShop
+from tests.sources.shop import Shop
+
+CSV = SourceSpec("sale*.csv", ["id", "amount"])
+QUICK = {"config_kwargs": {"retries": {"max_attempts": 0}, "connect_timeout": 2}}
+
+
+@dataclass
+class Bucket:
+    """A bucket of its own, and what was asked of it."""
+
+    s3: S3
+    name: str
+
+    def put(self, name: str, content: bytes | str) -> None:
+        self.s3.put(self.name, f"in/{name}", content)
+
+    def landing(self, **options: Any) -> RemoteFolder:
+        given = {
+            "key": "{secret:SHOP_S3_KEY}", "secret": "{secret:SHOP_S3_SECRET}",
+            "client_kwargs": {"endpoint_url": self.s3.endpoint}, **QUICK,
+        }  # fmt: skip
+        folder = landing_of(f"s3://{self.name}/in/", given | options)
+        assert isinstance(folder, RemoteFolder)
+        return folder
+
+    def reads(self) -> list[str]:
+        """The objects that were read so far, one entry a request."""
+        start = f'"GET /{self.name}/in/'
+        lines = self.s3.log.read_text().splitlines()
+        return [line.split(start)[1].split(" ")[0] for line in lines if start in line]
+
+
+MakeBucketShop = Callable[..., tuple[Shop, Bucket]]
+
+
+@pytest.fixture
+def bucket(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    monkeypatch.setenv("SHOP_S3_KEY", s3.key)
+    monkeypatch.setenv("SHOP_S3_SECRET", s3.secret)
+    made = Bucket(s3, f"shop-{uuid4().hex[:8]}")
+    s3.make_bucket(made.name)
+    return made
+
+
+@pytest.fixture
+def shop(make_shop: MakeShop, bucket: Bucket, format_name: str) -> Shop:
+    """The shop whose deliveries arrive in the bucket."""
+    return replace(make_shop(CSV, format_name), landing=bucket.landing())
+
+
+def csv(*records: str) -> str:
+    return "".join(f"{line}\n" for line in ("id,amount", *records))
+
+
+def parquet(**columns: list[Any]) -> bytes:
+    out = BytesIO()
+    pq.write_table(pa.table(columns), out)
+    return out.getvalue()
+
+
+def test_each_object_is_read_once_over_several_runs(shop: Shop, bucket: Bucket) -> None:
+    assert shop.run() is None
+    bucket.put("2026/sale_1.csv", csv("a,1", "b,2"))
+    bucket.put("other.csv", csv("x,9"))
+    first = shop.run()
+    assert first is not None
+    assert [(f.name, f.bytes, f.rows) for f in first.files] == [("2026/sale_1.csv", 18, 2)]
+    assert first.files[0].mark
+    assert shop.run() is None
+
+    bucket.put("2026/sale_2.csv", csv("c,3"))
+    bucket.put("sale_0.csv", csv("a,1", "b,2"))  # the content of the first
+    second = shop.run()
+    assert second is not None
+    assert [f.name for f in second.files] == ["2026/sale_2.csv"]
+    assert shop.run() is None
+    assert shop.rows("bronze.sale", "id", "_source_file") == [
+        ("a", "2026/sale_1.csv"), ("b", "2026/sale_1.csv"), ("c", "2026/sale_2.csv"),
+    ]  # fmt: skip
+    assert bucket.reads() == ["2026/sale_1.csv", "sale_0.csv", "2026/sale_2.csv"]
+    assert shop.record().files[0].mark == second.files[0].mark
+
+
+def test_what_a_machine_remembers_may_be_lost(shop: Shop, bucket: Bucket) -> None:
+    bucket.put("sale_1.csv", csv("a,1"))
+    bucket.put("sale_2.csv", csv("a,1"))
+    shop.run()
+    read = len(bucket.reads())
+    for file in (shop.root / "staging" / "_seen").rglob("*.json"):
+        file.write_text("{broken")
+    assert shop.run() is None
+    assert bucket.reads()[read:] == ["sale_2.csv"]  # the first one is in the table's own ledger
+
+
+def test_a_replaced_object_is_a_new_delivery_and_an_old_content_is_known(
+    shop: Shop, bucket: Bucket
+) -> None:
+    bucket.put("sale_1.csv", csv("a,1"))
+    shop.run()
+    bucket.put("sale_1.csv", csv("a,2"))  # as long as before, in the same second
+    staged = shop.run()
+    assert staged is not None
+    assert shop.rows("bronze.sale", "id", "amount") == [("a", "1"), ("a", "2")]
+    bucket.put("sale_1.csv", csv("a,1"))
+    assert shop.run() is None
+
+
+def test_a_run_that_ends_between_stage_and_publish_is_repeated(shop: Shop, bucket: Bucket) -> None:
+    bucket.put("sale_1.csv", csv("a,1"))
+    staged = shop.stage()
+    assert staged is not None
+    again = shop.run()
+    assert again is not None
+    assert again.token == staged.token
+    assert shop.rows() == [("a", "1")]
+    assert shop.run() is None
+    assert list((shop.root / "staging").rglob("objects/*/*")) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "content"),
+    [
+        (replace(CSV, pattern="sale*"), "sale_1.csv.gz", gzip.compress(csv("a,1.10").encode())),
+        (
+            replace(CSV, pattern="sale*", format=FileFormat.jsonl),
+            "sale_1.jsonl", '{"id": "a", "amount": 1.10}\n',
+        ),
+        (
+            replace(CSV, pattern="sale*", format=FileFormat.parquet),
+            "sale_1.parquet", parquet(id=["a"], amount=["1.10"]),
+        ),
+        (
+            replace(CSV, pattern="**/day=1/*", format=FileFormat.by_ending),
+            "2026/day=1/sale.jsonl.gz", gzip.compress(b'{"id": "a", "amount": 1.10}\n'),
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "." in value else "",
+)  # fmt: skip
+def test_every_format_comes_from_a_bucket(
+    make_shop: MakeShop, bucket: Bucket, source: SourceSpec, name: str, content: bytes | str
+) -> None:
+    shop = replace(make_shop(source), landing=bucket.landing())
+    bucket.put(name, content)
+    assert shop.run() is not None
+    assert shop.rows("bronze.sale", "id", "amount", "_source_file") == [("a", "1.10", name)]
+
+
+def test_a_schema_change_blocks_until_it_is_accepted(make_shop: MakeShop, bucket: Bucket) -> None:
+    source = replace(CSV, drift=DriftMode.freeze)
+    shop = replace(make_shop(source), landing=bucket.landing())
+    bucket.put("sale_1.csv", csv("a,1"))
+    shop.run()
+    bucket.put("sale_2.csv", "id,amount,size\nb,2,L\n")
+    staged = shop.stage()
+    assert staged is not None
+    assert shop.check(staged).verdict.blocked
+    assert "sale_2.csv" in staged.problems[0].message
+    shop.settle(staged.batches[0].batch_id, Decision.accepted)
+    assert shop.run() is not None
+    assert shop.rows("bronze.sale", "id", "_rescued") == [("a", None), ("b", '{"size": "L"}')]
+
+
+def test_an_empty_object_is_a_problem_of_its_own_and_a_later_run_goes_on(
+    make_shop: MakeShop, bucket: Bucket
+) -> None:
+    shop = replace(make_shop(CSV), landing=bucket.landing())
+    bucket.put("sale_1.csv", "")
+    staged = shop.stage()
+    assert staged is not None
+    assert [p.message.splitlines()[0] for p in staged.problems] == ["sale_1.csv: the file is empty"]
+    bucket.put("sale_1.csv", csv("a,1"))
+    assert shop.run() is not None
+    assert shop.rows() == [("a", "1")]
+
+
+def test_a_required_source_without_a_file_says_where_it_looks(
+    make_shop: MakeShop, bucket: Bucket
+) -> None:
+    shop = replace(make_shop(replace(CSV, required=True)), landing=bucket.landing())
+    with pytest.raises(InputError, match=rf"no file sale\*\.csv in s3://{bucket.name}/in"):
+        shop.stage()
+
+
+def test_an_object_that_changes_while_it_is_read_is_told_and_taken_later(
+    make_shop: MakeShop, bucket: Bucket, tmp_path: Path
+) -> None:
+    bucket.put("sale_1.csv", csv("a,1"))
+    landing = bucket.landing()
+    [found] = landing.find("sale*.csv")
+    bucket.put("sale_1.csv", csv("a,2"))
+    with pytest.raises(InputError, match=r"sale_1\.csv: the file changed while it was read"):
+        landing.fetch(found, tmp_path / "sale_1.csv")
+    assert list(tmp_path.iterdir()) == []
+    shop = replace(make_shop(CSV), landing=bucket.landing())
+    shop.run()
+    assert shop.rows() == [("a", "2")]
+
+
+def test_wrong_credentials_are_terminal_and_not_told(
+    shop: Shop, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = "wrong+secret/value"
+    monkeypatch.setenv("SHOP_S3_SECRET", wrong)
+    denied = replace(shop, landing=bucket.landing())
+    with pytest.raises(TerminalError, match=r"access is refused: .*signature") as refused:
+        denied.stage()
+    assert wrong not in str(refused.value) + repr(denied.landing)
+    assert wrong not in masking.hidden(f"it was {wrong}")
+    monkeypatch.setenv("SHOP_S3_SECRET", bucket.s3.secret)
+    bucket.put("sale_1.csv", csv("a,1"))
+    assert shop.run() is not None
+
+
+def test_no_answer_is_transient_and_a_missing_bucket_is_not(shop: Shop, bucket: Bucket) -> None:
+    nobody = bucket.landing(client_kwargs={"endpoint_url": "http://127.0.0.1:9"})
+    with pytest.raises(TransientError, match="no answer"):
+        replace(shop, landing=nobody).stage()
+    missing = replace(bucket.landing(), url="s3://shop-nowhere/in")
+    with pytest.raises(TerminalError, match=r"bucket does not exist") as refused:
+        replace(shop, landing=missing).stage()
+    assert not isinstance(refused.value, TransientError)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["sale*.csv", "2026/*.csv", "*/sale_?.csv", "**/sale_1.csv", "2026/**/*.csv", "[!x]*.csv"]
+)  # fmt: skip
+def test_a_pattern_means_the_same_in_a_folder_and_in_a_store(tmp_path: Path, pattern: str) -> None:
+    names = ["sale_1.csv", "2026/sale_1.csv", "2026/07/sale_2.csv", "2026/07/x.csv", "resale_1.csv",
+             "2026/sale_10.csv", "sale_1.csv.bak", "old/2026/sale_3.csv"]  # fmt: skip
+    folder, store = f"/{uuid4().hex}", MemoryFileSystem()
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+        store.pipe(f"{folder}/{name}", b"")
+    local = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob(pattern)}
+    assert {o.name for o in RemoteFolder(f"memory:/{folder}").find(pattern)} == local
+    assert local
+
+
+def test_a_store_without_marks_of_content_is_read_in_each_run(make_shop: MakeShop) -> None:
+    folder, store = f"/{uuid4().hex}", MemoryFileSystem()
+    shop = replace(make_shop(CSV), landing=RemoteFolder(f"memory:/{folder}"))
+    store.pipe(f"{folder}/sale_1.csv", csv("a,1").encode())
+    shop.run()
+    store.pipe(f"{folder}/sale_1.csv", csv("a,2").encode())  # the size and second are the same
+    assert shop.run() is not None
+    assert shop.rows() == [("a", "1"), ("a", "2")]
+
+
+def test_commit_records_of_before_have_no_mark() -> None:
+    record = CommitRecord("r", "t", files=(SourceFile("a.csv", "0", 1, 1, "b", 1),))
+    raw = json.loads(record.to_json())
+    del raw["files"][0]["mark"]
+    assert CommitRecord.from_json(json.dumps(raw)) == record
