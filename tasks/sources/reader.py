@@ -35,18 +35,19 @@ class Request:
         session: The Spark session; None where only metadata may be asked.
         held: Reads the rows that the bronze table holds; None where it has none.
         scratch: Folder for what an extraction writes before it is offered.
-        seen: File for what a reader remembers of what it read; it may be lost at any time.
+        seen: File for what a reader remembers of what it read; it may be lost at any time. None remembers
+            nothing.
     """
 
     table: str
     landing: Landing
     scratch: Path
-    seen: Path
     again: frozenset[str] = frozenset()
     taken: Sequence[SourceFile] = ()
     position: Mapping[str, Any] | None = None
     session: SparkSession | None = None
     held: Callable[[], DataFrame] | None = None
+    seen: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from storage.errors import InputError
 from tasks.sources.content import file_sha256
 from tasks.sources.hashing import record_hash
 from tasks.sources.json_lines import stage_json_lines
+from tasks.sources.landing import Landing
 from tasks.sources.reader import Offer, Request, StagedFile
 from tasks.sources.rest_extraction import Extraction, extract
 from tasks.sources.since import SPARK_TYPES, Value, below, compared, parsed
@@ -43,7 +44,7 @@ class RestReader:
     def note(self) -> str | None:
         return "watermark" if self._source.watermark is not None else None
 
-    def waits_for(self, landing: Path) -> str:
+    def waits_for(self, landing: Landing) -> str:
         del landing
         return f"no record of {self._spec.path}"
 

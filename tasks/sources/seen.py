@@ -13,10 +13,12 @@ from tasks.sources.landing import StoredObject
 class Seen:
     """Hashes of objects by name, each with the mark of the content that has it."""
 
-    file: Path
+    file: Path | None
     _hashes: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.file is None:
+            return
         try:
             self._hashes = dict(json.loads(self.file.read_text(encoding="utf-8")))
         except (OSError, ValueError):
@@ -34,6 +36,8 @@ class Seen:
 
     def save(self, objects: list[StoredObject]) -> None:
         """Write what is known of these objects; those that are gone are forgotten."""
+        if self.file is None:
+            return
         kept = {o.name: self._hashes[o.name] for o in objects if o.name in self._hashes}
         self.file.parent.mkdir(parents=True, exist_ok=True)
         partial = self.file.with_name(f"{self.file.name}.partial")

@@ -16,7 +16,7 @@ from tests.secrecy.domain import Place, page_blocks
 from tests.services.s3 import S3
 
 pytestmark = pytest.mark.spark
-HEADER = "order_id,customer_id,amount,ordered_at\n"
+HEADER = "sale_id,customer_id,amount,sold_at\n"
 
 
 @pytest.fixture
@@ -51,15 +51,15 @@ def test_the_pages_domain_takes_files_of_a_bucket(
     del spark, prefect_home
     s3.make_bucket("shop-deliveries")
     first = gzip.compress(f"{HEADER}7,1,1.50,2026-03-01 10:00:00\n".encode())
-    s3.put("shop-deliveries", "in/orders/2026/03/a.csv.gz", first)
+    s3.put("shop-deliveries", "in/sales/2026/03/a.csv.gz", first)
     status, tables = run(capsys, "run", *overrides)
     assert status == 0
-    assert tables["silver.orders"][1]["published"] == 1
+    assert tables["silver.sales"][1]["published"] == 1
 
     status, tables = run(capsys, "run", *overrides)
     assert {state for state, _ in tables.values()} == {"unchanged"}
 
-    status, tables = run(capsys, "ingest", "--again", "orders/2026/03/a.csv.gz", *overrides)
-    assert tables["bronze.orders"] == ("published", {"ingested": 1, "published": 1})
-    assert invoke(["ingest", "--again", "orders/none.csv.gz", *overrides]) == 2
+    status, tables = run(capsys, "ingest", "--again", "sales/2026/03/a.csv.gz", *overrides)
+    assert tables["bronze.sales"] == ("published", {"ingested": 1, "published": 1})
+    assert invoke(["ingest", "--again", "sales/none.csv.gz", *overrides]) == 2
     assert "no such file in the landing folder s3://shop-deliveries/in" in capsys.readouterr().err

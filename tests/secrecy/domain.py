@@ -72,7 +72,7 @@ class Place:
                 **clean, "TMPDIR": str(folder), "PREFECT_HOME": str(self.root / "prefect"),
                 "PREFECT_LOGGING_LEVEL": "DEBUG", "AWS_MAX_ATTEMPTS": "1", **self.environment,
             },
-            cwd=self.root, capture_output=True, text=True, check=False, timeout=300,
+            cwd=self.root, capture_output=True, text=True, check=False, timeout=800,
         )  # fmt: skip
         self.printed += [done.stdout, done.stderr]
         return done

@@ -129,6 +129,7 @@ def place(
     return made
 
 
+@pytest.mark.slow
 def test_each_source_came_to_its_end(place: Place) -> None:
     report = json.loads((place.root / "lake/_reports/shop/delta/quality_report.json").read_text())
     assert report["status"] == "failed"
@@ -142,6 +143,7 @@ def test_each_source_came_to_its_end(place: Place) -> None:
         assert part in printed
 
 
+@pytest.mark.slow
 def test_no_secret_is_in_anything_that_was_left_behind(
     place: Place, secrets_of: Mapping[str, str]
 ) -> None:
