@@ -26,6 +26,7 @@ from flows.quality_report import report_path
 from flows.reading import Reader
 from flows.runtime import Runtime, code_version, new_run
 from storage.errors import ConfigurationError
+from tasks.sources.landing import is_remote
 from tasks.spec import EndpointSpec
 
 RUNS = "ops.runs"
@@ -37,7 +38,8 @@ def make_app(config: Config) -> FastAPI:
     """The API of a domain's tables.
 
     Raises:
-        ConfigurationError: A key is not set, or another process takes the records already.
+        ConfigurationError: A key is not set, another process takes the records already, or they would go
+            to an object store.
     """
     keys = Keys.of({Role.write: config.api.write_keys, Role.read: config.api.read_keys})
     rate = RateLimit(config.api.requests_per_second, config.api.burst)
@@ -94,6 +96,12 @@ def _pushed(config: Config) -> str | None:
 def _inbox(config: Config, contract: Contract) -> Inbox:
     push = config.domain.bronze[contract.table].push
     assert push is not None  # noqa: S101 - it was chosen for that
+    if is_remote(config.paths.landing):
+        raise ConfigurationError(
+            f"paths.landing: {config.paths.landing} is in an object store; records that are pushed go to a "
+            "local disk",
+            advice="Give a local folder to the API and to the runs of this domain.",
+        )
     segments = Segments(Path(config.paths.landing), push.file, contract.id_of)
     return Inbox(segments, config.api, settled(Runtime(config, new_run()), contract.table))
 

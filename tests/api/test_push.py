@@ -93,6 +93,11 @@ def test_two_servers_do_not_share_an_inbox(client: httpx.Client, make_config: Ma
         make_app(make_config())
 
 
+def test_records_do_not_go_to_an_object_store(make_config: MakeConfig) -> None:
+    with pytest.raises(ConfigurationError, match="go to a local disk"):
+        make_app(make_config("paths.landing=s3://shop-deliveries/in"))
+
+
 BAD = {
     "no id": ({"transaction_id": None}, "transaction_id"),
     "an empty id": ({"transaction_id": ""}, "transaction_id"),
