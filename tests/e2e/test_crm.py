@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from tasks.generate.crm import TRUTH, generate
 from tests.e2e.lakehouse import Lakehouse, Result
@@ -23,7 +27,7 @@ def environment(
 ) -> dict[str, str]:
     """The variables of the services, which hold nothing."""
     found = {**postgres.environment, **kafka.environment, **hubspot.environment}
-    for name in ("warehouse", "behavior"):
+    for name in ("warehouse", "behavior", "destination"):
         postgres.database(name)
     if TOPIC in kafka.admin.list_topics(timeout=30).topics:
         kafka.admin.delete_topics([TOPIC])[TOPIC].result(30)
@@ -51,6 +55,24 @@ def rows_of_gold(lake: Lakehouse) -> dict[str, list[str]]:
     return {label: sorted(map(str, lake.table(label).to_pylist())) for label in tables}
 
 
+def assert_pushed(lake: Lakehouse, postgres: Postgres) -> None:
+    """The destination has the rows of every gold table, each once."""
+    with replace(postgres, name="destination").connect() as connection:
+        for label in (label for label in lake.versions() if label.startswith("gold.")):
+            name = label.removeprefix("gold.")
+            cursor = connection.execute(SQL("select * from {}").format(Identifier(name)))
+            columns = [column.name for column in cursor.description or ()]
+            there = sorted(map(str, cursor.fetchall()))
+            rows = lake.table(label).select(columns).to_pylist()
+            here = sorted(str(tuple(map(naive, row.values()))) for row in rows)
+            assert there == here, label
+
+
+def naive(value: Any) -> Any:
+    """An instant in UTC without its zone."""
+    return value.replace(tzinfo=None) if isinstance(value, datetime) else value
+
+
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize(
     ("name", "deliveries"),
@@ -63,6 +85,7 @@ def rows_of_gold(lake: Lakehouse) -> dict[str, list[str]]:
 def test_deliveries_a_replay_and_a_rebuild_give_what_the_sources_hold(
     make_lakehouse: Callable[..., Lakehouse],
     environment: dict[str, str],
+    postgres: Postgres,
     tmp_path: Path,
     name: str,
     deliveries: int,
@@ -81,6 +104,8 @@ def test_deliveries_a_replay_and_a_rebuild_give_what_the_sources_hold(
     rates = lake.table("silver.fx_rates").to_pylist()
     assert any(row["date"] != row["rate_date"] for row in rates)
 
+    assert_pushed(lake, postgres)
+
     gold = rows_of_gold(lake)
     deliver(lake, generated.glob("crm_events_*"), environment)
     assert rows_of_gold(lake) == gold
@@ -91,3 +116,4 @@ def test_deliveries_a_replay_and_a_rebuild_give_what_the_sources_hold(
     lake.assert_equals(expected, KEYS)
     again = lake.table("gold.fct_orders").select(["order_id", "customer_sk"]).sort_by("order_id")
     assert again == keys
+    assert_pushed(lake, postgres)
