@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from conf.load import load_config
-from flows.runtime import lake_of
+from flows.runtime import lake_of, run_lock
 from storage.types import TableRef
 from tests.e2e.lakehouse import Lakehouse
 
@@ -82,8 +82,7 @@ def test_a_batch_that_is_rejected_stays_out(loaded: Lakehouse) -> None:
 def test_it_waits_for_a_run_that_is_going_on(make_lakehouse: Callable[..., Lakehouse]) -> None:
     lake = make_lakehouse("delta")
     config = load_config(lake.overrides)
-    name = f"run.{config.format.name}.{config.domain.name}"
-    with lake_of(config).locks().hold(name):
+    with lake_of(config).locks().hold(run_lock(config)):
         status, _, err = lake.command("rollback", "--run", "any", "locking.run_seconds=0.2")
     assert status == 1
     assert "was held by another process" in err

@@ -22,6 +22,7 @@ from pyspark.sql import SparkSession
 from storage.base import TableStore
 from storage.delta_store import DeltaStore
 from storage.errors import CommitLostError, TransientError
+from storage.lake_store import LakeStore
 from storage.registry import Lake
 from storage.schemas import schema
 from storage.types import CommitRecord, TableRef
@@ -128,7 +129,7 @@ def test_without_the_lock_an_acknowledged_commit_is_lost(
     stores = [meeting(lake.store(spark)) for _ in range(2)]
 
     def unlocked(store: TableStore, number: int) -> str:
-        store._append(REF, rows(store, number), record(number))
+        cast("LakeStore", store).adapter("delta")._append(REF, rows(store, number), record(number))
         return "acknowledged"
 
     acknowledged = 0
