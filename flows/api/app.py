@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import APIKeyHeader
+from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from conf.schema import Config
@@ -54,7 +55,7 @@ def make_app(config: Config) -> FastAPI:
         if inbox is not None:
             inbox.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title=f"lakehouse: {config.domain.name}",
         description=config.domain.description,
         version=code_version(),

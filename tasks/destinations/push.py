@@ -112,10 +112,10 @@ def _merged(
             positions.prepare(connection, target.schema)
             stage = staging.stage_table(connection, target)
             if rows is not None:
-                staging.load(connection, stage, folder)
                 targets.ensure(
                     connection, target, dict(business_columns(bench.domain, wanted.table))
                 )
+                staging.load(connection, stage, folder)
             # What defines tables is above: some databases commit that at once. From here on it is one commit.
             positions.take(connection, target, before, after, bench.run.run_id)
             if rows is None:

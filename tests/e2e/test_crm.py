@@ -29,8 +29,9 @@ def environment(
     found = {**postgres.environment, **kafka.environment, **hubspot.environment}
     for name in ("warehouse", "behavior", "destination"):
         postgres.database(name)
-    if TOPIC in kafka.admin.list_topics(timeout=30).topics:
-        kafka.admin.delete_topics([TOPIC])[TOPIC].result(30)
+    admin = kafka.admin  # its requests end with it
+    if TOPIC in admin.list_topics(timeout=30).topics:
+        admin.delete_topics([TOPIC])[TOPIC].result(30)
     for name, value in found.items():
         monkeypatch.setenv(name, value)
     return found
