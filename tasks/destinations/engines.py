@@ -133,7 +133,7 @@ def transaction(name: str, engine: Engine) -> Iterator[Connection]:
 def classified(name: str, error: Exception) -> LakehouseError | None:
     """Our error for one of the driver; None where it is none."""
     native = error.orig if isinstance(error, DBAPIError) else error
-    state = str(getattr(native, "sqlstate", None) or "")
+    state = _state(native)
     if not (state or isinstance(error, SQLAlchemyError) or _of_driver(native)):
         return None
     said = _said(native) if native is not None else _said(error)
@@ -147,6 +147,12 @@ def classified(name: str, error: Exception) -> LakehouseError | None:
         advice = "Check that the destination answers; the next run goes on where this one stopped."
         return DestinationUnavailableError(message, advice=advice)
     return DestinationError(message, advice="Mend what it names; nothing of this push is visible.")
+
+
+def _state(error: BaseException | None) -> str:
+    """The SQLSTATE, which has five characters; Snowflake's driver writes `n/a` where it has none."""
+    state = str(getattr(error, "sqlstate", None) or "")
+    return state if len(state) == 5 else ""
 
 
 def _of_driver(error: BaseException | None) -> bool:

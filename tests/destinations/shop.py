@@ -24,19 +24,21 @@ from tasks.destinations.push import Pushed, push
 from tasks.destinations.receipts import pending
 from tasks.spec import ColumnSpec, DestinationSpec, DomainSpec, GoldSpec, Push, Roots
 from tests.services.postgres import Postgres
+from tests.services.snowflake import Snowflake
 
 PASSWORD = "SHOP_DESTINATION_PASSWORD"
 SALES = TableRef("shop", "gold", "sales")
 TYPES = {
-    "id": "bigint", "region": "string", "amount": "decimal(18,2)", "day": "date", "at": "timestamp",
+    "id": "bigint", "region": "string", "amount": "decimal(18,2)", "day": "date", "moment": "timestamp",
     "paid": "boolean", "share": "double", "pieces": "int",
 }  # fmt: skip
 Row = tuple[Any, ...]
 
 
-def domain(server: Postgres) -> DomainSpec:
+def domain(server: Postgres | Snowflake) -> DomainSpec:
     """One gold table, which goes to the server."""
     columns = {name: ColumnSpec(type=kind) for name, kind in TYPES.items()}
+    options = dict(server.options) if isinstance(server, Snowflake) else {}
     return DomainSpec(
         name="shop",
         roots=Roots(sql="", checks=""),
@@ -44,7 +46,10 @@ def domain(server: Postgres) -> DomainSpec:
         gold={"sales": GoldSpec(key=["id"], sql="sales.sql", columns=columns)},
         destinations={
             "warehouse": DestinationSpec(
-                url=server.url, password=reference(PASSWORD), tables=["gold.sales"]
+                url=server.url,
+                password=reference(PASSWORD),
+                options=options,
+                tables=["gold.sales"],
             )
         },
     )
@@ -57,7 +62,7 @@ class Shop:
     lake: Lake
     folder: Path
     spark: SparkSession
-    server: Postgres
+    server: Any
     spec: DomainSpec = field(init=False)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -151,4 +156,4 @@ class Shop:
 
 
 def _wall_clock(names: Sequence[str]) -> list[str]:
-    return [f"cast({n} as timestamp_ntz) as {n}" if n == "at" else n for n in names]
+    return [f"cast({n} as timestamp_ntz) as {n}" if n == "moment" else n for n in names]

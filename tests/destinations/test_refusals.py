@@ -68,7 +68,7 @@ def test_a_table_that_holds_more_is_taken(server: Postgres) -> None:
     [
         ("alter amount type numeric(10,2)", "amount is numeric(10,2), wanted decimal(18,2)"),
         ("alter amount type numeric(18,4)", "amount is numeric(18,4), wanted decimal(18,2)"),
-        ("alter at type timestamptz", "at is timestamp with time zone, wanted timestamp"),
+        ("alter moment type timestamptz", "moment is timestamp with time zone, wanted timestamp"),
         ("alter region type varchar(20)", "region is character varying(20), wanted string"),
         ("alter id type integer", "id is integer, wanted bigint"),
         ("alter share type real", "share is real, wanted double"),

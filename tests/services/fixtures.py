@@ -10,6 +10,7 @@ from tests.services.hubspot import HubSpot, hubspot_server
 from tests.services.kafka import Broker, kafka_broker
 from tests.services.postgres import Postgres, postgres_server
 from tests.services.s3 import S3, s3_server
+from tests.services.snowflake import Snowflake, snowflake_server
 
 
 @pytest.fixture(scope="session")
@@ -44,4 +45,11 @@ def hubspot(hubspot_process: HubSpot) -> HubSpot:
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     """A local S3 with Secrets Manager; each test makes a bucket of its own."""
     with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def snowflake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snowflake]:
+    """A server that speaks Snowflake's protocol, without a table."""
+    with snowflake_server(tmp_path_factory.mktemp("snowflake")) as server:
         yield server
