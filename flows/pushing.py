@@ -14,7 +14,7 @@ from prefect.states import Completed
 
 from flows.runs import Run, registered
 from flows.steps import guarded, with_retries
-from tasks.destinations.push import Pushed, push
+from tasks.destinations.push import Pushed, push, sweep
 from tasks.ops import TableOutcome
 from tasks.planning import is_behind
 from tasks.spec import Push
@@ -49,6 +49,8 @@ def submit_pushes(
 ) -> list[PrefectFuture[Any]]:
     """Submit each push after the publication of its gold table, where that is in the run."""
     retry, run_id = run.runtime.config.retry, run.runtime.run.run_id
+    if pushes:
+        sweep(run.runtime.bench(spark=False))
     futures = []
     for wanted in pushes:
         step: Task[..., Any] = with_retries(push_table, retry, f"{wanted.ref.label} · push")

@@ -10,6 +10,8 @@ from tasks.spec import DestinationSpec, DomainSpec
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 """A name that every destination takes; PostgreSQL cuts longer ones."""
 LONGEST_COLUMN = 63
+SECRET = re.compile(r"pass|pwd|token|secret|private_key$", re.IGNORECASE)
+"""Arguments of drivers that are secrets."""
 RESERVED = "_lakehouse_"
 """Begin of the names of the platform's own tables and columns in a destination."""
 
@@ -45,8 +47,8 @@ def _connection(spec: DestinationSpec) -> Iterator[str]:
         return
     if url.drivername not in BACKENDS:
         yield f"url: {url.drivername} is none of {', '.join(BACKENDS)}"
-    if url.password is not None:
-        yield "url: has a password; give it as password: ${secret:NAME}"
+    if url.password is not None or any(SECRET.search(name) for name in url.query):
+        yield "url: has a password; give it as password: ${secret:NAME}, other secrets as options"
     if url.username and spec.user and url.username != spec.user:
         yield f"user: {spec.user} is not the user of the url, {url.username}"
 

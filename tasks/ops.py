@@ -341,7 +341,8 @@ def passed(gate: GateReport) -> tuple[int, int]:
 def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
     """Write `runs`, `table_metrics` and `batch_metrics` anew from the tables' commit records.
 
-    Check results are not in the commit records beyond their score and stay as they are.
+    Check results are not in the commit records beyond their score, and pushes are in none: their rows stay
+    as they are.
 
     Returns:
         The number of commits reported.
@@ -392,10 +393,15 @@ def _status(entry: Snapshot) -> str:
     return RESTATED if NOTE in notes else "published"
 
 
+def _of_push(row: Mapping[str, object]) -> bool:
+    return str(row.get("table_name")).startswith(f"{DESTINATION}.")
+
+
 def _replace(store: TableStore, domain: str, name: str, rows: list[dict[str, object]]) -> None:
     others: list[dict[str, object]] = []
     if store.exists(ref(name)):
-        others = [r for r in store.read_arrow(ref(name)).to_pylist() if r["domain"] != domain]
+        found = store.read_arrow(ref(name)).to_pylist()
+        others = [r for r in found if r["domain"] != domain or _of_push(r)]
         store.drop(ref(name))
     table = pa.Table.from_pylist([*others, *rows], schema=TABLES[name])
     token = f"ops-rebuild:{datetime.now(UTC).isoformat()}"

@@ -14,9 +14,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from storage import secrets
+from storage.connections import KEEPALIVES, SERVER_KEEPALIVES
 from storage.errors import (
     ConfigurationError,
     DestinationError,
@@ -47,7 +48,8 @@ BACKENDS: Mapping[str, Backend] = {
         options={
             "connect_timeout": CONNECT_SECONDS,
             "application_name": "lakehouse",
-            "options": f"-c lock_timeout={LOCK_SECONDS}s -c timezone=UTC",
+            **KEEPALIVES,
+            "options": f"-c lock_timeout={LOCK_SECONDS}s -c timezone=UTC {SERVER_KEEPALIVES}",
         }
     ),
     "snowflake": Backend(
@@ -97,7 +99,7 @@ def engine_of(name: str, spec: DestinationSpec) -> Engine:
         spec: What is declared of it, with a URL.
 
     Raises:
-        ConfigurationError: A secret is not set, or the driver is not installed.
+        ConfigurationError: A secret is not set, the driver is not installed, or it refuses the URL.
     """
     url, options = connect_arguments(spec)
     try:
@@ -107,6 +109,11 @@ def engine_of(name: str, spec: DestinationSpec) -> Engine:
         raise ConfigurationError(
             f"destination {name}: the driver of {url.drivername} is not installed",
             advice=f"Install the optional dependencies: pip install 'lakehouse-platform[{extra}]'",
+        ) from None
+    except ArgumentError as error:
+        raise ConfigurationError(
+            f"destination {name}: url: {str(error).partition('. ')[0]}",
+            advice=f"Give arguments of the driver as domain.destinations.{name}.options.",
         ) from None
 
 

@@ -21,6 +21,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.exc import IntegrityError
 
 from storage.errors import DestinationError, DestinationUnavailableError
 from tasks.destinations.targets import exists, is_empty
@@ -117,7 +118,10 @@ def take(
         "token": after.token, "table_rows": after.rows, "run_id": run_id, "pushed_at": now,
     }  # fmt: skip
     if before is None:
-        connection.execute(insert(table).values(target=target.name, **values))
+        try:
+            connection.execute(insert(table).values(target=target.name, **values))
+        except IntegrityError:
+            raise _moved(target) from None
         return
     moved = connection.execute(
         update(table)
@@ -130,7 +134,11 @@ def take(
         .values(**values)
     )
     if moved.rowcount != 1:
-        raise DestinationUnavailableError(
-            f"{target.fullname}: another push has moved it meanwhile",
-            advice="The next run goes on from there.",
-        )
+        raise _moved(target)
+
+
+def _moved(target: Table) -> DestinationUnavailableError:
+    return DestinationUnavailableError(
+        f"{target.fullname}: another push has moved it meanwhile",
+        advice="The next run goes on from there.",
+    )

@@ -131,4 +131,12 @@ def _merged(
 
 def _folder(bench: Bench, wanted: Push) -> Path:
     """Of this run alone: another may push the same table at once."""
-    return bench.staging / ROOT / bench.run.run_id / wanted.destination / wanted.table.path
+    name = f"{bench.run.run_id}.{wanted.destination}.{wanted.table.name}"
+    return bench.staging / ROOT / bench.domain.name / name
+
+
+def sweep(bench: Bench) -> None:
+    """Remove what killed pushes of the domain have staged; the caller holds the lock of its runs."""
+    for folder in (bench.staging / ROOT / bench.domain.name).glob("*"):
+        if not folder.name.startswith(f"{bench.run.run_id}."):
+            shutil.rmtree(folder, ignore_errors=True)

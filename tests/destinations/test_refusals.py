@@ -110,6 +110,31 @@ def test_a_table_of_another_domain_is_refused(server: Postgres) -> None:
         position(server)
 
 
+def test_of_two_first_pushes_one_is_refused_and_may_be_repeated(server: Postgres) -> None:
+    spec = domain(server)
+    target = target_of(spec, spec.pushes()[0])
+    engine = engine_of("warehouse", spec.destinations["warehouse"])
+    with transaction("warehouse", engine) as connection:
+        positions.prepare(connection, None)
+        positions.take(connection, target, None, HERE, "run")
+
+    with (
+        pytest.raises(DestinationUnavailableError, match="another push has moved it"),
+        transaction("warehouse", engine) as connection,
+    ):
+        positions.take(connection, target, None, HERE, "run at the same time")
+
+
+def test_a_connection_to_a_machine_that_is_gone_is_given_up(server: Postgres) -> None:
+    engine = engine_of("warehouse", domain(server).destinations["warehouse"])
+    with transaction("warehouse", engine) as connection:
+        found = connection.exec_driver_sql("show tcp_keepalives_idle").scalar()
+        client = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
+
+    assert found == "30"
+    assert (client["keepalives_idle"], client["tcp_user_timeout"]) == ("30", "60000")
+
+
 def test_a_wrong_password_is_terminal_and_not_told(
     server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

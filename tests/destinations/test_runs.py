@@ -83,6 +83,11 @@ def rows(server: Postgres) -> list[tuple[Any, ...]]:
         return found.fetchall()
 
 
+def staged(lake: Lakehouse) -> list[Path]:
+    """What pushes have left in the staging folder."""
+    return list(lake.root.glob("**/_push/shop/*"))
+
+
 def connections(server: Postgres) -> int:
     return server.log.read_text().count("connection authorized")
 
@@ -110,6 +115,7 @@ def test_a_run_pushes_what_it_published(
     assert rows(server) == [(1, "10.00"), (2, "20.00")]
 
     asked = connections(server)
+    assert staged(lake) == []
     assert lake.run().statuses()[PUSH] == "unchanged"
     assert connections(server) == asked
     assert lake.run(command="push").statuses() == {PUSH: "unchanged"}
@@ -161,9 +167,11 @@ def test_a_run_killed_while_it_merges_leaves_nothing_and_is_finished_by_the_next
 
     _wait(lambda: not _waiting(server))
     assert rows(server) == [(1, "10.00")]
+    assert len(staged(lake)) == 1
     again = lake.run()
     assert (again.status, again.statuses()[PUSH]) == (0, "pushed")
     assert rows(server) == [(1, "11.00"), (2, "20.00")]
+    assert staged(lake) == []
 
 
 def _waiting(server: Postgres) -> bool:

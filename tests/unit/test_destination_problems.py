@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.schema import CreateTable
 
+from storage.errors import ConfigurationError
 from storage.secrets import reference
 from tasks.destination_validation import destination_problems
-from tasks.destinations.engines import connect_arguments
+from tasks.destinations.engines import connect_arguments, engine_of
 from tasks.destinations.staging import merge_sql, stage_table
 from tasks.destinations.targets import target_table
 from tasks.planning import selected_pushes
@@ -41,6 +42,8 @@ def test_a_consistent_destination_has_no_problem() -> None:
         ({"url": "nonsense"}, "url: is no URL of SQLAlchemy"),
         ({"url": "mysql://u@h/d"}, "url: mysql is none of postgresql+psycopg, snowflake"),
         ({"url": "postgresql+psycopg://u:hidden@h/d"}, "url: has a password"),
+        ({"url": "postgresql+psycopg://u@h/d?password=hidden"}, "url: has a password"),
+        ({"url": "snowflake://u@a/d?token=hidden"}, "url: has a password"),
         ({"password": "hidden"}, "password: is written out"),
         ({"user": "other"}, "user: other is not the user of the url, u"),
         ({"schema": "a b"}, "schema: 'a b' is no name"),
@@ -82,6 +85,14 @@ def test_a_secret_is_put_in_where_a_connection_is_opened(monkeypatch: pytest.Mon
     assert options["sslmode"] == "require"
     assert options["connect_timeout"] == "3"
     assert "a-long-passphrase" not in f"{spec!r} {url!r}"
+
+
+def test_a_url_that_the_driver_refuses_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="'host' cannot be set via the URL") as caught:
+        engine_of("warehouse", replace(GOOD, url="snowflake://u@a/d?host=h", password=""))
+
+    assert caught.value.message.startswith("destination warehouse: url: ")
+    assert "domain.destinations.warehouse.options" in caught.value.advice
 
 
 def test_snowflake_gets_tables_and_a_merge_that_it_reads() -> None:

@@ -156,6 +156,18 @@ def test_a_rebuild_replaces_its_own_domain_alone_and_keeps_the_checks(store: Tab
     assert _rows(store, "check_results") == checks
 
 
+def test_a_rebuild_keeps_the_pushes(store: TableStore) -> None:
+    """A push is in no commit record of the lake."""
+    pushed = TableOutcome(TableRef("shop", "destination", "warehouse.sales"), "pushed", {}, 1.0)
+    report(store, "shop", RUN, [pushed], status="done", score=1.0, message="")
+    for _ in range(2):
+        rebuild(store, "shop", [ORDERS])
+    found = [(row["table_name"], row["status"]) for row in _rows(store, "table_metrics")]
+    assert sorted(found) == [
+        ("destination.warehouse.sales", "pushed"), ("silver.orders", "published"),
+    ]  # fmt: skip
+
+
 def test_a_rebuild_without_any_commit_leaves_empty_tables(store: TableStore) -> None:
     _report(store)
     assert rebuild(store, "shop", [BROKEN]) == 0
