@@ -20,7 +20,7 @@ from flows.api.contract import Contract
 from flows.api.inbox import Inbox
 from flows.api.keys import HEADER, Keys, RateLimit, Role
 from flows.api.problems import Refusal, http_error, invalid_parameters, refused
-from flows.api.push import push_router, settled
+from flows.api.push import push_router, refuse_stopped, settled
 from flows.api.reads import Wanted, page, plain, within
 from flows.api.segments import Segments
 from flows.quality_report import report_path
@@ -113,8 +113,8 @@ def _health(config: Config, inbox: Inbox | None) -> APIRouter:
     @router.get("/health", summary="Whether records can be taken; needs no key")
     async def health() -> dict[str, Any]:
         """Answers 503 when the thread that writes records has ended."""
-        if inbox is not None and not inbox.healthy:
-            raise Refusal(503, "records are not written any more", advice="Restart lakehouse api.")
+        if inbox is not None:
+            refuse_stopped(inbox)
         waiting = {} if inbox is None else {"waiting_records": inbox.waiting_rows}
         return {"status": "ok", "domain": config.domain.name, **waiting}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 import time
@@ -10,64 +11,95 @@ from concurrent.futures import Future
 
 from conf.schema import Api
 from flows.api.segments import Record, Sealed, Segments
+from storage.errors import TransientError
 
 REFRESH_SECONDS = 5.0
-"""How often bronze is asked at most which segments it has."""
+"""How often bronze is asked which segments it has."""
 GROUP = 200
 """Requests that share a sync at most."""
 
 Waiting = Callable[[Sequence[Sealed]], Collection[str]]
 """Of these segments, the names of those that bronze has or that a person rejected."""
+Entry = tuple[Sequence[Record], "Future[None]"]
+_LOG = logging.getLogger(__name__)
+
+
+class InboxStoppedError(TransientError):
+    """Records are not written any more."""
 
 
 class Inbox:
     """A thread that writes to the segments of one table, so that requests never wait for one another's sync.
 
+    A second thread asks bronze, which takes as long as the lake takes: acknowledgements never wait for it.
+
     Args:
         segments: Where the records go; nobody else may use it.
         settings: When a segment is sealed.
-        done: Tells which segments wait no longer.
+        done: Tells which segments wait no longer. While it fails, all are counted that waited before.
     """
 
     def __init__(self, segments: Segments, settings: Api, done: Waiting) -> None:
         self._segments, self._settings, self._done = segments, settings, done
-        self._queue: queue.Queue[tuple[Sequence[Record], Future[int]] | None] = queue.Queue()
+        self._queue: queue.Queue[Entry | None] = queue.Queue()
+        self._guard = threading.Lock()  # of the next three
+        self._queued = 0
+        self._stopped = False
+        self._gone: set[str] = set()
         self._opened: float | None = None
-        self._asked = 0.0
-        self.waiting_rows = self._count()
-        self._thread = threading.Thread(target=self._work, name="inbox", daemon=True)
-        self._thread.start()
+        self._closing = threading.Event()
+        self._sealed: Sequence[Sealed] = segments.sealed()
+        self._written = sum(part.rows for part in self._sealed)
+        self._writer = threading.Thread(target=self._write_all, name="inbox", daemon=True)
+        self._asker = threading.Thread(target=self._ask_always, name="inbox-bronze", daemon=True)
+        self._writer.start()
+        self._asker.start()
 
     @property
     def healthy(self) -> bool:
         """Whether records can be taken."""
-        return self._thread.is_alive()
+        return not self._stopped
 
-    def put(self, records: Sequence[Record]) -> Future[int]:
-        """Have the records written; done once they are on the disk, with the number that was new."""
-        future: Future[int] = Future()
-        self._queue.put((records, future))
+    @property
+    def waiting_rows(self) -> int:
+        """Records that bronze does not have yet, those included that are being written."""
+        return self._written + self._queued
+
+    def put(self, records: Sequence[Record]) -> Future[None]:
+        """Have the records written; done once they are on the disk.
+
+        Raises:
+            InboxStoppedError: Nothing is written any more.
+        """
+        future: Future[None] = Future()
+        with self._guard:
+            if self._stopped:
+                raise _stopped()
+            self._queued += len(records)
+            self._queue.put((records, future))
         return future
 
     def close(self) -> None:
         """Write what waits, seal it, and end."""
+        self._closing.set()
         self._queue.put(None)
-        self._thread.join()
+        self._writer.join()
+        self._asker.join(REFRESH_SECONDS)
         self._segments.close()
 
-    def _work(self) -> None:
-        while True:
-            group = self._group()
-            if group is None:
-                return
-            if group:
-                self._write(group)
-            self._seal_when_due()
-            self.waiting_rows = self._count()
+    def _write_all(self) -> None:
+        try:
+            while (group := self._group()) is not None:
+                if group:
+                    self._write(group)
+                self._attempt("a segment could not be sealed", self._seal_when_due)
+                self._attempt("waiting records could not be counted", self._count)
+        finally:
+            self._refuse_the_rest()
 
-    def _group(self) -> list[tuple[Sequence[Record], Future[int]]] | None:
+    def _group(self) -> list[Entry] | None:
         """The requests that wait; none after a second without one, None at the end."""
-        found: list[tuple[Sequence[Record], Future[int]]] = []
+        found: list[Entry] = []
         try:
             entry = self._queue.get(timeout=1.0)
             while entry is not None:
@@ -82,17 +114,24 @@ class Inbox:
             return found
         return None
 
-    def _write(self, group: Sequence[tuple[Sequence[Record], Future[int]]]) -> None:
+    def _write(self, group: Sequence[Entry]) -> None:
+        """Write the records of all requests that nobody gave up, and tell each."""
+        live = [entry for entry in group if entry[1].set_running_or_notify_cancel()]
+        failure: Exception | None = None
         try:
-            new = self._segments.write([r for records, _ in group for r in records])
+            new = self._segments.write([r for records, _ in live for r in records])
+            if new and self._opened is None:
+                self._opened = time.monotonic()
+            self._written += new
         except Exception as error:  # noqa: BLE001 - each request tells its sender
-            for _, future in group:
-                future.set_exception(error)
-            return
-        if new and self._opened is None:
-            self._opened = time.monotonic()
-        for _, future in group:
-            future.set_result(new)
+            failure = error
+        with self._guard:
+            self._queued -= sum(len(records) for records, _ in group)
+        for _, future in live:
+            if failure is None:
+                future.set_result(None)
+            else:
+                future.set_exception(failure)
 
     def _seal_when_due(self) -> None:
         if self._opened is None:
@@ -100,15 +139,45 @@ class Inbox:
         age = time.monotonic() - self._opened
         full = self._segments.open_rows >= self._settings.seal_records
         if full or age >= self._settings.seal_seconds:
+            self._opened = time.monotonic()  # where it fails, the next attempt is as far away
             self._segments.seal()
             self._opened = None
 
-    def _count(self) -> int:
-        """Records that bronze does not have yet."""
-        sealed = self._segments.sealed()
-        if sealed and time.monotonic() - self._asked > REFRESH_SECONDS:
-            self._asked = time.monotonic()
-            gone = set(self._done(sealed))
+    def _count(self) -> None:
+        with self._guard:
+            gone, self._gone = self._gone, set()
+        if gone:
             self._segments.forget(gone)
-            sealed = [part for part in sealed if part.name not in gone]
-        return sum(part.rows for part in sealed) + self._segments.open_rows
+        self._sealed = self._segments.sealed()
+        self._written = sum(part.rows for part in self._sealed) + self._segments.open_rows
+
+    def _ask_always(self) -> None:
+        while not self._closing.is_set():
+            self._attempt("bronze could not be asked which records it has", self._ask)
+            self._closing.wait(REFRESH_SECONDS)
+
+    def _ask(self) -> None:
+        if sealed := self._sealed:
+            gone = self._done(sealed)
+            with self._guard:
+                self._gone.update(gone)
+
+    def _refuse_the_rest(self) -> None:
+        with self._guard:
+            self._stopped = True
+        while not self._queue.empty():
+            entry = self._queue.get_nowait()
+            if entry is not None and entry[1].set_running_or_notify_cancel():
+                entry[1].set_exception(_stopped())
+
+    @staticmethod
+    def _attempt(says: str, call: Callable[[], None]) -> None:
+        """A failure is logged and the call is made again later: neither thread ends of it."""
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - whatever the disk or the lake raises
+            _LOG.warning("%s: %s", says, error)
+
+
+def _stopped() -> InboxStoppedError:
+    return InboxStoppedError("records are not written any more", advice="Restart lakehouse api.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from starlette.datastructures import Headers
 
 from conf.schema import Api
 from flows.api.contract import Contract
-from flows.api.inbox import Inbox
+from flows.api.inbox import Inbox, InboxStoppedError
 from flows.api.keys import Role
 from flows.api.problems import Problem, Refusal
 from flows.api.segments import Record, Sealed
@@ -79,6 +80,16 @@ def settled(runtime: Runtime, table: str) -> Callable[[Sequence[Sealed]], Collec
     return done
 
 
+def refuse_stopped(inbox: Inbox) -> None:
+    """Say so where records are not written any more.
+
+    Raises:
+        Refusal: 503.
+    """
+    if not inbox.healthy:
+        raise Refusal(503, "records are not written any more", advice="Restart lakehouse api.")
+
+
 def _body(schema: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}}
 
@@ -140,8 +151,11 @@ async def _written(inbox: Inbox, settings: Api, records: Sequence[Record]) -> No
         )
     try:
         await asyncio.wrap_future(inbox.put(records))
-    except OSError as error:
+    except InboxStoppedError as error:
+        raise Refusal(503, error.message, advice=error.advice) from None
+    except (OSError, sqlite3.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
         raise Refusal(
-            503, f"the records could not be written: {error.strerror}",
+            503, f"the records could not be written: {reason}",
             advice="Nothing was taken. Send it again later.", headers={"Retry-After": "30"},
         ) from None  # fmt: skip

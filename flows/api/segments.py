@@ -107,15 +107,21 @@ class Segments:
         return len(fresh)
 
     def seal(self) -> None:
-        """Move the segment that grows to the landing folder, where the next run finds it."""
-        if self._open is None:
+        """Move the segment that grows to the landing folder, where the next run finds it.
+
+        Raises:
+            OSError: It could not be moved, or `sqlite3.Error`: its ids could not be kept. It grows on.
+        """
+        part = self._open
+        if part is None:
             return
-        part, self._open = self._open, None
-        part.close()
-        if not part.rows:  # the disk took none of its records
+        if part.rows:
+            self._land(part.path, part.ids, part.digest.hexdigest(), part.rows)
+        else:  # the disk took none of its records
             part.path.unlink()
-            return
-        self._land(part.path, part.ids, part.digest.hexdigest(), part.rows)
+        self._open = None
+        part.close()
+        _sync(self._landing)
 
     def sealed(self) -> list[Sealed]:
         """The segments that bronze is not known to have."""
@@ -129,9 +135,11 @@ class Segments:
 
     def close(self) -> None:
         """Seal what is open and let another process write."""
-        self.seal()
-        self._index.close()
-        self._lock.release()
+        try:
+            self.seal()
+        finally:
+            self._index.close()
+            self._lock.release()
 
     def _recover(self) -> None:
         """Seal what a process left behind, without a last line that it never acknowledged."""
@@ -146,6 +154,7 @@ class Segments:
                 continue
             digest = hashlib.sha256(whole).hexdigest()
             self._land(path, [self._id_of(line) for line in lines], digest, len(lines))
+        _sync(self._landing)
 
     def _land(self, path: Path, ids: Iterable[str], sha256: str, rows: int) -> None:
         """Ids first: a kill in between leaves a segment that is landed again with the same name."""
@@ -157,7 +166,6 @@ class Segments:
             )
         _sync(path)
         path.rename(self._landing / name)
-        _sync(self._landing)
 
 
 class _Open:
