@@ -92,7 +92,9 @@ class Inbox:
             while (group := self._group()) is not None:
                 if group:
                     self._write(group)
-                self._attempt("a segment could not be sealed", self._seal_when_due)
+                self._attempt(
+                    "a file of records could not be moved to landing", self._seal_when_due
+                )
                 self._attempt("waiting records could not be counted", self._count)
         finally:
             self._refuse_the_rest()
