@@ -130,11 +130,12 @@ class IcebergStore(FormatStore):
 
     def drop(self, ref: TableRef) -> None:
         with self.locked(ref), self._translated(ref):
+            catalog, name = self._catalog.pyiceberg, (ref.database, ref.name)
             try:
-                folder = folder_of(self._catalog.pyiceberg.load_table((ref.database, ref.name)))
-            except NoSuchTableError:
-                return
-            self._catalog.pyiceberg.drop_table((ref.database, ref.name))
+                folder = folder_of(catalog.load_table(name))
+                catalog.drop_table(name)
+            except NoSuchTableError:  # or the files of a drop that was cut off
+                folder = self._catalog.root.joinpath(*name)
             if folder.exists():
                 shutil.rmtree(folder)
 

@@ -79,9 +79,10 @@ class ParquetStore(FormatStore):
 
     def drop(self, ref: TableRef) -> None:
         with self.locked(ref), self._translated(ref):
-            if self.location(ref).exists():
-                shutil.rmtree(self.location(ref) / COMMITS)  # from here on it does not exist
-                shutil.rmtree(self.location(ref))
+            # Without its commits the table does not exist; a drop that was cut off there can be repeated.
+            for folder in (self.location(ref) / COMMITS, self.location(ref)):
+                if folder.exists():
+                    shutil.rmtree(folder)
 
     def tables(self, database: str) -> list[str]:
         folder = self._root / database

@@ -74,7 +74,8 @@ def migrate(bench: Bench, store: LakeStore, ref: TableRef, to: str) -> Moved:
     assert target is not None  # noqa: S101 - announced
     old, new = store.adapter(source.format), store.adapter(target.format)
     with old.locked(ref):
-        positions, written = _Copying(ref, source, target, old, new).run()
+        remedy = "--finish" if target == place.kept else "--undo"
+        positions, written = _Copying(ref, source, target, old, new, remedy).run()
         changes.hand_on(bench, ref, source.format, target.format)
         _switch(store, ref, place, target, positions)
     return Moved(ref, to, source.format, written, store.stats(ref).rows)
@@ -100,17 +101,23 @@ def undo(bench: Bench, store: LakeStore, ref: TableRef) -> Moved:
 
 
 def finish(bench: Bench, store: LakeStore, ref: TableRef) -> Moved:
-    """Remove the copy that an undo would go back to; positions in it stay good."""
+    """Remove the copy that an undo would go back to; positions in it stay good.
+
+    That also settles an undo that cannot be completed.
+
+    Raises:
+        ConfigurationError: A move to a further copy was cut off.
+    """
     finish_leaving(bench, store, ref)
     place = store.placements.of(ref)
     here = place.current.format
-    if place.target is not None:
+    if place.target is not None and place.target != place.kept:
         raise ConfigurationError(
             f"{ref.label}: a move to {place.target.format} was cut off",
             advice=f"Run it again, or: lakehouse migrate {ref.label} --undo domain={ref.domain}",
         )
     if place.kept is not None:
-        _leave(bench, store, ref, replace(place, kept=None), place.kept)
+        _leave(bench, store, ref, replace(place, kept=None, target=None), place.kept)
     return Moved(ref, here, place.kept.format if place.kept else here, 0, store.stats(ref).rows)
 
 
@@ -173,13 +180,18 @@ def _switch(
 
 @dataclass(frozen=True)
 class _Copying:
-    """The work of one move: the copy that is read, and the one that is written."""
+    """The work of one move: the copy that is read, and the one that is written.
+
+    Attributes:
+        remedy: The option of `lakehouse migrate` that removes the written one.
+    """
 
     ref: TableRef
     source: Copy
     target: Copy
     old: FormatStore
     new: FormatStore
+    remedy: str
 
     def run(self) -> tuple[Positions, int]:
         """Copy what the target lacks, each version compared; all positions, and how many were copied."""
@@ -202,8 +214,8 @@ class _Copying:
                 written += not commit.repeated
             if shown not in origins:  # a copy of an attempt that was cut off is compared as well
                 copied = new.read(ref, self.target.native(Version(positions[shown])))
-                _compare(ref, shown, old.read(ref, entry.version), copied)
-        _compare(ref, "now", old.read(ref), new.read(ref))
+                self._compare(shown, old.read(ref, entry.version), copied)
+        self._compare("now", old.read(ref), new.read(ref))
         return positions, written
 
     def _replay(self, entry: Snapshot, record: CommitRecord, positions: Positions) -> Commit:
@@ -223,6 +235,20 @@ class _Copying:
             numbers = [file.delivery for file in record.files]
             return new.append(ref, rows.where(F.col("_delivery").isin(numbers)), record)
         return new.overwrite(ref, rows, record)
+
+    def _compare(self, version: str, rows: DataFrame, copied: DataFrame) -> None:
+        """Refuse a copy that has other rows; columns that only the copy has must be null."""
+        more = [name for name in copied.columns if name not in rows.columns]
+        given = " or ".join(f"{quote(name)} is not null" for name in more)
+        found, wanted = digest(copied, rows.columns), digest(rows, rows.columns)
+        if found != wanted or (given and not copied.where(given).isEmpty()):
+            label = self.ref.label
+            raise DifferentRowsError(
+                f"{label}: the copy of version {version} has other rows ({found[0]:,} rows and hash "
+                f"{found[1:]}, wanted {wanted[0]:,} and {wanted[1:]})",
+                advice=f"The table stays where it was. Remove the copy: lakehouse migrate {label} "
+                f"{self.remedy} domain={self.ref.domain}",
+            )
 
     def _with_columns(self, rows: DataFrame) -> bool:
         """Give the copy the columns of these rows; False where it cannot take them in place."""
@@ -248,22 +274,6 @@ def _record(history: Sequence[Snapshot], shown: str) -> CommitRecord:
         record = replace(before, token=f"foreign-{shown}", files=(), rows={})
     notes = {name: value for name, value in record.notes.items() if name != ROLLBACK}
     return replace(record, notes=notes | {MIGRATED: shown})
-
-
-def _compare(ref: TableRef, version: str, rows: DataFrame, copied: DataFrame) -> None:
-    """Refuse a copy that has other rows; columns that only the copy has must be null."""
-    more = [name for name in copied.columns if name not in rows.columns]
-    given = (
-        copied.where(" or ".join(f"{quote(name)} is not null" for name in more)) if more else None
-    )
-    found, wanted = digest(copied, rows.columns), digest(rows, rows.columns)
-    if found != wanted or (given is not None and not given.isEmpty()):
-        raise DifferentRowsError(
-            f"{ref.label}: the copy of version {version} has other rows ({found[0]:,} rows and hash "
-            f"{found[1:]}, wanted {wanted[0]:,} and {wanted[1:]})",
-            advice=f"The table stays where it was. Remove the copy: lakehouse migrate {ref.label} "
-            f"--undo domain={ref.domain}",
-        )
 
 
 def digest(rows: DataFrame, columns: Sequence[str]) -> tuple[int, int, int]:
