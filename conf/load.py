@@ -21,7 +21,7 @@ from conf import formats
 from conf.domains import GROUP, absolute, domain_file, domain_folders, search_path
 from conf.explain import explain, refuse_missing, unset_variables
 from conf.overrides import refuse_additions
-from conf.schema import Config
+from conf.schema import Catalog, Config
 from storage import secrets
 from storage.errors import ConfigurationError
 from tasks.sources.landing import is_remote
@@ -83,7 +83,7 @@ def load_config(overrides: Sequence[str]) -> Config:
 
     Raises:
         ConfigurationError: As `compose_config`, or a value is missing, a layer cannot have the format
-            chosen for it, or the domain is inconsistent.
+            chosen for it, the catalog's address cannot be used, or the domain is inconsistent.
     """
     config = resolved(compose_config(overrides))
     refused = formats.problems(config.format)
@@ -99,6 +99,8 @@ def load_config(overrides: Sequence[str]) -> Config:
         )
     config.domain = expanded(config.domain)
     _absolute(config)
+    if config.catalog.name == "postgres":
+        _refuse_unusable(config.catalog)
     return config
 
 
@@ -160,6 +162,12 @@ def _refuse_several(overrides: Sequence[str], folders: Sequence[Path]) -> None:
                 f"{override.input_line}: one value, not several",
                 advice=f"Write {key}=[a,b] for a list, or quote the value: {key}='a,b'",
             )
+
+
+def _refuse_unusable(catalog: Catalog) -> None:
+    from storage.postgres import PostgresAddress  # noqa: PLC0415 - its driver is loaded on demand
+
+    PostgresAddress(catalog.url, catalog.user, catalog.password)
 
 
 def _absolute(config: Config) -> None:

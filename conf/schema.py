@@ -67,7 +67,8 @@ class Catalog:
     """`sqlite` for a lake of one machine, `postgres` for one that several machines share. Its tables are the
     same for Spark and pyiceberg."""
     url: str = ""
-    """JDBC address of the database (`postgres`)."""
+    """JDBC address of the database (`postgres`), with no parameter but those of TLS, `connectTimeout` and
+    `ApplicationName`."""
     user: str = ""
     """Who logs in (`postgres`)."""
     password: str = ""

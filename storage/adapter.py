@@ -52,6 +52,7 @@ class FormatStore(TableStore):
     ) -> None:
         with self.locked(ref), self._translated(ref):
             if not self.exists(ref):
+                self._locks.assure()
                 self._create(ref, schema, partition_by, track_changes=track_changes)
                 return
             found, wanted = self.columns(ref), arrow_schema(schema)
@@ -75,6 +76,7 @@ class FormatStore(TableStore):
         with self.locked(ref), self._translated(ref):
             made = remaining(ref.label, self.columns(ref), changes)
             if made:
+                self._locks.assure()
                 self._evolve(ref, made, carried(self.head(ref).record, made))
                 if remaining(ref.label, self.columns(ref), made):
                     raise CommitLostError(f"{ref.label}: the columns were not changed")
@@ -175,6 +177,7 @@ class FormatStore(TableStore):
             if done is not None:
                 return Commit(done.version, operation, record.token, repeated=True)
             before = self.history(ref, limit=1)[0].version
+            self._locks.assure()
             run()
             found = self.find(ref, record.token)
             if found is None and self.history(ref, limit=1)[0].version == before:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
+from storage.connections import LONGEST_CHAIN, Failure, judged
 from storage.errors import (
     LakehouseError,
     StorageDeniedError,
@@ -39,7 +40,10 @@ def translate(ref: TableRef, error: BaseException) -> LakehouseError:
 
 def explain(place: str, error: BaseException) -> LakehouseError:
     """As `translate`, for whatever is not one table."""
-    text = native_text(error)
+    failure, text = judged(error), native_text(error)
+    if failure is not None:
+        kind = TransientError if failure is Failure.PASSING else TerminalError
+        return kind(f"{place}: {_said(error, whole=True)}")
     if any(mark in text for mark in FULL_MARKS):
         return full(place)
     if any(mark in text for mark in DENIED_MARKS):
@@ -60,14 +64,15 @@ def without_secrets(error: Exception) -> Exception:
     return TerminalError(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
 
 
-def _said(error: BaseException) -> str:
-    """One line: what the error says, with its root cause where it only says that a task failed."""
+def _said(error: BaseException, *, whole: bool = False) -> str:
+    """One line: what the error says, with its root cause if `whole` or where a task failed."""
     heads = [
         re.sub(r"^[\w.$]+(Exception|Error): ", "", cause.strip().splitlines()[0])
         for cause in _causes(error)
         if cause.strip()
     ] or [repr(error)]
-    return f"{heads[0]} {heads[-1]}" if TASK_FAILED in heads[0] and heads[1:] else heads[0]
+    rooted = (whole or TASK_FAILED in heads[0]) and heads[-1] not in heads[0]
+    return f"{heads[0]} {heads[-1]}" if rooted else heads[0]
 
 
 def full(place: str) -> StorageFullError:
@@ -95,7 +100,7 @@ def _causes(error: BaseException) -> list[str]:
     java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     parts: list[str] = []
     try:
-        while java is not None and len(parts) < 12:
+        while java is not None and len(parts) < LONGEST_CHAIN:
             parts.append(str(java.toString()))
             java = java.getCause()
     except Py4JError:  # the JVM is gone; what was read so far must do

@@ -16,7 +16,7 @@ from pyiceberg.table import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage.errors import TableNotFoundError
-from storage.failures import explain
+from storage.failures import NATIVE, explain, translate
 from storage.types import TableRef
 
 CATALOG = "lakehouse"
@@ -60,6 +60,7 @@ class IcebergCatalog(ABC):
 
         Raises:
             TableNotFoundError: No such table.
+            TransientError: The catalog does not answer.
         """
         try:
             return self.pyiceberg.load_table((ref.database, ref.name))
@@ -68,6 +69,8 @@ class IcebergCatalog(ABC):
                 f"{ref.label} does not exist in {self.root}",
                 advice=f"Load it first: lakehouse run domain={ref.domain} format=iceberg",
             ) from None
+        except (*NATIVE, SQLAlchemyError) as error:
+            raise translate(ref, error) from error
 
     def _spark_settings(self, uri: str) -> dict[str, str]:
         prefix = f"spark.sql.catalog.{CATALOG}"

@@ -30,7 +30,7 @@ from storage.errors import (
     VersionNotFoundError,
 )
 from storage.evolution import FIRST, AllowNulls, Change, WidenColumn, compare
-from storage.failures import NATIVE, native_text, translate
+from storage.failures import NATIVE, explain, native_text, translate
 from storage.iceberg_catalog import CATALOG, IcebergCatalog
 from storage.iceberg_metadata import RECORD, commits, folder_of, iceberg_type, replacing
 from storage.locks import Locks
@@ -72,7 +72,8 @@ class IcebergStore(FormatStore):
                 session.conf.set(key, value)
 
     def exists(self, ref: TableRef) -> bool:
-        return self._catalog.pyiceberg.table_exists((ref.database, ref.name))
+        with self._translated(ref):
+            return self._catalog.pyiceberg.table_exists((ref.database, ref.name))
 
     def columns(self, ref: TableRef) -> pa.Schema:
         return schema_to_pyarrow(self._catalog.load(ref).schema(), include_field_ids=False)
@@ -141,9 +142,11 @@ class IcebergStore(FormatStore):
 
     def tables(self, database: str) -> list[str]:
         catalog = self._catalog.pyiceberg
-        if not catalog.namespace_exists(database):
-            return []
-        return sorted(name for _, name in catalog.list_tables(database))
+        try:
+            found = catalog.list_tables(database) if catalog.namespace_exists(database) else []
+        except SQLAlchemyError as error:
+            raise explain(f"tables of {database}", error) from error
+        return sorted(name for _, name in found)
 
     def read(self, ref: TableRef, at: Version | None = None) -> DataFrame:
         with self._translated(ref):
@@ -218,10 +221,14 @@ class IcebergStore(FormatStore):
         total = snapshot.summary.additional_properties
         deletes = int(total.get("total-delete-files", 0))
         return TableStats(
-            self.read(ref).count() if deletes else int(total.get("total-records", 0)),
+            self._count(ref) if deletes else int(total.get("total-records", 0)),
             int(total.get("total-data-files", 0)),
             int(total.get("total-files-size", 0)),
         )
+
+    def _count(self, ref: TableRef) -> int:
+        with self._translated(ref):
+            return self.read(ref).count()
 
     def _append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
         writer = rows.writeTo(self._name(ref))

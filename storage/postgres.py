@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+import threading
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import psycopg
 from sqlalchemy import URL
 
+from storage.connections import KEEPALIVES, SERVER_KEEPALIVES
 from storage.errors import ConfigurationError, LakehouseError, LockTimeoutError, TransientError
 from storage.failures import explain
 from storage.locks import Locks
-from storage.secrets import reveal
+from storage.secrets import names, reveal
 
 PREFIX = "jdbc:postgresql://"
 CONNECT_SECONDS = 15
-LOST = (psycopg.OperationalError, psycopg.InterfaceError)
+PARAMETERS: Mapping[str, str] = {
+    **{name: name for name in ("sslmode", "sslrootcert", "sslcert", "sslkey")},
+    "connectTimeout": "connect_timeout",
+    "ApplicationName": "application_name",
+}
+"""Parameters that an address may have, as JDBC names them, and as Python's driver does."""
+SESSION = f"-c idle_session_timeout=0 {SERVER_KEEPALIVES}"
+"""A lock is held by a session that is idle for as long as the holder works."""
 
 
 @dataclass(frozen=True)
@@ -27,31 +38,54 @@ class PostgresAddress:
 
     Attributes:
         url: JDBC address, `jdbc:postgresql://host:port/database`.
+        password: A reference to a secret, or an empty text where the server asks for none.
     """
 
     url: str
     user: str
-    password: str
+    password: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        if not self.url.startswith(PREFIX) or "/" not in self.url.removeprefix(PREFIX):
+        problem = next(_problems(self.url), "")
+        if problem:
             raise ConfigurationError(
-                f"catalog.url = {self.url!r} is no address of a PostgreSQL database",
+                f"catalog.url: {problem}",
                 advice=f"Write {PREFIX}HOST:5432/DATABASE, without user and password.",
             )
+        if self.password and not names(self.password):
+            raise ConfigurationError(
+                "catalog.password: is written out",
+                advice="Name the secret that holds it: catalog.password='${secret:NAME}'.",
+            )
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """The arguments of Python's driver, without user and password."""
+        parts = _parts(self.url)
+        given = {PARAMETERS[name]: value for name, value in parse_qsl(parts.query)}
+        return {
+            "host": parts.hostname or "",
+            "port": str(parts.port or 5432),
+            "dbname": unquote(parts.path[1:]),
+            "connect_timeout": str(CONNECT_SECONDS),
+            **{name: str(value) for name, value in KEEPALIVES.items()},
+            "options": SESSION,
+            **given,
+        }
 
     @property
     def sqlalchemy(self) -> URL:
         """SQLAlchemy's address, with the password; its text form hides it."""
-        host, _, database = self.url.removeprefix(PREFIX).partition("/")
-        name, _, port = host.partition(":")
+        query = self.arguments
+        host, port, database = (query.pop(name) for name in ("host", "port", "dbname"))
         return URL.create(
             "postgresql+psycopg",
             username=reveal(self.user),
             password=reveal(self.password),
-            host=name,
-            port=int(port or 5432),
-            database=database.partition("?")[0],
+            host=host,
+            port=int(port),
+            database=database,
+            query=query,
         )
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
@@ -60,12 +94,11 @@ class PostgresAddress:
         Raises:
             LakehouseError: The server refuses it, or does not answer (transient).
         """
-        at = self.sqlalchemy
+        arguments: dict[str, Any] = self.arguments
         try:
             return psycopg.connect(
-                host=at.host, port=at.port, user=at.username, password=at.password,
-                dbname=at.database, autocommit=True, connect_timeout=CONNECT_SECONDS,
-            )  # fmt: skip
+                **arguments, user=reveal(self.user), password=reveal(self.password), autocommit=True
+            )
         except psycopg.Error as error:
             failure = self.explained(error)
         raise failure
@@ -75,6 +108,37 @@ class PostgresAddress:
         known = explain(f"catalog {self.url}", error)
         advice = known.advice or "Check catalog.url, user and password, and that it answers."
         return type(known)(known.message, advice=advice)
+
+
+def _parts(url: str) -> SplitResult:
+    return urlsplit(url.removeprefix("jdbc:"))
+
+
+def _problems(url: str) -> Iterator[str]:
+    """Why an address cannot be used, without a text that may hold a secret."""
+    if not url.startswith(PREFIX):
+        yield "is no JDBC address of a PostgreSQL"
+        return
+    try:
+        parts = _parts(url)
+        port = parts.port
+    except ValueError:
+        yield "its host or port is not readable; it has one host, and a port of digits"
+        return
+    if parts.username is not None or parts.password is not None:
+        yield "has a user or a password; give them as catalog.user and catalog.password"
+    elif not parts.hostname or port == 0 or "," in parts.netloc:
+        yield "names no host, or several"
+    elif not re.fullmatch(r"/[^/]+", parts.path):
+        yield "names no database"
+    for name, _ in parse_qsl(parts.query, keep_blank_values=True):
+        if name not in PARAMETERS:
+            yield f"the parameter {name} is none of {', '.join(PARAMETERS)}"
+
+
+_HELD: dict[PostgresAddress, dict[str, psycopg.Connection[tuple[Any, ...]]]] = {}
+"""By database and name the sessions of this process that hold a lock."""
+_NOTING = threading.Lock()
 
 
 class SharedLocks(Locks):
@@ -101,7 +165,32 @@ class SharedLocks(Locks):
         seconds = self._timeout if timeout_seconds is None else timeout_seconds
         with super().hold(name, timeout_seconds=seconds), self._address.connect() as connection:
             self._acquire(connection, name, seconds)
-            yield
+            with _NOTING:
+                _HELD.setdefault(self._address, {})[name] = connection
+            try:
+                yield
+            finally:
+                with _NOTING:
+                    del _HELD[self._address][name]
+
+    def assure(self) -> None:
+        with _NOTING:
+            held = dict(_HELD.get(self._address, {}))
+        for name, connection in held.items():
+            try:
+                connection.execute("SELECT 1")
+            except psycopg.Error as error:
+                with _NOTING:
+                    released = _HELD[self._address].get(name) is not connection
+                if not released:
+                    raise self._lost(name, error) from None
+
+    def _lost(self, name: str, error: psycopg.Error) -> TransientError:
+        said = self._address.explained(error).message
+        return TransientError(
+            f"lock {name} was lost, so nothing is committed: {said}",
+            advice="Run again: the run goes on where this one stopped.",
+        )
 
     def _acquire(
         self, connection: psycopg.Connection[tuple[Any, ...]], name: str, seconds: float
@@ -115,5 +204,5 @@ class SharedLocks(Locks):
                 f"lock {name} was held by another machine or process for {seconds:.0f} s",
                 advice="Wait for the other run to end, then run again.",
             ) from None
-        except LOST as error:
-            raise TransientError(f"lock {name}: {error}") from None
+        except psycopg.Error as error:
+            raise self._address.explained(error) from None

@@ -12,7 +12,6 @@ import psycopg
 from pyiceberg.catalog.sql import SqlCatalog
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.failures import explain
 from storage.iceberg_catalog import CATALOG, IcebergCatalog
 from storage.postgres import PostgresAddress
 from storage.secrets import reveal
@@ -35,12 +34,15 @@ class PostgresCatalog(IcebergCatalog):
 
     @property
     def ready(self) -> bool:
-        with self.address.connect() as connection:
-            found = connection.execute(
-                "SELECT count(*) FROM information_schema.tables WHERE table_schema = "
-                "ANY(current_schemas(false)) AND table_name IN "
-                "('iceberg_tables', 'iceberg_namespace_properties')"
-            ).fetchone()
+        try:
+            with self.address.connect() as connection:
+                found = connection.execute(
+                    "SELECT count(*) FROM information_schema.tables WHERE table_schema = "
+                    "ANY(current_schemas(false)) AND table_name IN "
+                    "('iceberg_tables', 'iceberg_namespace_properties')"
+                ).fetchone()
+        except psycopg.Error as error:
+            raise self.address.explained(error) from None
         return found == (2,)
 
     def prepare(self) -> None:
@@ -48,7 +50,7 @@ class PostgresCatalog(IcebergCatalog):
             self.root.mkdir(parents=True, exist_ok=True)
             self.pyiceberg.create_tables()
         except (OSError, psycopg.Error, SQLAlchemyError) as error:
-            raise explain(f"catalog {self.address.url}", error) from error
+            raise self.address.explained(error) from error
 
     @property
     def pyiceberg(self) -> SqlCatalog:
@@ -58,7 +60,8 @@ class PostgresCatalog(IcebergCatalog):
     def spark_settings(self) -> Mapping[str, str]:
         prefix = f"spark.sql.catalog.{CATALOG}"
         joint = "&" if "?" in self.address.url else "?"
-        return self._spark_settings(f"{self.address.url}{joint}options={IDLE}") | {
+        ours = f"tcpKeepAlive=true&options={IDLE}"
+        return self._spark_settings(f"{self.address.url}{joint}{ours}") | {
             f"{prefix}.jdbc.user": reveal(self.address.user),
             f"{prefix}.jdbc.password": reveal(self.address.password),
             f"{prefix}.clients": "1",

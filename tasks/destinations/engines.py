@@ -1,12 +1,7 @@
-"""Connections to destinations: URLs, credentials, and which errors are worth a retry.
-
-Error codes: https://www.postgresql.org/docs/current/errcodes-appendix.html (SQLSTATE, which Snowflake's
-driver gives too).
-"""
+"""Connections to destinations: URLs, credentials, and which errors are worth a retry."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from storage import secrets
-from storage.connections import KEEPALIVES, SERVER_KEEPALIVES
+from storage.connections import KEEPALIVES, SERVER_KEEPALIVES, Failure, judged, state_of
 from storage.errors import (
     ConfigurationError,
     DestinationError,
@@ -63,15 +58,6 @@ BACKENDS: Mapping[str, Backend] = {
 }
 """The drivers that a URL may name."""
 
-REFUSED = re.compile(
-    r"authentication failed|no password supplied|no pg_hba.conf entry|(role|database) .* does not exist"
-    r"|incorrect username or password|not authorized|insufficient privileges|permission denied",
-    re.IGNORECASE,
-)
-"""Answers that stay the same until someone changes user, password or grants. PostgreSQL's driver gives no
-code for an error while it connects."""
-PASSING = ("08", "40", "53", "57P", "55P03", "58")
-"""SQLSTATE of a lost connection, a conflict, a lack of resources, a shutdown, a lock, a broken machine."""
 MADE_MEANWHILE = ("42P07", "42P06", "42710")
 """A table that another session made since it was looked for."""
 
@@ -139,37 +125,25 @@ def transaction(name: str, engine: Engine) -> Iterator[Connection]:
 
 def classified(name: str, error: Exception) -> LakehouseError | None:
     """Our error for one of the driver; None where it is none."""
-    native = error.orig if isinstance(error, DBAPIError) else error
-    state = _state(native)
-    if not (state or isinstance(error, SQLAlchemyError) or _of_driver(native)):
+    native = (error.orig if isinstance(error, DBAPIError) else None) or error
+    failure = judged(error)
+    if failure is None and not isinstance(error, SQLAlchemyError):
         return None
-    said = _said(native) if native is not None else _said(error)
-    message = f"destination {name}: {secrets.hidden(said)}"
-    if REFUSED.search(said) or state[:2] == "28" or state == "42501":
+    message = f"destination {name}: {secrets.hidden(_said(native))}"
+    if failure is Failure.REFUSED:
         advice = "Check the destination's user and password, and what it is granted there."
         return DestinationError(message, advice=advice)
-    lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    connecting = not state and type(native).__name__ == "OperationalError"
-    if state.startswith((*PASSING, *MADE_MEANWHILE)) or lost or connecting or _made(native, state):
+    if failure is Failure.PASSING or _made(native):
         advice = "Check that the destination answers; the next run goes on where this one stopped."
         return DestinationUnavailableError(message, advice=advice)
     return DestinationError(message, advice="Mend what it names; nothing of this push is visible.")
 
 
-def _state(error: BaseException | None) -> str:
-    """The SQLSTATE, which has five characters; Snowflake's driver writes `n/a` where it has none."""
-    state = str(getattr(error, "sqlstate", None) or "")
-    return state if len(state) == 5 else ""
-
-
-def _of_driver(error: BaseException | None) -> bool:
-    return type(error).__module__.split(".")[0] in ("psycopg", "snowflake")
-
-
-def _made(error: BaseException | None, state: str) -> bool:
-    """Whether two sessions made the same table at once, which the catalog's own keys refuse."""
+def _made(error: BaseException) -> bool:
+    """Whether two sessions made the same table at once, which the catalog's own keys may be who refuses."""
+    state = state_of(error)
     constraint = getattr(getattr(error, "diag", None), "constraint_name", None) or ""
-    return state == "23505" and constraint.startswith("pg_")
+    return state in MADE_MEANWHILE or (state == "23505" and constraint.startswith("pg_"))
 
 
 def _said(error: BaseException) -> str:

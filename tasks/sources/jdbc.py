@@ -185,7 +185,7 @@ class JdbcReader:
                 advice="Name the columns as the database does.",
             ) from None
         except NATIVE as error:
-            failure = explained(session, self._source, request.table, error)
+            failure = explained(self._source, request.table, error)
         else:
             return session.read.parquet(folder)
         raise failure
@@ -273,7 +273,7 @@ class JdbcReader:
             extraction = self.extraction(session, self._reached(request))
             extraction.rows.write.parquet(str(request.scratch / "raw"))
         except NATIVE as error:
-            failure = explained(session, self._source, request.table, error)
+            failure = explained(self._source, request.table, error)
         else:
             return extraction
         raise failure

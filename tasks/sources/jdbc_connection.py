@@ -8,8 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from py4j.java_gateway import is_instance_of
-from py4j.protocol import Py4JError
 from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql.types import (
     BinaryType,
@@ -23,7 +21,7 @@ from pyspark.sql.types import (
 )
 
 from storage import secrets
-from storage.errors import InputError, LakehouseError, TransientError
+from storage.errors import InputError, LakehouseError
 from storage.failures import explain
 from storage.sql import quote
 from tasks.sources.secrets import redacted
@@ -32,11 +30,6 @@ from tasks.spec import PartitionsSpec, SourceSpec
 DEFAULTS = {"fetchsize": "10000", "preferTimestampNTZ": "true"}
 """Without a fetch size some drivers hold the whole result in memory; without the other, wall-clock times
 move by the time zone of this machine."""
-REFUSED = "08004"
-"""SQLSTATE of a server that turned the connection down; the other ones of class 08 are lost connections."""
-LOST = ("57P01", "57P02", "57P03", "53300", "40001", "40P01")
-"""SQLSTATEs of a server that shuts down, restarts, has no connection left, or asks to try again:
-https://www.postgresql.org/docs/current/errcodes-appendix.html"""
 ADVICE = "Check url, table and options of the source, and that the database answers."
 
 
@@ -75,15 +68,10 @@ def place(source: SourceSpec) -> str:
     return source.table or "the query"
 
 
-def explained(
-    session: SparkSession, source: SourceSpec, table: str, error: BaseException
-) -> LakehouseError:
+def explained(source: SourceSpec, table: str, error: BaseException) -> LakehouseError:
     """The platform's error for a native one, without any credential."""
     known = explain(f"bronze.{table}", error)
-    state = _sql_state(session, error)
-    lost = state in LOST or (state.startswith("08") and state != REFUSED)
-    kind = TransientError if lost else type(known)
-    return kind(redacted(known.message, source), advice=known.advice or ADVICE)
+    return type(known)(redacted(known.message, source), advice=known.advice or ADVICE)
 
 
 def _reader(session: SparkSession, source: SourceSpec) -> DataFrameReader:
@@ -181,19 +169,3 @@ def _as_stored(schema: StructType) -> str:
         + next((name for kind, name in kinds if isinstance(f.dataType, kind)), "string")  # type: ignore[arg-type]
         for f in schema.fields
     )
-
-
-def _sql_state(session: SparkSession, error: BaseException) -> str:
-    """The SQLSTATE of the driver's error, or an empty text."""
-    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
-    gateway = session.sparkContext._gateway
-    try:
-        for _ in range(12):
-            if java is None or gateway is None:
-                break
-            if is_instance_of(gateway, java, "java.sql.SQLException"):
-                return str(java.getSQLState() or "")
-            java = java.getCause()
-    except Py4JError:  # the JVM is gone, and says no more
-        pass
-    return ""

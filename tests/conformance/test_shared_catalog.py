@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from pyspark.sql import SparkSession
 
 from storage.adapter import FormatStore
-from storage.errors import LockTimeoutError, TerminalError, TransientError
+from storage.errors import LakehouseError, LockTimeoutError, TerminalError, TransientError
 from storage.plans import upsert_plan
-from storage.postgres import PostgresAddress, SharedLocks
+from storage.postgres import SharedLocks
 from storage.registry import Lake
+from storage.secrets import reference
+from storage.types import CommitRecord
 from tests.conformance.tables import NAMES, Table
 from tests.services.postgres import Postgres
 
@@ -83,13 +89,118 @@ def test_a_lock_of_another_machine_is_waited_for(shared_lake: Lake) -> None:
 
 
 def test_a_catalog_that_does_not_answer_is_tried_again_and_a_wrong_password_is_not(
-    shared_lake: Lake, postgres: Postgres
+    shared_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert shared_lake.catalog is not None
-    away = PostgresAddress("jdbc:postgresql://127.0.0.1:1/catalog", postgres.user, "s3same")
+    monkeypatch.setenv("WRONG", "s3same")
+    away = replace(shared_lake.catalog, url="jdbc:postgresql://127.0.0.1:1/catalog")
     with pytest.raises(TransientError, match=r"catalog jdbc:postgresql://127\.0\.0\.1:1/catalog"):
         replace(shared_lake, catalog=away).adapter(None)
-    wrong = replace(shared_lake.catalog, password="s3same")
+    wrong = replace(shared_lake.catalog, password=reference("WRONG"))
     with pytest.raises(TerminalError, match="password authentication failed") as refused:
         replace(shared_lake, catalog=wrong).adapter(None)
     assert "s3same" not in str(refused.value)
+
+
+def test_a_server_that_is_down_is_worth_another_try_and_the_next_one_goes_on(
+    shared_lake: Lake, shared_store: FormatStore, spark: SparkSession, postgres: Postgres
+) -> None:
+    table = Table.fresh(shared_store)
+    table.create()
+    table.append((1, "a", 1))
+    store, ref = shared_store, table.ref
+    other = shared_lake.adapter(None)
+    record = CommitRecord("run", "while it is down")
+    rows = table.frame((2, "b", 1))
+    calls: dict[str, Callable[[], object]] = {
+        "exists": lambda: store.exists(ref),
+        "columns": lambda: store.columns(ref),
+        "tables": lambda: store.tables(ref.database),
+        "history": lambda: store.history(ref),
+        "stats": lambda: store.stats(ref),
+        "obstacle": lambda: store.obstacle(ref),
+        "read": lambda: store.read(ref).collect(),
+        "append": lambda: store.append(ref, rows, record),
+        "without Spark": lambda: other.read_arrow(ref),
+        "a store": lambda: shared_lake.adapter(None).exists(ref),
+    }
+    postgres.kill()
+    try:
+        for name, call in calls.items():
+            with pytest.raises(LakehouseError) as caught:
+                call()
+            assert isinstance(caught.value, TransientError), (name, caught.value)
+    finally:
+        postgres.start()
+    assert other.history(ref)[0].version == table.head()
+    later = shared_lake.adapter(spark)
+    assert not later.append(ref, rows, record).repeated
+    assert sorted(row["id"] for row in later.read(ref).collect()) == [1, 2]
+
+
+def test_a_full_server_is_worth_another_try(
+    shared_lake: Lake, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shared_lake.catalog is not None
+    postgres.run(
+        "drop role if exists crowd", "create role crowd login password 'a-crowd' connection limit 0"
+    )
+    monkeypatch.setenv("CROWD", "a-crowd")
+    crowd = replace(shared_lake.catalog, user="crowd", password=reference("CROWD"))
+    with pytest.raises(TransientError, match="too many connections"):
+        replace(shared_lake, catalog=crowd).adapter(None)
+
+
+def end_lock_sessions(postgres: Postgres) -> None:
+    postgres.run(
+        "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'",
+        "select pg_sleep(0.2)",
+    )
+
+
+def test_a_lock_that_was_lost_stops_the_commit(
+    shared_lake: Lake,
+    shared_store: FormatStore,
+    postgres: Postgres,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """First that of the run, then that of the table, after it was taken for a write."""
+    table = Table.fresh(shared_store)
+    table.create()
+    before = table.head()
+    with shared_lake.locks().hold("run.shop"):
+        end_lock_sessions(postgres)
+        with pytest.raises(
+            TransientError, match=r"lock run\.shop was lost, so nothing is committed"
+        ):
+            table.append((1, "a", 1), token="first")
+    assert table.head() == before
+
+    find = shared_store.find
+
+    def find_while_the_lock_is_lost(*arguments: Any) -> object:
+        end_lock_sessions(postgres)
+        return find(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shared_store, "find", find_while_the_lock_is_lost)
+        with pytest.raises(TransientError, match="was lost, so nothing is committed"):
+            table.append((1, "a", 1), token="first")
+    assert table.head() == before
+    assert not table.append((1, "a", 1), token="first").repeated
+
+
+def test_the_session_of_a_lock_outlasts_idleness_and_is_watched(
+    shared_lake: Lake, postgres: Postgres
+) -> None:
+    assert shared_lake.catalog is not None
+    postgres.run(f"alter role {postgres.user} set idle_session_timeout = '100ms'")
+    try:
+        with shared_lake.catalog.connect() as connection:
+            time.sleep(0.5)
+            found = connection.execute("show tcp_keepalives_idle").fetchone()
+            client = connection.info.get_parameters()
+    finally:
+        postgres.run(f"alter role {postgres.user} reset idle_session_timeout")
+    assert found == ("30",)
+    assert (client["keepalives_idle"], client["tcp_user_timeout"]) == ("30", "60000")
