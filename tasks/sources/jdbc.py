@@ -17,7 +17,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -38,9 +37,10 @@ from tasks.sources import key_snapshot
 from tasks.sources.hashing import record_hash, rows_sha256
 from tasks.sources.jdbc_connection import explained, loaded, place
 from tasks.sources.landing import Landing
+from tasks.sources.position import advanced, known
 from tasks.sources.reader import Offer, Request, StagedFile
 from tasks.sources.unseen import HASH, unseen
-from tasks.sources.watermark import Overlap
+from tasks.sources.watermark import Overlap, ahead, is_ahead
 from tasks.spec import KeySnapshotSpec, SourceSpec
 
 MARK = "_watermark"
@@ -52,6 +52,8 @@ class Extraction:
 
     Attributes:
         type_name: Spark's name of the watermark's type.
+        started: When it began.
+        reached: Text of the watermark that it goes on from; None where it starts over.
         since: Text of the value from which on rows are read; None for all.
         missing: Columns of the source that the table lacks.
         types: Every column of the table and its type; those of the source under its names.
@@ -59,6 +61,8 @@ class Extraction:
 
     rows: DataFrame
     type_name: str
+    started: datetime
+    reached: str | None
     since: str | None
     missing: tuple[str, ...]
     types: Mapping[str, str]
@@ -102,10 +106,10 @@ class JdbcReader:
             return self._since_last(request, session, extraction, frozen, fresh)
         file = _numbered(fresh, self._source.columns, request.scratch / "rows")
         sha256 = rows_sha256(file, HASH)
-        known = bool(request.taken) and request.taken[-1].sha256 == sha256
+        is_known = bool(request.taken) and request.taken[-1].sha256 == sha256
         name = f"jdbc:{request.table}@{sha256[:12]}"
         offer = Offer(file, name, sha256, missing=extraction.missing, types=extraction.types)
-        return [] if known else [offer]
+        return [] if is_known else [offer]
 
     def _since_last(
         self,
@@ -124,16 +128,15 @@ class JdbcReader:
         fresh = unseen(fresh, held, mark, since=extraction.since, type_name=extraction.type_name)
         file = _numbered(fresh, self._source.columns, request.scratch / "rows")
         rows = pq.read_metadata(file).num_rows
-        reached = _highest(frozen, self._reached(request), extraction.type_name)
+        reached = _highest(frozen, extraction)
         compares = (
             spec is not None and held is not None and key_snapshot.due(spec, request.position)
         )
-        position: dict[str, Any] | None = None
-        if reached is not None:
-            compared = (request.position or {}).get(key_snapshot.COMPARED)
-            compared = datetime.now(UTC).isoformat() if compares else compared
-            position = {"column": mark.column, "value": reached}
-            position |= {key_snapshot.COMPARED: compared} if compared else {}
+        position = advanced(self._source, reached)
+        compared = (request.position or {}).get(key_snapshot.COMPARED)
+        compared = datetime.now(UTC).isoformat() if compares else compared
+        if position is not None and compared:
+            position[key_snapshot.COMPARED] = compared
         offer = Offer(
             file, f"jdbc:{request.table}@{reached}", rows_sha256(file, HASH), position,
             extraction.missing, extraction.types,
@@ -206,6 +209,7 @@ class JdbcReader:
             InputError: The table lacks the watermark's column or every column of the source, or the
                 overlap does not fit the watermark.
         """
+        started = datetime.now(UTC)
         table, native = loaded(session, self._source)
         by_name = {f.name.lower(): f for f in table.schema.fields}
         given = key_snapshot.given(self._source)
@@ -221,14 +225,16 @@ class JdbcReader:
                 advice="Name the columns as the database does.",
             )
         type_name, since = "string", None
-        reached: Column = F.lit(None).cast("string")
+        value: Column = F.lit(None).cast("string")
         if mark is not None:
             field = found[mark.column]
-            type_name, reached = field.dataType.simpleString(), F.col(quote(field.name))
+            type_name, value = field.dataType.simpleString(), F.col(quote(field.name))
+            if watermark is not None and is_ahead(watermark, type_name, started):
+                watermark = None  # it hides rows that nobody has read
             since = self._since(watermark, type_name)
             if since is not None:
                 bound = F.lit(since).cast(type_name)
-                table = table.where((reached >= bound) | reached.isNull())
+                table = table.where((value >= bound) | value.isNull())
         texts = [
             (key_snapshot.alive(c) if c in given
              else _text(F.col(quote(found[c].name)), found[c].dataType) if c in found
@@ -239,18 +245,8 @@ class JdbcReader:
         types = {names.get(f.name, f.name): f.dataType.simpleString() for f in native.fields}
         types |= dict.fromkeys(given, "string")
         rest = [f for f in table.schema.fields if f.name not in names]
-        rows = table.select(*texts, reached.alias(MARK), _rescued(rest).alias("_rescued"))
-        return Extraction(rows, type_name, since, missing, types)
-
-    def _reached(self, request: Request) -> str | None:
-        """The highest value taken in; None where nothing says so for the source's column.
-
-        Then the whole source is read, and what bronze holds is left out.
-        """
-        mark, position = self._source.watermark, request.position
-        if mark is None or position is None or position["column"] != mark.column:
-            return None
-        return str(position["value"])
+        rows = table.select(*texts, value.alias(MARK), _rescued(rest).alias("_rescued"))
+        return Extraction(rows, type_name, started, watermark, since, missing, types)
 
     def _since(self, watermark: str | None, type_name: str) -> str | None:
         mark = self._source.watermark
@@ -270,7 +266,9 @@ class JdbcReader:
         A native error is dropped with its traceback, because both may hold the url.
         """
         try:
-            extraction = self.extraction(session, self._reached(request))
+            extraction = self.extraction(
+                session, known(self._source, request.position).get("value")
+            )
             extraction.rows.write.parquet(str(request.scratch / "raw"))
         except NATIVE as error:
             failure = explained(self._source, request.table, error)
@@ -305,10 +303,10 @@ def _numbered(rows: DataFrame, columns: Sequence[str], folder: Path) -> Path:
     return next(folder.glob("*.parquet"))
 
 
-def _highest(rows: DataFrame, before: str | None, type_name: str) -> str | None:
-    """The highest watermark read; never below the one before, whose row may be gone."""
-    highest = F.max(MARK)
-    if before is not None:
-        highest = F.greatest(highest, F.lit(before).cast(type_name))
+def _highest(rows: DataFrame, read: Extraction) -> str | None:
+    """The highest watermark read that is not ahead; never below the one before, whose row may be gone."""
+    highest = F.max(F.when(~ahead(F.col(MARK), read.type_name, read.started), F.col(MARK)))
+    if read.reached is not None:
+        highest = F.greatest(highest, F.lit(read.reached).cast(read.type_name))
     value = rows.agg(highest.cast("string").alias("value")).collect()[0]["value"]
     return None if value is None else str(value)

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,12 +24,13 @@ from tasks.sources.content import file_sha256
 from tasks.sources.hashing import record_hash
 from tasks.sources.json_lines import stage_json_lines
 from tasks.sources.landing import Landing
+from tasks.sources.position import advanced, known
 from tasks.sources.reader import Offer, Request, StagedFile
 from tasks.sources.rest_extraction import Extraction, extract
-from tasks.sources.since import SPARK_TYPES, Value, below, compared, parsed
+from tasks.sources.since import SPARK_TYPES, Value, below, compared, parsed, written
 from tasks.sources.unseen import HASH, unseen
 from tasks.sources.watermark import Overlap
-from tasks.spec import RestSpec, SourceSpec
+from tasks.spec import RestSpec, SourceSpec, WatermarkType
 
 
 class RestReader:
@@ -77,27 +79,31 @@ class RestReader:
         from tasks.sources.rest_client import Connection  # noqa: PLC0415 - dlt takes seconds to import
 
         api = Connection(self._spec, f"bronze.{request.table}")
-        since = self._since(self._reached(request))
-        return extract(api, self._spec, self._source.watermark, since, frozen)
+        until = self._until()
+        text = known(self._source, request.position).get("value")
+        value = parsed(text, self._spec.watermark_type)
+        if value is not None and until is not None and value > until:
+            value = None  # it hides records that nobody has read
+        read = Extraction(frozen, highest=None if value is None else (value, str(text)))
+        extract(api, self._spec, self._source.watermark, self._since(value), until, read)
+        return read
 
-    def _reached(self, request: Request) -> str | None:
-        """The watermark taken in, if it is one of the column that the source has now."""
-        mark, position = self._source.watermark, request.position
-        if mark is None or position is None or position.get("column") != mark.column:
-            return None
-        return str(position["value"])
+    def _until(self) -> Value | None:
+        """The instant beyond which no watermark counts as reached; None for numbers."""
+        kind = self._spec.watermark_type
+        now = datetime.now(UTC).isoformat()
+        return parsed(now, kind) if kind is WatermarkType.instant else None
 
-    def _since(self, watermark: str | None) -> Value | None:
-        """From where records are asked for; what cannot be compared begins anew."""
-        mark, kind = self._source.watermark, self._spec.watermark_type
-        reached = parsed(watermark, kind)
+    def _since(self, reached: Value | None) -> Value | None:
+        """From where records are asked for."""
+        mark = self._source.watermark
         if mark is None or reached is None:
-            return parsed(self._spec.initial_value, kind)
+            return parsed(self._spec.initial_value, self._spec.watermark_type)
         try:
             return below(reached, Overlap.parse(mark.overlap))
         except ValueError as error:
             raise InputError(
-                f"watermark {mark.column} = {watermark!r}: {error}",
+                f"watermark {mark.column} = {written(reached)}: {error}",
                 advice="Set `watermark.overlap` to a duration for instants, a number for numbers.",
             ) from None
 
@@ -108,12 +114,12 @@ class RestReader:
         sha256 = hashlib.sha256(b"".join(sorted(digests))).hexdigest()
         mark = self._source.watermark
         if mark is None:
-            known = request.taken[-1].sha256 == sha256 if request.taken else not digests
-            return [] if known else [Offer(lines, f"rest:{request.table}@{sha256[:12]}", sha256)]
+            is_known = request.taken[-1].sha256 == sha256 if request.taken else not digests
+            return [] if is_known else [Offer(lines, f"rest:{request.table}@{sha256[:12]}", sha256)]
         if not digests:
             return []
-        reached = _highest(read, self._reached(request), self._spec)
-        position = None if reached is None else {"column": mark.column, "value": reached}
+        reached = None if read.highest is None else read.highest[1]
+        position = advanced(self._source, reached)
         return [Offer(lines, f"rest:{request.table}@{reached}", sha256, position)]
 
     def _fresh(
@@ -145,15 +151,6 @@ def _selected(read: Extraction, numbers: Iterable[int], target: Path) -> list[by
     with read.lines.open(encoding="utf-8", newline="\n") as lines, target.open("w") as file:
         file.writelines(line for number, line in enumerate(lines, 1) if number in wanted)
     return [digest for number, digest in enumerate(read.digests, 1) if number in wanted]
-
-
-def _highest(read: Extraction, before: str | None, spec: RestSpec) -> str | None:
-    """The highest watermark read; never below the one before, whose record may be gone."""
-    reached = parsed(before, spec.watermark_type)
-    if read.highest is None:
-        return before
-    value, text = read.highest
-    return before if reached is not None and reached > value else text
 
 
 def _without_records(source: SourceSpec, offer: Offer, target: Path) -> StagedFile:

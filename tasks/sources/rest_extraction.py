@@ -47,7 +47,7 @@ class Extraction:
     Attributes:
         lines: The records, one a line.
         digests: SHA-256 of each line.
-        highest: The highest watermark read, and its text.
+        highest: The watermark reached, and its text: that of earlier extractions, or a higher one read.
         lowest: The lowest one.
         named: Whether any record has the watermark's column.
         valued: Whether any has a value in it.
@@ -62,30 +62,36 @@ class Extraction:
 
 
 def extract(
-    api: Api, spec: RestSpec, mark: WatermarkSpec | None, since: Value | None, lines: Path
-) -> Extraction:
+    api: Api, spec: RestSpec, mark: WatermarkSpec | None, since: Value | None, until: Value | None,
+    read: Extraction,
+) -> None:  # fmt: skip
     """Read every page, and write each record once where it has a watermark.
+
+    Args:
+        api: What is asked.
+        spec: How it is asked.
+        mark: The watermark; None where everything is read.
+        since: From where on records are asked for.
+        until: Beyond it no watermark counts as reached; None for no bound.
+        read: What is filled.
 
     Raises:
         LakehouseError: A page cannot be had; nothing of the extraction counts then.
         InputError: The records lack the watermark, or are not in its order where that is needed.
     """
-    lines.parent.mkdir(parents=True, exist_ok=True)
-    with lines.open("w", encoding="utf-8") as file:
-        freezer = _Freezer(spec, mark, file, Extraction(lines))
-        freezer.read(api, since)
-    read = freezer.extraction
+    read.lines.parent.mkdir(parents=True, exist_ok=True)
+    with read.lines.open("w", encoding="utf-8") as file:
+        _Freezer(spec, mark, until, file, read).read(api, since)
     if mark is not None and read.digests and not read.named:
         raise InputError(
             f"{api.who}: no record has the watermark's column {mark.column}",
             advice="Ask for it in the request, or name another column.",
         )
-    if mark is not None and read.valued and read.highest is None:
+    if mark is not None and read.valued and read.lowest is None:
         raise InputError(
             f"{api.who}: no value of {mark.column} is of type {spec.watermark_type}",
             advice="Set `rest.watermark_type`, or name another column.",
         )
-    return read
 
 
 def unnested(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
@@ -108,14 +114,16 @@ class _Freezer:
     """Reads the pages of an API into a file."""
 
     def __init__(
-        self, spec: RestSpec, mark: WatermarkSpec | None, file: IO[str], extraction: Extraction
-    ) -> None:
+        self, spec: RestSpec, mark: WatermarkSpec | None, until: Value | None, file: IO[str],
+        extraction: Extraction,
+    ) -> None:  # fmt: skip
         self._spec = spec
         self._mark = mark
+        self._until = until
         self._keyset = spec.pages.keyset
         self._file = file
         self._written: set[bytes] = set()
-        self.extraction = extraction
+        self._extraction = extraction
 
     def read(self, api: Api, since: Value | None) -> None:
         """Ask until no page follows; with `keyset`, each time from the last watermark of the page before."""
@@ -162,7 +170,7 @@ class _Freezer:
 
     def _noted(self, record: Mapping[str, Any]) -> Value | None:
         """The record's watermark."""
-        mark, read = self._mark, self.extraction
+        mark, read = self._mark, self._extraction
         if mark is None or mark.column not in record:
             return None
         read.named = True
@@ -171,7 +179,8 @@ class _Freezer:
         value = parsed(text, self._spec.watermark_type)
         if value is None or text is None:
             return None
-        if read.highest is None or value > read.highest[0]:
+        has_come = self._until is None or value <= self._until
+        if has_come and (read.highest is None or value > read.highest[0]):
             read.highest = (value, text)
         if read.lowest is None or value < read.lowest:
             read.lowest = value
@@ -183,5 +192,5 @@ class _Freezer:
             if digest in self._written:
                 return
             self._written.add(digest)
-        self.extraction.digests.append(digest)
+        self._extraction.digests.append(digest)
         self._file.write(f"{line}\n")

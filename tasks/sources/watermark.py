@@ -1,17 +1,25 @@
-"""Arithmetic of watermarks: from where an incremental extraction reads again."""
+"""Arithmetic of watermarks: from where an incremental extraction reads again, and how far it may count.
+
+No extraction counts as having come further than the instant at which it began. A row beyond it would hide
+all that get their instant until then; so would the last row of an extraction longer than its overlap.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Self
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
 
 UNITS = ("second", "minute", "hour", "day")
 NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
 INSTANTS = ("timestamp", "timestamp_ntz", "date", "string")
 _DURATION = re.compile(rf"(\d+) ({'|'.join(UNITS)})s?")
+_DATED = r"^\d{4}-\d{2}-\d{2}"
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}([ T])\d{2}:\d{2}:\d{2}")
 
 
@@ -66,13 +74,41 @@ class Overlap:
         """
         if self.number == 0:
             return watermark
-        kind = type_name.split("(", maxsplit=1)[0]
+        kind = _kind(type_name)
         if kind in NUMBERS and self.number is not None:
             return format(Decimal(watermark) - self.number, "f")
         if kind in INSTANTS and self.duration is not None:
             return _earlier(watermark, self.duration)
         said = self.number if self.duration is None else self.duration
         raise ValueError(f"an overlap of {said} does not fit values of type {type_name}")
+
+
+def is_ahead(watermark: str, type_name: str, started: datetime) -> bool:
+    """Whether a watermark is an instant after the one at which an extraction began.
+
+    One without a time zone counts as UTC.
+    """
+    if _kind(type_name) not in INSTANTS or not re.match(_DATED, watermark):
+        return False
+    try:
+        instant = datetime.fromisoformat(watermark)
+    except ValueError:
+        return False
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)) > started
+
+
+def ahead(watermark: Column, type_name: str, started: datetime) -> Column:
+    """`is_ahead` of each row; never null."""
+    if _kind(type_name) not in INSTANTS:
+        return F.lit(False)
+    later = watermark.try_cast("timestamp") > F.lit(started.isoformat()).cast("timestamp")
+    if _kind(type_name) == "string":
+        later = watermark.rlike(_DATED) & later
+    return F.coalesce(later, F.lit(False))
+
+
+def _kind(type_name: str) -> str:
+    return type_name.split("(", maxsplit=1)[0]
 
 
 def _earlier(instant: str, duration: timedelta) -> str:

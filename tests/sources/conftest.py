@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.sessions import BOTH
 from tests.sources.shop import Database, Shop
 
 MakeShop = Callable[..., Shop]
+SetClock = Callable[[str], None]
 
 
 @pytest.fixture
@@ -37,3 +39,22 @@ def database(tmp_path: Path) -> Database:
     made = Database(tmp_path / "shop.db")
     made.execute("create table sale (id text primary key, amount decimal(18,2), at text)")
     return made
+
+
+@pytest.fixture
+def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
+    """Sets the time of 2026-03-01 at which extractions begin, UTC."""
+
+    def set_to(clock: str) -> None:
+        instant = datetime.fromisoformat(f"2026-03-01T{clock}").replace(tzinfo=UTC)
+
+        class Clock(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> datetime:
+                assert tz is UTC
+                return instant
+
+        for module in ("jdbc", "rest"):
+            monkeypatch.setattr(f"tasks.sources.{module}.datetime", Clock)
+
+    return set_to

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from storage.errors import InputError, LakehouseError, TransientError
 from tasks import bronze
@@ -20,7 +21,7 @@ from tasks.decisions import Decision
 from tasks.planning import has_news
 from tasks.sources.jdbc import JdbcReader
 from tasks.spec import SourceKind, SourceSpec, WatermarkSpec
-from tests.sources.conftest import MakeShop
+from tests.sources.conftest import MakeShop, SetClock
 from tests.sources.shop import Database
 
 COLUMNS = ["id", "amount", "at"]
@@ -90,6 +91,55 @@ def test_the_watermark_does_not_go_back_when_its_row_is_gone(
     database.put(("c", 3, at("10:55:00")))
     shop.run()
     assert shop.record().notes["watermark"]["value"] == at("11:00:00")
+
+
+FUTURE = ("infinite", 9, "2099-12-31 00:00:00")
+
+
+def test_a_row_of_the_future_is_taken_once_and_hides_no_other(
+    make_shop: MakeShop, database: Database
+) -> None:
+    shop = make_shop(source(database))
+    database.put(FUTURE)
+    shop.run()
+    assert "watermark" not in shop.record().notes  # nothing says how far it has come
+    database.put(("a", 1, at("10:00:00")))
+    shop.run()
+    assert shop.record().notes["watermark"]["value"] == at("10:00:00")
+    assert shop.run() is None
+    database.put(("b", 2, at("10:01:00")))
+    shop.run()
+    assert [row[0] for row in shop.rows()] == ["infinite", "a", "b"]
+
+
+def test_a_position_in_the_future_starts_over_and_repeats_nothing(
+    make_shop: MakeShop, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make_shop(source(database))
+    database.put(FUTURE, ("a", 1, at("10:00:00")))
+    with monkeypatch.context() as patched:
+        patched.setattr("tasks.sources.jdbc.ahead", lambda *_: F.lit(False))
+        shop.run()
+    assert shop.record().notes["watermark"]["value"] == FUTURE[2]
+    database.put(("b", 2, at("09:00:00")))
+    shop.run()
+    assert [row[0] for row in shop.rows()] == ["a", "infinite", "b"]
+    assert shop.record().notes["watermark"]["value"] == at("10:00:00")
+
+
+def test_an_extraction_longer_than_its_overlap_misses_nothing(
+    make_shop: MakeShop, database: Database, set_clock: SetClock
+) -> None:
+    shop = make_shop(source(database))
+    set_clock("10:00:00")
+    database.put(("a", 1, at("09:50:00")), ("z", 1, at("10:24:00")))  # z was read last
+    shop.run()
+    assert shop.record().notes["watermark"]["value"] == at("09:50:00")
+    database.put(("b", 1, at("10:05:00")))  # where the first connection had read already
+    set_clock("10:30:00")
+    shop.run()
+    assert [row[0] for row in shop.rows()] == ["a", "z", "b"]
+    assert shop.record().notes["watermark"]["value"] == at("10:24:00")
 
 
 def test_rows_without_a_watermark_are_read_every_time_and_taken_once(

@@ -34,7 +34,7 @@ from tasks.spec import (
     WatermarkSpec,
 )  # fmt: skip
 from tests.services.hubspot import Fault, HubSpot
-from tests.sources.conftest import MakeShop
+from tests.sources.conftest import MakeShop, SetClock
 from tests.sources.rest_page import declared
 
 Read = Callable[[SourceSpec], list[dict[str, Any]]]
@@ -141,6 +141,37 @@ def test_the_request_asks_for_the_overlap_in_milliseconds(
     first, again = (page.body["filterGroups"][0]["filters"][0] for page in hubspot.pages())
     assert first["value"] == "0"
     assert again["value"] == "1772358900000"  # 09:55:00
+
+
+def test_a_record_of_the_future_is_taken_once_and_hides_no_other(
+    make_shop: MakeShop, source: SourceSpec, hubspot: HubSpot
+) -> None:
+    shop = make_shop(source)
+    hubspot.objects.put("contacts", "1", "2099-12-31T00:00:00.000Z")
+    shop.run()
+    assert "watermark" not in shop.record().notes
+    put(hubspot, 2, "10:00:00")
+    shop.run()
+    assert shop.record().notes["watermark"]["value"] == at("10:00:00")
+    assert shop.run() is None
+    put(hubspot, 3, "10:01:00")
+    shop.run()
+    assert [row[0] for row in shop.rows()] == ["1", "2", "3"]
+
+
+def test_pages_longer_than_the_overlap_miss_nothing(
+    make_shop: MakeShop, source: SourceSpec, hubspot: HubSpot, set_clock: SetClock
+) -> None:
+    shop = make_shop(source)
+    set_clock("10:00:00")
+    put(hubspot, 1, "09:50:00")
+    put(hubspot, 2, "10:24:00")  # was read last
+    shop.run()
+    assert shop.record().notes["watermark"]["value"] == at("09:50:00")
+    put(hubspot, 3, "10:05:00")  # on a page that was read already
+    set_clock("10:30:00")
+    shop.run()
+    assert [row[0] for row in shop.rows()] == ["1", "2", "3"]
 
 
 def test_an_account_without_objects_gives_no_commit(
