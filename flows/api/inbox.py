@@ -6,11 +6,12 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from conf.schema import Api
-from flows.api.segments import Record, Sealed, Segments
+from flows.api.index import Sealed, Settled
+from flows.api.segments import Record, Segments
 from storage.errors import TransientError
 
 REFRESH_SECONDS = 5.0
@@ -18,8 +19,8 @@ REFRESH_SECONDS = 5.0
 GROUP = 200
 """Requests that share a sync at most."""
 
-Waiting = Callable[[Sequence[Sealed]], Collection[str]]
-"""Of these segments, the names of those that bronze has or that a person rejected."""
+Ask = Callable[[Sequence[Sealed]], Settled]
+"""Which of these segments bronze has, and what a person rejected so far."""
 Entry = tuple[Sequence[Record], "Future[None]"]
 _LOG = logging.getLogger(__name__)
 
@@ -36,20 +37,20 @@ class Inbox:
     Args:
         segments: Where the records go; nobody else may use it.
         settings: When a segment is sealed.
-        done: Tells which segments wait no longer. While it fails, all are counted that waited before.
+        ask: Tells what became of segments. While it fails, all are counted that waited before.
     """
 
-    def __init__(self, segments: Segments, settings: Api, done: Waiting) -> None:
-        self._segments, self._settings, self._done = segments, settings, done
+    def __init__(self, segments: Segments, settings: Api, ask: Ask) -> None:
+        self._segments, self._settings, self._ask = segments, settings, ask
         self._queue: queue.Queue[Entry | None] = queue.Queue()
         self._guard = threading.Lock()  # of the next three
         self._queued = 0
         self._stopped = False
-        self._gone: set[str] = set()
+        self._settled: Settled | None = None
         self._opened: float | None = None
         self._closing = threading.Event()
-        self._sealed: Sequence[Sealed] = segments.sealed()
-        self._written = sum(part.rows for part in self._sealed)
+        self._waiting: Sequence[Sealed] = segments.waiting()
+        self._written = sum(part.rows for part in self._waiting)
         self._writer = threading.Thread(target=self._write_all, name="inbox", daemon=True)
         self._asker = threading.Thread(target=self._ask_always, name="inbox-bronze", daemon=True)
         self._writer.start()
@@ -121,7 +122,7 @@ class Inbox:
         live = [entry for entry in group if entry[1].set_running_or_notify_cancel()]
         failure: Exception | None = None
         try:
-            new = self._segments.write([r for records, _ in live for r in records])
+            new = self._segments.write([records for records, _ in live])
             if new and self._opened is None:
                 self._opened = time.monotonic()
             self._written += new
@@ -147,22 +148,21 @@ class Inbox:
 
     def _count(self) -> None:
         with self._guard:
-            gone, self._gone = self._gone, set()
-        if gone:
-            self._segments.forget(gone)
-        self._sealed = self._segments.sealed()
-        self._written = sum(part.rows for part in self._sealed) + self._segments.open_rows
+            settled, self._settled = self._settled, None
+        if settled is not None:
+            self._segments.settle(settled)
+        self._waiting = self._segments.waiting()
+        self._written = sum(part.rows for part in self._waiting) + self._segments.open_rows
 
     def _ask_always(self) -> None:
         while not self._closing.is_set():
-            self._attempt("bronze could not be asked which records it has", self._ask)
+            self._attempt("bronze could not be asked which records it has", self._ask_once)
             self._closing.wait(REFRESH_SECONDS)
 
-    def _ask(self) -> None:
-        if sealed := self._sealed:
-            gone = self._done(sealed)
-            with self._guard:
-                self._gone.update(gone)
+    def _ask_once(self) -> None:
+        settled = self._ask(self._waiting)
+        with self._guard:
+            self._settled = settled
 
     def _refuse_the_rest(self) -> None:
         with self._guard:

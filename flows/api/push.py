@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -13,9 +13,10 @@ from starlette.datastructures import Headers
 from conf.schema import Api
 from flows.api.contract import Contract
 from flows.api.inbox import Inbox, InboxStoppedError
+from flows.api.index import Sealed, Settled
 from flows.api.keys import Role
 from flows.api.problems import Problem, Refusal
-from flows.api.segments import Record, Sealed
+from flows.api.segments import Record
 from flows.runtime import Runtime, new_run
 from tasks import ledger
 from tasks.decisions import rejected
@@ -63,21 +64,20 @@ def push_router(contract: Contract, inbox: Inbox, settings: Api, guard: Guard) -
     return router
 
 
-def settled(runtime: Runtime, table: str) -> Callable[[Sequence[Sealed]], Collection[str]]:
-    """Tells which segments bronze has taken in, or a person has rejected."""
+def settled(runtime: Runtime, table: str) -> Callable[[Sequence[Sealed]], Settled]:
+    """Tells which segments bronze has taken in, and which batches a person has rejected."""
 
-    def done(segments: Sequence[Sealed]) -> Collection[str]:
+    def ask(waiting: Sequence[Sealed]) -> Settled:
         store = Runtime(runtime.config, new_run()).metadata_store()
         ref = runtime.config.domain.ref(f"bronze.{table}")
-        taken = {file.name for file in ledger.delivered(store, ref)}
-        refused = {batch.partition("-again")[0] for batch in rejected(store, ref.domain)}
-        return [
-            part.name
-            for part in segments
-            if part.name in taken or f"{table}-{part.sha256[:12]}" in refused
-        ]
+        has = {file.name for file in ledger.delivered(store, ref)} if waiting else set()
+        batches = (batch.partition("-again")[0] for batch in rejected(store, ref.domain))
+        return Settled(
+            [part.name for part in waiting if part.name in has],
+            {b.removeprefix(f"{table}-") for b in batches if b.startswith(f"{table}-")},
+        )
 
-    return done
+    return ask
 
 
 def refuse_stopped(inbox: Inbox) -> None:

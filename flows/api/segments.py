@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from storage.errors import ConfigurationError, StorageDeniedError
+from flows.api.index import NAME, Index, Sealed, Settled
+from storage.errors import ConfigurationError, InputError, StorageDeniedError
 
 INBOX = ".inbox"
 OPEN = ".part"
 """Ending of a segment that grows. Its name begins with a dot, so that no pattern of a source matches it."""
-INDEX = "index.sqlite"
-_TABLES = """
-create table if not exists ids (id text primary key) without rowid;
-create table if not exists files (name text primary key, sha256 text not null, rows integer not null)
-without rowid;
-"""
+END, MORE = b"\n", b" \n"
+"""What follows the last line of a batch, and each line before it. To JSON both are white space, and a batch
+that was torn is known by it."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +33,6 @@ class Record:
 
     id: str
     line: bytes
-
-
-@dataclass(frozen=True)
-class Sealed:
-    """A segment in the landing folder, until bronze has it."""
-
-    name: str
-    sha256: str
-    rows: int
 
 
 class Segments:
@@ -57,6 +46,7 @@ class Segments:
     Raises:
         ConfigurationError: Another process serves the table.
         StorageDeniedError: The inbox cannot be written.
+        InputError: The index has to be made from files of which one is not whole.
     """
 
     def __init__(self, landing: Path, file: str, id_of: Callable[[bytes], str]) -> None:
@@ -76,8 +66,7 @@ class Segments:
                 f"{self._inbox} cannot be written: {error.strerror}",
                 advice="Give this user write access to the landing folder.",
             ) from error
-        self._index = sqlite3.connect(self._inbox / INDEX, check_same_thread=False)
-        self._index.executescript(f"pragma journal_mode=wal; pragma synchronous=full; {_TABLES}")
+        self._index = Index.open(self._inbox / NAME, self._landed())
         self._open: _Open | None = None
         self._recover()
 
@@ -90,21 +79,23 @@ class Segments:
         """Whether a record of this id was accepted before."""
         if self._open is not None and record_id in self._open.ids:
             return True
-        found = self._index.execute("select 1 from ids where id = ?", (record_id,))
-        return found.fetchone() is not None
+        return self._index.known(record_id)
 
-    def write(self, records: Sequence[Record]) -> int:
+    def write(self, batches: Sequence[Sequence[Record]]) -> int:
         """Write the records that are new and sync them to the disk; how many these were.
+
+        After a kill each batch is there whole or not at all.
 
         Raises:
             OSError: The disk did not take them; none of them stays.
         """
-        fresh = {r.id: r for r in reversed(records) if not self.known(r.id)}
-        if fresh:
+        seen: set[str] = set()
+        data = b"".join(_framed(self._fresh(batch, seen)) for batch in batches)
+        if seen:
             if self._open is None:
                 self._open = _Open.new(self._inbox, self._file)
-            self._open.write(list(fresh.values())[::-1])
-        return len(fresh)
+            self._open.write(data, seen)
+        return len(seen)
 
     def seal(self) -> None:
         """Move the segment that grows to the landing folder, where the next run finds it.
@@ -123,15 +114,13 @@ class Segments:
         part.close()
         _sync(self._landing)
 
-    def sealed(self) -> list[Sealed]:
-        """The segments that bronze is not known to have."""
-        found = self._index.execute("select name, sha256, rows from files order by name")
-        return [Sealed(*row) for row in found]
+    def waiting(self) -> list[Sealed]:
+        """The sealed segments that bronze is not known to have."""
+        return self._index.waiting()
 
-    def forget(self, names: Iterable[str]) -> None:
-        """Note that these segments wait no longer; their ids stay known."""
-        with self._index:
-            self._index.executemany("delete from files where name = ?", [(n,) for n in names])
+    def settle(self, settled: Settled) -> None:
+        """Note what became of segments; the ids of a rejected one may be sent again."""
+        self._index.settle(settled)
 
     def close(self) -> None:
         """Seal what is open and let another process write."""
@@ -141,31 +130,55 @@ class Segments:
             self._index.close()
             self._lock.release()
 
+    def _fresh(self, batch: Iterable[Record], seen: set[str]) -> Iterator[bytes]:
+        for record in batch:
+            if record.id not in seen and not self.known(record.id):
+                seen.add(record.id)
+                yield record.line
+
     def _recover(self) -> None:
-        """Seal what a process left behind, without a last line that it never acknowledged."""
+        """Seal what a process left behind, without a last batch that it never acknowledged."""
         for path in sorted(self._inbox.glob(f".*{OPEN}")):
             content = path.read_bytes()
-            whole = content[: content.rfind(b"\n") + 1]
+            lines = content.splitlines(keepends=True)
+            while lines and (not lines[-1].endswith(END) or lines[-1].endswith(MORE)):
+                lines.pop()
+            whole = b"".join(lines)
             if len(whole) < len(content):
                 os.truncate(path, len(whole))
-            lines = whole.splitlines()
-            if not lines:
+            if lines:
+                ids = [self._id_of(line) for line in lines]
+                self._land(path, ids, hashlib.sha256(whole).hexdigest(), len(lines))
+            else:
                 path.unlink()
-                continue
-            digest = hashlib.sha256(whole).hexdigest()
-            self._land(path, [self._id_of(line) for line in lines], digest, len(lines))
         _sync(self._landing)
 
     def _land(self, path: Path, ids: Iterable[str], sha256: str, rows: int) -> None:
         """Ids first: a kill in between leaves a segment that is landed again with the same name."""
         name = path.name.removeprefix(".").removesuffix(OPEN)
-        with self._index:
-            self._index.executemany("insert or ignore into ids values (?)", [(i,) for i in ids])
-            self._index.execute(
-                "insert or replace into files values (?, ?, ?)", (name, sha256, rows)
-            )
+        self._index.add(Sealed(name, sha256, rows), ids)
         _sync(path)
         path.rename(self._landing / name)
+
+    def _landed(self) -> Iterator[tuple[Sealed, Sequence[str]]]:
+        """Each sealed segment that is in the landing folder, oldest first, with its ids."""
+        own = re.compile(re.escape(self._file) + r"_\d{8}T\d{12}\.jsonl")
+        for path in sorted(p for p in self._landing.iterdir() if own.fullmatch(p.name)):
+            content = path.read_bytes()
+            try:
+                ids = [self._id_of(line) for line in content.splitlines()]
+            except (ValueError, KeyError, TypeError) as error:
+                raise InputError(
+                    f"{path}: a line is no record that was accepted: {error}",
+                    advice="Mend the file or move it out of the landing folder.",
+                ) from None
+            yield Sealed(path.name, hashlib.sha256(content).hexdigest(), len(ids)), ids
+
+
+def _framed(lines: Iterable[bytes]) -> bytes:
+    """The lines of one batch, the last one marked as such."""
+    text = MORE.join(lines)
+    return text + END if text else b""
 
 
 class _Open:
@@ -184,8 +197,7 @@ class _Open:
     def new(cls, inbox: Path, file: str) -> _Open:
         return cls(inbox / f".{file}_{datetime.now(UTC):%Y%m%dT%H%M%S%f}.jsonl{OPEN}")
 
-    def write(self, records: Sequence[Record]) -> None:
-        data = b"".join(record.line + b"\n" for record in records)
+    def write(self, data: bytes, ids: set[str]) -> None:
         try:
             left = memoryview(data)
             while left:
@@ -196,8 +208,8 @@ class _Open:
             raise
         self._size += len(data)
         self.digest.update(data)
-        self.ids.update(record.id for record in records)
-        self.rows += len(records)
+        self.ids |= ids
+        self.rows += len(ids)
 
     def close(self) -> None:
         os.close(self._file)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -16,8 +17,11 @@ from conf.schema import Api
 from flows.api import inbox as module
 from flows.api.app import make_app
 from flows.api.inbox import Inbox, InboxStoppedError
-from flows.api.segments import Record, Sealed, Segments
+from flows.api.index import Sealed, Settled
+from flows.api.segments import Record, Segments
+from flows.runtime import lake_of
 from storage.errors import StorageDeniedError
+from tasks.decisions import Decision, settle
 from tests.api.conftest import MakeConfig, transaction
 from tests.api.server import served
 
@@ -29,13 +33,13 @@ def record(number: int) -> Record:
     return Record(f"t{number}", f'{{"id":"t{number}"}}'.encode())
 
 
-def opened(folder: Path, done: module.Waiting, **settings: float) -> Inbox:
+def opened(folder: Path, done: module.Ask, **settings: float) -> Inbox:
     segments = Segments(folder, "sales", lambda line: line.decode().split('"')[3])
     return Inbox(segments, Api(**settings), done)  # type: ignore[arg-type]
 
 
-def nothing(_: Sequence[Sealed]) -> Collection[str]:
-    return ()
+def nothing(_: Sequence[Sealed]) -> Settled:
+    return Settled()
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
@@ -71,7 +75,7 @@ def test_segments_are_counted_until_bronze_has_them(
 ) -> None:
     monkeypatch.setattr(module, "REFRESH_SECONDS", 0.05)
     taken: set[str] = set()
-    inbox = opened(tmp_path, lambda _: set(taken), seal_seconds=0.0)
+    inbox = opened(tmp_path, lambda _: Settled(set(taken)), seal_seconds=0.0)
     inbox.put([record(1), record(2)]).result(PATIENCE)
     assert eventually(lambda: len(list(tmp_path.glob("sales_*"))) == 1)
     assert inbox.waiting_rows == 2
@@ -80,15 +84,38 @@ def test_segments_are_counted_until_bronze_has_them(
     inbox.close()
 
 
+def test_the_records_of_a_rejected_batch_may_be_sent_again(
+    make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REFRESH_SECONDS", 0.05)
+    config, landing = make_config("api.seal_seconds=0.1"), tmp_path / "landing"
+
+    def waiting() -> int:
+        return int(client.get("/health").json()["waiting_records"])
+
+    with served(make_app(config)) as client:
+        assert client.post(ONE, json=transaction(1)).status_code == 202
+        assert eventually(lambda: len(list(landing.glob("*.jsonl"))) == 1)
+        (wrong,) = landing.glob("*.jsonl")
+        digits = hashlib.sha256(wrong.read_bytes()).hexdigest()[:12]
+        settle(
+            lake_of(config).store(None), "finance", batch_id=f"transactions-{digits}",
+            table_name="bronze.transactions", decision=Decision.rejected, reason="wrong", by="me",
+        )  # fmt: skip
+        assert eventually(lambda: waiting() == 0)
+        assert client.post(ONE, json=transaction(1, amount=7)).status_code == 202
+        assert waiting() == 1
+
+
 def test_an_acknowledgement_does_not_wait_for_bronze(tmp_path: Path) -> None:
     inbox = opened(tmp_path, nothing)
     inbox.put([record(1)]).result(PATIENCE)
     inbox.close()
     release = threading.Event()
 
-    def slow(_: Sequence[Sealed]) -> Collection[str]:
+    def slow(_: Sequence[Sealed]) -> Settled:
         release.wait(PATIENCE)
-        return ()
+        return Settled()
 
     inbox = opened(tmp_path, slow)
     try:
@@ -136,9 +163,9 @@ def test_records_count_as_waiting_before_they_are_written(
     inbox, release = opened(tmp_path, nothing), threading.Event()
     write = Segments.write
 
-    def slow(self: Segments, records: Sequence[Record]) -> int:
+    def slow(self: Segments, batches: Sequence[Sequence[Record]]) -> int:
         release.wait(PATIENCE)
-        return write(self, records)
+        return write(self, batches)
 
     with monkeypatch.context() as patch:
         patch.setattr(Segments, "write", slow)

@@ -32,12 +32,12 @@ def test_a_segment_that_was_left_is_landed_without_its_torn_line(tmp_path: Path)
     path = left_behind(tmp_path)
     segments = Segments(tmp_path, "sales", id_of)
     assert not path.exists()
-    (sealed,) = segments.sealed()
+    (sealed,) = segments.waiting()
     assert (sealed.name, sealed.rows) == ("sales_20260301T100000000000.jsonl", 2)
     landed = tmp_path / sealed.name
     assert landed.read_bytes() == record(1).line + b"\n" + record(2).line + b"\n"
     assert [segments.known(f"t{n}") for n in (1, 2, 3)] == [True, True, False]
-    assert segments.write([record(2), record(3)]) == 1
+    assert segments.write([[record(2), record(3)]]) == 1
 
 
 def test_a_kill_between_index_and_rename_lands_the_segment_once(
@@ -49,14 +49,33 @@ def test_a_kill_between_index_and_rename_lands_the_segment_once(
         with pytest.raises(KeyboardInterrupt):
             Segments(tmp_path, "sales", id_of)
     segments = Segments(tmp_path, "sales", id_of)
-    assert [s.rows for s in segments.sealed()] == [2]
+    assert [s.rows for s in segments.waiting()] == [2]
     assert len(list(tmp_path.glob("sales_*.jsonl"))) == 1
+
+
+@pytest.mark.parametrize("torn_at", range(1, 6))
+def test_a_batch_that_was_torn_is_not_there_at_all(tmp_path: Path, torn_at: int) -> None:
+    segments = Segments(tmp_path, "sales", id_of)
+    segments.write([[record(1), record(2)], [record(3), record(1), record(4), record(5)]])
+    segments.seal()
+    (landed,) = tmp_path.glob("sales_*.jsonl")
+    lines = landed.read_bytes().splitlines(keepends=True)
+    segments.close()
+
+    other = tmp_path / "other"
+    path = left_behind(other)
+    path.write_bytes(b"".join(lines[:torn_at]))
+    segments = Segments(other, "sales", id_of)
+    whole = [n for n in (0, 2, 5) if n <= torn_at][-1]
+    assert [segments.known(f"t{n}") for n in range(1, 6)] == [n <= whole for n in range(1, 6)]
+    assert [part.rows for part in segments.waiting()] == ([whole] if whole else [])
+    segments.close()
 
 
 def test_a_segment_with_nothing_whole_is_removed(tmp_path: Path) -> None:
     path = left_behind(tmp_path)
     path.write_bytes(record(1).line[:5])
-    assert Segments(tmp_path, "sales", id_of).sealed() == []
+    assert Segments(tmp_path, "sales", id_of).waiting() == []
     assert list(tmp_path.glob("sales_*")) == []
 
 
