@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -60,18 +61,21 @@ POINTS = [
 ]
 
 
-def kill_when(lake: Lakehouse, condition: Condition, *, whole: bool) -> None:
-    """Run the pipeline in a process and kill it once the condition holds.
+def kill_when(
+    lake: Lakehouse, condition: Condition, *, whole: bool, command: Sequence[str] = ("run",)
+) -> None:
+    """Run a command, by default the pipeline, in a process and kill it once the condition holds.
 
     Args:
         lake: What it runs on.
         condition: What the watcher waits for.
         whole: Kill its JVM with it; else that ends some time after it finds itself alone, and may
             commit while the next run is at work.
+        command: The command and its own arguments.
     """
     with (lake.root / "killed.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from flows.cli import main; main()", "run", *lake.overrides],
+            [sys.executable, "-c", "from flows.cli import main; main()", *command, *lake.overrides],
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     deadline = time.monotonic() + WATCH_SECONDS
@@ -82,7 +86,8 @@ def kill_when(lake: Lakehouse, condition: Condition, *, whole: bool) -> None:
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     victims = [p for p in family if whole or p.name() != "java"]
     for victim in victims:
-        victim.kill()
+        with suppress(psutil.NoSuchProcess):  # it has ended by itself
+            victim.kill()
     process.wait()
     psutil.wait_procs(victims, timeout=60)
     assert not whole or condition(lake.root / "lake"), "the point had passed before the kill"
