@@ -24,6 +24,10 @@ R = TypeVar("R")
 LAYERS = ("bronze", "silver", "gold")
 
 
+LONGEST_NAME = 255
+"""Bytes of a file's name on the file systems in use."""
+
+
 @dataclass(frozen=True, order=True)
 class TableRef:
     """A table by domain, layer and name; its database is `<domain>_<layer>`, or `ops`."""
@@ -57,10 +61,11 @@ class TableRef:
         """Read `layer.table`.
 
         Raises:
-            ValueError: The label has not exactly one dot.
+            ValueError: The label has not exactly one dot, or the name is none that a file can have.
         """
         layer, dot, name = label.partition(".")
-        if not (layer and dot and name) or "." in name:
+        fits = name.isprintable() and len(name.encode(errors="replace")) <= LONGEST_NAME
+        if not (layer and dot and name and fits) or "." in name:
             raise ValueError(f"{label!r} is not a table name: write layer.table")
         return cls(domain, layer, name)
 

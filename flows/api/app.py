@@ -19,14 +19,21 @@ from conf.schema import Config
 from flows.api.contract import Contract
 from flows.api.inbox import Inbox
 from flows.api.keys import HEADER, Keys, RateLimit, Role
-from flows.api.problems import Refusal, http_error, invalid_parameters, refused
+from flows.api.problems import (
+    Refusal,
+    http_error,
+    invalid_parameters,
+    platform_error,
+    refused,
+    unexpected,
+)
 from flows.api.push import push_router, refuse_stopped, settled
 from flows.api.reads import Wanted, page, plain, within
 from flows.api.segments import Segments
 from flows.quality_report import report_path
 from flows.reading import Reader
 from flows.runtime import Runtime, code_version, new_run
-from storage.errors import ConfigurationError
+from storage.errors import ConfigurationError, LakehouseError
 from tasks.sources.landing import is_remote
 from tasks.spec import EndpointSpec
 
@@ -65,6 +72,8 @@ def make_app(config: Config) -> FastAPI:
     app.add_exception_handler(Refusal, refused)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid_parameters)
+    app.add_exception_handler(LakehouseError, platform_error)
+    app.add_exception_handler(Exception, unexpected)
     app.include_router(_health(config, inbox))
     if contract is not None and inbox is not None:
         app.include_router(push_router(contract, inbox, config.api, guard))

@@ -6,10 +6,11 @@ still judges each row: rules that look at other tables, or that DuckDB reads dif
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Annotated, Any
 
 import duckdb
@@ -33,6 +34,11 @@ from tasks.spec import ColumnSpec, DomainSpec, RuleSpec, SilverSpec
 
 INGESTED = "_ingested_at"
 _ROW = "_row"
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+)
 
 
 @dataclass(frozen=True)
@@ -167,31 +173,47 @@ def _python(type_name: str) -> Any:
 
 
 def _decimal(type_name: str) -> Any:
-    """A number of the digits that the column holds before its point; silver rounds what is behind."""
-    precision, _, scale = type_name.partition("(")[2].rstrip(")").partition(",")
-    limit = Decimal(10) ** (int(precision or 10) - int(scale or 0))
-    return Annotated[Decimal, BeforeValidator(_written), Field(gt=-limit, lt=limit)]
+    """A number as the column holds it: rounded to its scale, as silver does, before a rule sees it."""
+    digits, _, places = type_name.partition("(")[2].rstrip(")").partition(",")
+    precision, scale = int(digits or 10), int(places or 0)
+    limit = Decimal(10) ** (precision - scale)
+    context = Context(prec=precision + 1, rounding=ROUND_HALF_UP)
+
+    def held(value: Decimal) -> Decimal:
+        rounded = value.quantize(Decimal(1).scaleb(-scale), context=context)
+        if rounded.copy_abs() >= limit:
+            raise ValueError(f"has more than {precision - scale} digits before its point")
+        return rounded
+
+    bounds = Field(gt=-limit, lt=limit)
+    return Annotated[Decimal, BeforeValidator(_written), bounds, AfterValidator(held)]
 
 
 def _text(value: Any) -> Any:
     """Text, or a number as it was written; an empty text is no value that identifies anything."""
-    if isinstance(value, Number):
-        return str(value)
-    return value
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError("holds the character U+0000")
+    return str(value) if isinstance(value, Number) else value
 
 
 def _written(value: Any) -> Any:
-    """A number or its text, not a truth value."""
+    """A number or its text in the digits 0 to 9, not a truth value."""
     if isinstance(value, bool):
         raise ValueError("is no number")
-    return str(value).strip() if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    text = str(value).strip()
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("is no number like -12.50 or 1e3")
+    return text
 
 
 def _instant(value: Any) -> Any:
     """ISO 8601; a bare number is no instant, since nothing says of which unit it is."""
-    if not isinstance(value, str) or isinstance(value, Number) or "-" not in value:
+    text = value.strip() if isinstance(value, str) else ""
+    if isinstance(value, Number) or not _INSTANT.fullmatch(text):
         raise ValueError("is no instant like 2026-03-01T10:00:00Z")
-    return value.strip()
+    return text
 
 
 def _plain(value: Any) -> Any:
@@ -199,7 +221,16 @@ def _plain(value: Any) -> Any:
 
 
 def _utc(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is not within the years 1 to 9999 in UTC") from None
+
+
+def _whole(bits: int) -> Any:
+    """A number that a column of so many bits holds."""
+    limit = 2 ** (bits - 1)
+    return Annotated[int, BeforeValidator(_written), Field(ge=-limit, lt=limit)]
 
 
 _TEXT = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
@@ -207,8 +238,8 @@ _PYTHON: Mapping[str, Any] = {
     "string": _TEXT,
     "timestamp": Annotated[datetime, BeforeValidator(_instant), AfterValidator(_utc)],
     "date": Annotated[date, BeforeValidator(_instant)],
-    "int": Annotated[int, BeforeValidator(_written)],
-    "bigint": Annotated[int, BeforeValidator(_written)],
+    "int": _whole(32),
+    "bigint": _whole(64),
     "double": Annotated[float, BeforeValidator(_written), Field(allow_inf_nan=False)],
     "boolean": bool,
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -10,8 +12,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from storage.errors import LakehouseError, TransientError
+
 SHOWN_CHARACTERS = 100
 SHOWN_PROBLEMS = 100
+MESSAGE_CHARACTERS = 1_000
+_FOLDERS = re.compile(r"(?:\w+:/)?/(?:[^\s/'\",;]+/)+")
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,8 @@ class Problem:
     @classmethod
     def of(cls, name: str, reason: str, value: object = None, row: int | None = None) -> Problem:
         """A problem with its value as short text."""
-        text = None if value is None else str(value)
-        short = text if text is None or len(text) <= SHOWN_CHARACTERS else f"{text[:97]}..."
-        return cls(name, reason, short, row)
+        shown = None if value is None else _cut(str(value), SHOWN_CHARACTERS)
+        return cls(_cut(name, SHOWN_CHARACTERS), _cut(reason, MESSAGE_CHARACTERS), shown, row)
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not a failure
@@ -59,7 +66,8 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not a failure
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.status, self.message, self.advice = status, message, advice
+        self.status, self.message = status, _cut(message, MESSAGE_CHARACTERS)
+        self.advice = _cut(advice, MESSAGE_CHARACTERS)
         self.problems, self.headers = tuple(problems), dict(headers or {})
 
     def answer(self) -> JSONResponse:
@@ -95,3 +103,26 @@ async def invalid_parameters(_: Request, error: Exception) -> JSONResponse:
         Problem.of(str(e["loc"][-1]), str(e["msg"]), e.get("input")) for e in error.errors()
     ]
     return Refusal(422, "a parameter is not valid", problems=problems).answer()
+
+
+async def platform_error(_: Request, error: Exception) -> JSONResponse:
+    """The answer to what the lake, its tables or its configuration refuse; without folders of the server."""
+    assert isinstance(error, LakehouseError)  # noqa: S101 - registered for this class
+    passes = isinstance(error, TransientError)
+    _LOG.warning("%s: %s", type(error).__name__, error)
+    return Refusal(
+        503 if passes else 500,
+        _FOLDERS.sub("", error.message),
+        advice=_FOLDERS.sub("", error.advice) or "Tell whoever runs lakehouse api.",
+        headers={"Retry-After": "5"} if passes else None,
+    ).answer()
+
+
+async def unexpected(_: Request, __: Exception) -> JSONResponse:
+    """The answer to a fault of the server, which goes on to its log."""
+    advice = "Tell whoever runs lakehouse api: its log says why."
+    return Refusal(500, "the request could not be served", advice=advice).answer()
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."

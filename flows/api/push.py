@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -12,7 +13,7 @@ from starlette.datastructures import Headers
 
 from conf.schema import Api
 from flows.api.contract import Contract
-from flows.api.inbox import Inbox, InboxStoppedError
+from flows.api.inbox import Inbox
 from flows.api.index import Sealed, Settled
 from flows.api.keys import Role
 from flows.api.problems import Problem, Refusal
@@ -31,6 +32,11 @@ def push_router(contract: Contract, inbox: Inbox, settings: Api, guard: Guard) -
     router = APIRouter(prefix="/api/v1", tags=["push"])
     schema = contract.model.model_json_schema()
     writer = Depends(guard(Role.write))
+    # One thread: the event loop goes on while a large body is judged, and the contract has one engine.
+    judges = ThreadPoolExecutor(max_workers=1, thread_name_prefix="judge")
+
+    async def in_thread(judge: Callable[[], list[Record]]) -> list[Record]:
+        return await asyncio.get_running_loop().run_in_executor(judges, judge)
 
     @router.post(
         "/ingest", status_code=202, dependencies=[writer], openapi_extra=_body(schema),
@@ -38,8 +44,8 @@ def push_router(contract: Contract, inbox: Inbox, settings: Api, guard: Guard) -
     )  # fmt: skip
     async def ingest(request: Request) -> dict[str, Any]:
         """Take one record. It is on the disk before the answer; sent again it counts once."""
-        value = _parsed(await _read(request, settings))
-        records = _judged(contract, [value], batch=False)
+        body = await _read(request, settings)
+        records = await in_thread(lambda: _judged(contract, [_parsed(body)], batch=False))
         await _written(inbox, settings, records)
         return {"status": "accepted", "id": records[0].id}
 
@@ -51,13 +57,8 @@ def push_router(contract: Contract, inbox: Inbox, settings: Api, guard: Guard) -
     )  # fmt: skip
     async def ingest_batch(request: Request) -> dict[str, Any]:
         """Take all records of a list, or none: the answer to a refused one names each fault."""
-        values = _parsed(await _read(request, settings))
-        if not isinstance(values, list) or not values:
-            raise Refusal(422, "the body is no list of records", advice="Send [{...}, {...}].")
-        if len(values) > settings.max_batch_records:
-            reason = f"has {len(values):,} records, more than {settings.max_batch_records:,}"
-            raise Refusal(413, f"the batch {reason}", advice="Send it in parts.")
-        records = _judged(contract, values, batch=True)
+        body = await _read(request, settings)
+        records = await in_thread(lambda: _judged(contract, _several(body, settings), batch=True))
         await _written(inbox, settings, records)
         return {"status": "accepted", "ids": [record.id for record in records]}
 
@@ -130,6 +131,16 @@ def _parsed(body: bytes) -> Any:
         raise Refusal(400, f"the body is not JSON: {error}") from None
 
 
+def _several(body: bytes, settings: Api) -> list[Any]:
+    values = _parsed(body)
+    if not isinstance(values, list) or not values:
+        raise Refusal(422, "the body is no list of records", advice="Send [{...}, {...}].")
+    if len(values) > settings.max_batch_records:
+        reason = f"has {len(values):,} records, more than {settings.max_batch_records:,}"
+        raise Refusal(413, f"the batch {reason}", advice="Send it in parts.")
+    return values
+
+
 def _judged(contract: Contract, values: Sequence[Any], *, batch: bool) -> list[Record]:
     records, problems = contract.judge(values, batch=batch)
     if problems:
@@ -151,8 +162,6 @@ async def _written(inbox: Inbox, settings: Api, records: Sequence[Record]) -> No
         )
     try:
         await asyncio.wrap_future(inbox.put(records))
-    except InboxStoppedError as error:
-        raise Refusal(503, error.message, advice=error.advice) from None
     except (OSError, sqlite3.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise Refusal(

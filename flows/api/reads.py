@@ -165,7 +165,7 @@ def _scalar(kind: pa.DataType, column: str, value: str) -> pa.Scalar:
             instant = datetime.fromisoformat(value)
             return pa.scalar(instant.replace(tzinfo=instant.tzinfo or _zone(kind)), kind)
         return pa.scalar(value, pa.string()).cast(kind)
-    except (ValueError, pa.ArrowException):
+    except (ValueError, OverflowError, pa.ArrowException):
         raise _invalid(column, f"is no value of type {kind}", value) from None
 
 

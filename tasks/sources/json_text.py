@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
+
+DEEPEST = 200
+"""Levels of lists and objects in one another; what is deeper could not be written again."""
+SHOWN = 10
+"""Names in a message."""
 
 
 class Number(str):
@@ -16,13 +22,15 @@ def parse(text: str) -> Any:
     """Read one JSON value.
 
     Raises:
-        ValueError: It is not JSON (RFC 8259), an object names a key twice, or a string holds half of a
-            surrogate pair.
+        ValueError: It is not JSON (RFC 8259), an object names a key twice, a string holds half of a
+            surrogate pair, or it is nested more than `DEEPEST` levels deep.
     """
     try:
         value = _DECODER.decode(text)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise _too_deep() from None
+    if text.count("[") + text.count("{") > DEEPEST:
+        _refuse_depth(value)
     if "\\u" in text:
         _refuse_surrogates(value)
     return value
@@ -56,10 +64,24 @@ def _refused(constant: str) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        doubled = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"it names {', '.join(map(repr, doubled))} more than once")
+        counts = Counter(name for name, _ in pairs)
+        doubled = sorted(name for name, times in counts.items() if times > 1)
+        raise ValueError(f"it names {', '.join(map(repr, doubled[:SHOWN]))} more than once")
     return found
+
+
+def _refuse_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = (v for v in level if isinstance(v, dict | list))
+        level = [v for held in inner for v in (held.values() if isinstance(held, dict) else held)]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"it is nested too deeply, more than {DEEPEST} levels")
 
 
 def _refuse_surrogates(value: Any) -> None:

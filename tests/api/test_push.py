@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +120,19 @@ BAD = {
     "an instant that is a number": ({"transaction_ts": 1772359200}, "transaction_ts"),
     "the 30th of February": ({"transaction_ts": "2026-02-30T10:00:00Z"}, "transaction_ts"),
     "an instant in the future": ({"transaction_ts": "2099-01-01T00:00:00Z"}, "transaction_ts"),
+    "an amount that rounds to 0": ({"amount": "0.004"}, "amount"),
+    "an amount with underscores": ({"amount": "1_000"}, "amount"),
+    "an amount in other digits": ({"amount": "\u0661\u0662"}, "amount"),
+    "an instant that is a negative number": ({"transaction_ts": "-1772359200"}, "transaction_ts"),
+    "an instant before the year 1": (
+        {"transaction_ts": "0001-01-01T00:00:00+14:00"},
+        "transaction_ts",
+    ),
+    "an instant after the year 9999": (
+        {"transaction_ts": "9999-12-31T23:59:59-01:00"},
+        "transaction_ts",
+    ),
+    "a text with U+0000": ({"merchant_id": "m\u0000"}, "merchant_id"),
     "an account that is an object": ({"account_id": {"id": 1}}, "account_id"),
     "a field that is not known": ({"amuont": 3}, "amuont"),
 }
@@ -151,6 +167,7 @@ REQUESTS: dict[str, tuple[int, dict[str, Any], str]] = {
     "a form": (415, {"data": {"transaction_id": "t1"}}, "x-www-form-urlencoded"),
     "no content type": (415, {"content": "{}"}, "not given"),
     "compressed": (415, {"content": "{}", "headers": {**JSON, "Content-Encoding": "gzip"}}, "compressed"),
+    "nested deeply": (400, {"content": "[" * 450 + "]" * 450, "headers": JSON}, "nested too deeply"),
     "too large": (413, {"json": transaction(1, merchant_id="m" * 2000)}, "more than 1,000 bytes"),
     "no key": (401, {"json": transaction(1), "headers": {HEADER: ""}}, "no key"),
     "another key": (401, {"json": transaction(1), "headers": {HEADER: WRITE[:-1]}}, "not known"),
@@ -218,3 +235,36 @@ def test_a_disk_that_takes_nothing_loses_nothing(
     assert growing(tmp_path) == ["t1"]
     assert client.post(ONE, json=transaction(2)).status_code == 202
     assert growing(tmp_path) == ["t1", "t2"]
+
+
+def test_an_index_that_does_not_answer_is_told(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: object) -> bool:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr("flows.api.segments.Segments.known", locked)
+    answer = client.post(ONE, json=transaction(1))
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert "database is locked" in answer.json()["error"]
+
+
+def test_a_body_that_takes_long_stops_no_other_request(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, release = threading.Event(), threading.Event()
+
+    def slow(_: str) -> object:
+        began.set()
+        release.wait(20)
+        return {}
+
+    monkeypatch.setattr("flows.api.push.parse", slow)
+    with ThreadPoolExecutor() as others:
+        answer = others.submit(client.post, ONE, json=transaction(1))
+        assert began.wait(20)
+        try:
+            assert client.get("/health", timeout=5).status_code == 200
+        finally:
+            release.set()
+        assert answer.result().status_code == 422

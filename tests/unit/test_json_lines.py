@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from storage.errors import InputError
 from tasks.sources import json_lines
 from tasks.sources.content import file_sha256
 from tasks.sources.json_lines import stage_json_lines
+from tasks.sources.json_text import parse
 from tasks.sources.reader import StagedFile
 from tasks.spec import Envelope, FileFormat, SourceSpec
 
@@ -94,6 +96,7 @@ def test_missing_keys_are_null_and_unknown_ones_are_kept_as_json(tmp_path: Path)
         ('{"id": 1, "id": 2}', "it names 'id' more than once"),
         ('{"id": "\\ud800"}', "it holds half of a surrogate pair"),
         ("[" * 100_000, "it is nested too deeply"),
+        ('{"id": ' + "[" * 450 + "]" * 450 + "}", "it is nested too deeply"),
         ('{"id": 1} {"id": 2}', "it is no JSON: Extra data"),
     ],
 )
@@ -249,3 +252,11 @@ def test_what_is_no_change_of_a_row_is_kept_with_the_reason(
     assert staged.malformed == 1
     assert malformed(rows[1])["says"].startswith(says)
     assert malformed(rows[1])["line"] == line
+
+
+def test_many_names_that_are_there_twice_are_found_at_once() -> None:
+    line = "{" + ",".join(f'"n{n}":1' for n in [*range(20_000)] * 2) + "}"
+    begun = time.process_time()
+    with pytest.raises(ValueError, match="more than once"):
+        parse(line)
+    assert time.process_time() - begun < 2

@@ -1,0 +1,43 @@
+"""Values at the ends of their types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from flows.api.contract import _python
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "held"),
+    [
+        ("bigint", 2**63 - 1, True),
+        ("bigint", 2**63, False),
+        ("int", -(2**31), True),
+        ("int", "2147483648", False),
+        ("decimal(4,2)", "99.994", True),
+        ("decimal(4,2)", "99.995", False),
+        ("decimal(38,2)", "9" * 36 + ".99", True),
+        ("decimal(18,2)", "1e-999999999", True),
+        ("decimal(18,2)", "1e999999999", False),
+        ("date", "2026-03-01", True),
+        ("date", "1772359200", False),
+        ("double", "1e3", True),
+        ("double", "1_000.5", False),
+    ],
+)
+def test_a_value_is_held_or_refused(kind: str, value: Any, held: bool) -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(_python(kind))
+    if held:
+        adapter.validate_python(value)
+    else:
+        with pytest.raises(ValidationError):
+            adapter.validate_python(value)
+
+
+def test_a_decimal_is_rounded_as_silver_rounds_it() -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(_python("decimal(18,2)"))
+    found = [str(adapter.validate_python(text)) for text in ("0.004", "0.005", "-0.005", "1e3")]
+    assert found == ["0.00", "0.01", "-0.01", "1000.00"]
