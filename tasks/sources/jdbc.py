@@ -129,11 +129,10 @@ class JdbcReader:
         file = _numbered(fresh, self._source.columns, request.scratch / "rows")
         rows = pq.read_metadata(file).num_rows
         reached = _highest(frozen, extraction)
-        compares = (
-            spec is not None and held is not None and key_snapshot.due(spec, request.position)
-        )
+        before = known(self._source, request.position)
+        compares = spec is not None and held is not None and key_snapshot.due(spec, before)
         position = advanced(self._source, reached)
-        compared = (request.position or {}).get(key_snapshot.COMPARED)
+        compared = before.get(key_snapshot.COMPARED)
         compared = datetime.now(UTC).isoformat() if compares else compared
         if position is not None and compared:
             position[key_snapshot.COMPARED] = compared

@@ -36,9 +36,9 @@ def alive(name: str) -> Column:
     return F.lit("false") if name == DELETED else F.lit(None).cast("string")
 
 
-def due(spec: KeySnapshotSpec, position: Mapping[str, Any] | None) -> bool:
+def due(spec: KeySnapshotSpec, position: Mapping[str, Any]) -> bool:
     """Whether keys are to be compared, as far as the last commit tells."""
-    last = (position or {}).get(COMPARED)
+    last = position.get(COMPARED)
     if not spec.every or last is None:
         return True
     return datetime.now(UTC) - datetime.fromisoformat(last) >= duration(spec.every)

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from tasks.spec import SourceSpec
 
+ORIGIN = "source"
+"""Key of the fingerprint of what was read. Records of before have none, and count as of the same."""
+
 
 def known(source: SourceSpec, position: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """The position, where it is one of the column that the source has now; else an empty one.
+    """The position, where it is one of what the source reads now; else an empty one.
 
-    Then the whole source is read, and what bronze holds is left out.
+    After another column, table, query or path the whole source is read, and what bronze holds is left out.
     """
     mark = source.watermark
     if mark is None or position is None or position.get("column") != mark.column:
         return {}
-    return position
+    return position if position.get(ORIGIN, _origin(source)) == _origin(source) else {}
 
 
 def advanced(source: SourceSpec, value: str | None) -> dict[str, Any] | None:
     """The position at a watermark; None where there is none."""
     if source.watermark is None or value is None:
         return None
-    return {"column": source.watermark.column, "value": value}
+    return {"column": source.watermark.column, "value": value, ORIGIN: _origin(source)}
+
+
+def _origin(source: SourceSpec) -> str:
+    read = source.rest.path if source.rest else source.table or source.query or ""
+    return hashlib.sha256(read.encode()).hexdigest()[:12]
