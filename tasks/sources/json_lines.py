@@ -6,7 +6,7 @@ kept as it is below `_rescued._malformed` and goes to silver's quarantine with i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from json import JSONDecodeError
 from pathlib import Path
@@ -24,9 +24,6 @@ from tasks.spec import Envelope, SourceSpec
 
 CHUNK_RECORDS = 50_000
 LINE_LIMIT_CHARACTERS = 64 * 1024 * 1024
-
-Flatten = Callable[[Any, Sequence[str]], Mapping[str, Any] | None]
-"""A line's value as a flat record; None for one that carries nothing. A ValueError says why it is none."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,6 @@ class _Taken:
 
     def __init__(self, source: SourceSpec) -> None:
         self._source = source
-        self._flatten = debezium.flattened if source.envelope is Envelope.debezium else _plain
         self._unknown: dict[str, None] = {}
         self._named: set[str] = set()
         self.rows = self.malformed = self.skipped = self.understood = 0
@@ -142,7 +138,8 @@ class _Taken:
         try:
             if line.fault:
                 raise ValueError(line.fault)
-            found = self._flatten(None if line.text is None else parse(line.text), columns)
+            value = None if line.text is None else parse(line.text)
+            found = self._flattened(value, beside)
         except ValueError as error:
             self.malformed += 1
             values = [beside.get(column) for column in columns]
@@ -159,21 +156,22 @@ class _Taken:
             understood=len(extra) < len(found),
         )
 
+    def _flattened(self, value: Any, beside: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """The value as a flat record; None for one that carries nothing. A ValueError says why it is none."""
+        if self._source.envelope is Envelope.debezium:
+            return debezium.flattened(value, [c for c in self._source.columns if c not in beside])
+        if value is None and debezium.DELETED in beside:  # it tells of a message without a value
+            return {}
+        if not isinstance(value, dict):
+            raise ValueError("it is no JSON object")
+        return value
+
 
 def _kept(line: Line, reason: str) -> str:
     """A malformed line as it is, with what is wrong with it."""
     where = {"where": line.where} if line.where else {}
     content = {"base64" if line.fault else "line": line.text}
     return compact({MALFORMED: {"says": reason, **where, **content}})
-
-
-def _plain(value: Any, columns: Sequence[str]) -> Mapping[str, Any]:
-    """The object itself; nothing for a message without a value, where a column tells of that."""
-    if value is None and debezium.DELETED in columns:
-        return {}
-    if not isinstance(value, dict):
-        raise ValueError("it is no JSON object")
-    return value
 
 
 def _reason(error: ValueError) -> str:

@@ -164,21 +164,23 @@ def test_what_a_message_has_beside_its_value(
     ]
 
 
-@pytest.mark.parametrize("schema", [False, True])
-def test_change_events_of_debezium(kafka: Broker, make_shop: MakeShop, schema: bool) -> None:
-    topic = f"change_events_{schema}"
+def event(op: str, before: Any, after: Any, lsn: int, schema: Any = None) -> str:
+    payload = {"op": op, "before": before, "after": after, "source": {"lsn": lsn}}
+    return json.dumps({"schema": schema, "payload": payload} if schema else payload)
+
+
+@pytest.mark.parametrize("schema", [None, {"type": "struct"}])
+def test_change_events_of_debezium(kafka: Broker, make_shop: MakeShop, schema: Any) -> None:
+    topic = f"change_events_{bool(schema)}"
     kafka.topic(topic)
     columns = ["id", "amount", "__op", "__deleted", "__lsn", "__offset"]
-    shop = make_shop(source(kafka, topic, columns=columns, envelope=Envelope.debezium))
-
-    def event(op: str, before: Any, after: Any, lsn: int) -> str:
-        payload = {"op": op, "before": before, "after": after, "source": {"lsn": lsn}}
-        return json.dumps({"schema": {"type": "struct"}, "payload": payload} if schema else payload)
-
+    shop = make_shop(
+        source(kafka, topic, columns=columns, envelope=Envelope.debezium, drift=DriftMode.freeze)
+    )
     old, new = {"id": "s1", "amount": "1.10"}, {"id": "s1", "amount": "2.00"}
     kafka.put(
-        topic, event("r", None, old, 1), event("u", old, new, 2), event("d", new, None, 3), None,
-        event("t", None, None, 4),
+        topic, event("r", None, old, 1, schema), event("u", old, new, 2, schema),
+        event("d", new, None, 3, schema), None, event("t", None, None, 4, schema),
     )  # fmt: skip
     staged = shop.run()
     assert staged is not None
@@ -189,8 +191,38 @@ def test_change_events_of_debezium(kafka: Broker, make_shop: MakeShop, schema: b
         (None, None, None, None, None, "4"),
     ]
     assert staged.rows == {"ingested": 5, "published": 4, "deduplicated": 1}
-    assert "truncate" in shop.rows("bronze.sale", "_rescued")[3][0]
+    *events, (truncate, _) = shop.rows("bronze.sale", "_rescued", "_quality_flag")
+    assert events == [(None, "ok")] * 3
+    assert "truncate" in truncate
     assert reached(shop) == {"0": 5}
+
+
+def test_a_column_that_change_events_get_obeys_drift(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
+) -> None:
+    topic = make_topic()
+    columns = ["id", "amount", "__op", "__lsn", "__partition"]
+    events = source(kafka, topic, columns=columns, envelope=Envelope.debezium)
+    shop = make_shop(events)
+
+    def put(lsn: int, **after: str) -> None:
+        fields = [{"field": name, "type": "string"} for name in after]
+        schema = {"type": "struct", "fields": [{"field": "after", "fields": fields}]}
+        kafka.put(topic, event("c", None, after, lsn, schema))
+
+    put(1, id="s1", amount="1")
+    shop.run()
+    put(2, id="s2", amount="2", channel="web")
+    shop.run()
+    assert shop.rows("bronze.sale", "id", "_rescued")[1] == ("s2", '{"channel":"web"}')
+
+    evolving = make_shop(dataclasses.replace(events, drift=DriftMode.evolve))
+    put(3, id="s3", amount="3", channel="app")
+    evolving.run()
+    put(4, id="s4", channel="web")  # and one is gone
+    evolving.run()
+    rows = evolving.rows("bronze.sale", "id", "amount", "channel", "_rescued")
+    assert rows[2:] == [("s3", "3", "app", None), ("s4", None, "web", None)]
 
 
 def test_only_what_transactions_committed_is_read(
