@@ -32,6 +32,8 @@ Spans = dict[int, tuple[int, int]]
 
 METADATA = ("__topic", "__partition", "__offset", "__timestamp", "__key", DELETED)
 """What a message has beside its value, where the source names it among its columns."""
+OTHERS = "others"
+"""Key of a position: by name, those of the topics that the table read before."""
 NAMED_LOSSES = 3
 CHUNK_MESSAGES = 10_000
 GROUP_BYTES = 32 * 1024 * 1024
@@ -76,6 +78,7 @@ class KafkaReader:
             "topic": self._spec.topic,
             "id": topic.id,
             "next": {str(p): end for p, (_, end) in taken.items()},
+            **_others(self._spec, request.position),
         }
         if lost:
             position["lost"] = lost
@@ -139,18 +142,34 @@ def within(spans: Spans, messages: int) -> Spans:
 
 
 def _before(spec: KafkaSpec, request: Request) -> Mapping[str, Any] | None:
-    """The position of the same topic; None where the table never had one."""
-    position = request.position
-    if position is not None and position["topic"] == spec.topic:
+    """The position of the same topic; None where the table never had one.
+
+    Raises:
+        InputError: The table holds messages of the topic, and its newest commit does not say how far.
+    """
+    position = request.position or {}
+    if position.get("topic") == spec.topic:
         return position
-    if position is None and any(f.name.startswith(f"kafka:{spec.topic}@") for f in request.taken):
+    before: Mapping[str, Any] | None = position.get(OTHERS, {}).get(spec.topic)
+    if before is None and any(f.name.startswith(f"kafka:{spec.topic}@") for f in request.taken):
         raise InputError(
             f"bronze.{request.table}: its newest commit names no offsets of topic {spec.topic}, "
             "though the table holds messages of it",
-            advice="Another program has written to the table: roll back to its last version of this "
-            "platform, `lakehouse history` lists them.",
+            advice="Give the topic a bronze table of its own. If another program has written to this "
+            "one, roll it back to its last version of this platform. "
+            f"See the versions: lakehouse show bronze.{request.table}",
         )
-    return None
+    return before
+
+
+def _others(spec: KafkaSpec, position: Mapping[str, Any] | None) -> dict[str, Any]:
+    """How far the table has come in the topics that it read before this one."""
+    if position is None:
+        return {}
+    others = dict(position.get(OTHERS, {}))
+    others[position["topic"]] = {key: position[key] for key in ("id", "next")}
+    others.pop(spec.topic, None)
+    return {OTHERS: others} if others else {}
 
 
 def _name(topic: str, spans: Spans) -> str:

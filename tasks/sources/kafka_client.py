@@ -138,16 +138,17 @@ class KafkaClient:
             found = consumer.consume(min(CHUNK, end - reached), POLL_SECONDS)
             for message in found:
                 error, offset = message.error(), message.offset()
-                if error is None and offset is not None and offset < end:
+                if error is not None and error.code() != KafkaError._PARTITION_EOF:
+                    self._fail(error)
+                if message.partition() != partition or offset is None:
+                    continue  # of the partition before
+                if offset >= end:
+                    return  # all below the end was seen; what follows it is for the next run
+                if error is None:
                     reached = offset + 1
                     yield message
-                elif error is None or error.code() == KafkaError._PARTITION_EOF:
-                    return  # all below the end was seen; what follows it is for the next run
-                else:
-                    self._fail(error)
-            if found:
-                heard = time.monotonic()
-            elif time.monotonic() - heard > self._spec.patience_seconds:
+                    heard = time.monotonic()
+            if time.monotonic() - heard > self._spec.patience_seconds:
                 self._fail(KafkaError(KafkaError._TIMED_OUT))
             self._refuse()
 

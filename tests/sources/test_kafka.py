@@ -315,6 +315,35 @@ def test_a_topic_that_is_made_anew_is_not_taken_for_the_old_one(
     assert [row[0] for row in going_on.rows()] == ["s0", "s1", "s2"]
 
 
+def test_a_table_that_returns_to_a_topic_goes_on_where_it_left_it(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
+) -> None:
+    one, two = make_topic(), "another_topic"
+    kafka.topic(two)
+    shop = make_shop(source(kafka, one))
+    for number, topic in enumerate((one, two, one, two)):
+        kafka.put(topic, sale(number))
+        shop = make_shop(source(kafka, topic))
+        shop.run()
+    assert [row[0] for row in shop.rows()] == ["s0", "s1", "s2", "s3"]
+    assert shop.run() is None
+
+
+def test_a_topic_that_was_read_without_a_word_of_how_far_is_not_read_again(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = make_topic(), "a_later_topic"
+    kafka.topic(two)
+    kafka.put(one, sale(0))
+    make_shop(source(kafka, one)).run()
+    kafka.put(two, sale(1))
+    monkeypatch.setattr("tasks.sources.kafka._others", lambda *_: {})  # as versions before
+    make_shop(source(kafka, two)).run()
+    kafka.put(one, sale(2))
+    with pytest.raises(InputError, match=f"its newest commit names no offsets of topic {one}"):
+        make_shop(source(kafka, one)).run()
+
+
 def test_a_rejected_batch_is_in_bronze_and_silver_passes_over_it(
     kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import itertools
 import re
@@ -97,15 +98,38 @@ def test_no_output_is_a_placeholder(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_commands_and_their_options_exist(page: Path) -> None:
     for words in _command_lines(page.read_text("utf-8")):
-        command: click.Command = cli
-        rest = list(words)
-        while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-            name = rest.pop(0)
-            assert name in command.commands, f"lakehouse {' '.join(words)}"
-            command = command.commands[name]
-        known = {"-h", "--help"} | {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
-        used = {word for word in rest if re.fullmatch(r"--?[a-z][\w-]*", word)}
-        assert used <= known, f"lakehouse {' '.join(words)}"
+        _assert_exists(words)
+
+
+def test_commands_that_messages_name_exist() -> None:
+    packages = ("checks", "conf", "flows", "storage", "tasks")
+    files = [file for package in packages for file in (ROOT / package).rglob("*.py")]
+    named = {words for file in files for words in _named_commands(file.read_text("utf-8"))}
+    assert {"show", "run", "rebuild"} <= {words.split()[0] for words in named}
+    for words in named:
+        _assert_exists(words.split())
+
+
+def _named_commands(code: str) -> Iterator[str]:
+    """Words after `lakehouse` in the texts of a module; what is filled in is one word."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.JoinedStr | ast.Constant):
+            parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+            text = "".join(str(p.value) if isinstance(p, ast.Constant) else "x" for p in parts)
+            yield from re.findall(r"(?:[:`] ?|then )lakehouse ([a-z][^`\n.,;)]*)", text)
+
+
+def _assert_exists(words: list[str]) -> None:
+    """The command of these words exists, with their options."""
+    command: click.Command = cli
+    rest = list(words)
+    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
+        name = rest.pop(0)
+        assert name in command.commands, f"lakehouse {' '.join(words)}"
+        command = command.commands[name]
+    known = {"-h", "--help"} | {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
+    used = {word for word in rest if re.fullmatch(r"--?[a-z][\w-]*", word)}
+    assert used <= known, f"lakehouse {' '.join(words)}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
