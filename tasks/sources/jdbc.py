@@ -141,20 +141,22 @@ class JdbcReader:
             extraction.missing, extraction.types,
         )  # fmt: skip
         offers = [offer] if rows else []
-        if compares and held is not None:
+        if spec is not None and compares and held is not None:
+            keys = self._keys(request, session, spec)
             written = session.read.parquet(str(file))
-            offers += self._deletes(request, session, offer, held, written)
+            newest = key_snapshot.newest(self._source, spec, held, written)
+            has_read_all = extraction.since is None
+            if not has_read_all and key_snapshot.has_returned(spec, newest, keys):
+                return self.offers(replace(request, position=None)) or []
+            offers += self._deletes(request, offer, spec, newest, keys)
         return offers
 
     def _deletes(
-        self, request: Request, session: SparkSession, offer: Offer, held: DataFrame,
-        fresh: DataFrame,
+        self, request: Request, offer: Offer, spec: KeySnapshotSpec, newest: DataFrame,
+        keys: DataFrame,
     ) -> list[Offer]:  # fmt: skip
         """The keys that the database has no more, as one file of deleted rows."""
-        spec = self._source.key_snapshot
-        assert spec is not None  # noqa: S101 - the caller has looked
-        keys = self._keys(request, session, spec)
-        gone = key_snapshot.vanished(self._source, spec, held, fresh, keys)
+        gone = key_snapshot.vanished(self._source, spec, newest, keys)
         key = F.to_json(F.struct(*[F.col(quote(c)) for c in spec.key]))
         file = _numbered(
             gone.select(

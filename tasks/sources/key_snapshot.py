@@ -3,6 +3,8 @@
 The rows are read first and the keys after them, so a row that is inserted meanwhile is among the keys, and
 whatever a key is compared with was in the database before. A key that is missing is therefore deleted. All
 keys are read by one statement, which sees one state of the database.
+
+A deleted key that is there again, though no row read by watermark has it, is read by starting over.
 """
 
 from __future__ import annotations
@@ -44,25 +46,39 @@ def due(spec: KeySnapshotSpec, position: Mapping[str, Any]) -> bool:
     return datetime.now(UTC) - datetime.fromisoformat(last) >= duration(spec.every)
 
 
-def vanished(
-    source: SourceSpec, spec: KeySnapshotSpec, held: DataFrame, fresh: DataFrame, keys: DataFrame
+def newest(
+    source: SourceSpec, spec: KeySnapshotSpec, held: DataFrame, fresh: DataFrame
 ) -> DataFrame:
-    """The newest row of each key that is not deleted in bronze and not among the keys, marked as deleted.
+    """The newest row of each key, with `_is_gone`: whether it says that the key was deleted.
 
     Args:
         source: Its columns are those of the result.
         spec: The key.
         held: Rows of the bronze table, with `_sequence`.
         fresh: Rows of this extraction that bronze does not hold.
-        keys: The keys in the database, as text.
     """
     columns, key = [quote(c) for c in source.columns], [quote(c) for c in spec.key]
-    newest = F.lit(2**63 - 1).alias("_sequence")
-    rows = held.select(*columns, "_sequence").unionByName(fresh.select(*columns, newest))
-    last = Window.partitionBy(*key).orderBy(F.col("_sequence").desc())
-    known = rows.withColumn("_rank", F.row_number().over(last)).where("_rank = 1")
-    there = known.where(~F.coalesce(F.col(DELETED).try_cast("boolean"), F.lit(False)))
-    gone = there.dropna(subset=spec.key).join(keys, spec.key, "left_anti")
+    last = F.lit(2**63 - 1).alias("_sequence")
+    rows = held.select(*columns, "_sequence").unionByName(fresh.select(*columns, last))
+    ranks = F.row_number().over(Window.partitionBy(*key).orderBy(F.col("_sequence").desc()))
+    known = rows.withColumn("_rank", ranks).where("_rank = 1").dropna(subset=spec.key)
+    is_gone = F.coalesce(F.col(DELETED).try_cast("boolean"), F.lit(False))
+    return known.select(*columns, is_gone.alias("_is_gone"))
+
+
+def has_returned(spec: KeySnapshotSpec, newest: DataFrame, keys: DataFrame) -> bool:
+    """Whether a key is in the database that was deleted, by rows from below the watermark.
+
+    A backup that was loaded brings such rows, and so does a delivery of deletes that was accepted by mistake.
+    """
+    return not newest.where("_is_gone").join(keys, spec.key, "left_semi").isEmpty()
+
+
+def vanished(
+    source: SourceSpec, spec: KeySnapshotSpec, newest: DataFrame, keys: DataFrame
+) -> DataFrame:
+    """The newest row of each key that is not deleted and not among the keys of the database, as deleted."""
+    gone = newest.where("not _is_gone").join(keys, spec.key, "left_anti")
     instant = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"
     marks = {DELETED: F.lit("true"), DELETED_AT: F.lit(instant)}
     return gone.select(*[marks.get(c, F.col(quote(c))).alias(c) for c in source.columns])

@@ -110,6 +110,23 @@ def test_deletes_reach_silver_and_a_row_that_comes_back_is_alive(
     assert shop.run() is None
 
 
+def test_a_row_that_comes_back_with_an_old_watermark_is_alive(
+    make_shop: MakeShop, shop_db: Postgres
+) -> None:
+    shop = make_shop(source(shop_db))
+    put(shop_db, (1, 1, 1), (2, 2, 2), (3, 3, 9))
+    shop.run()
+    shop_db.run("delete from sale where id in (1, 2)")
+    shop.run()
+    assert alive(shop) == [3]
+    put(shop_db, (1, 1, 1))  # of a backup
+    shop.run()
+    assert shop.rows()[5:] == [("1", "1", "1", "false")]
+    assert shop.record().notes["watermark"]["value"] == "9"
+    assert alive(shop) == [1, 3]
+    assert shop.run() is None
+
+
 def test_a_row_inserted_between_the_two_reads_is_not_deleted(
     make_shop: MakeShop, shop_db: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
