@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from storage import secrets
+from tasks.sources.secrets import has_unreferenced, unreferenced
 from tasks.sources.since import UNITS, forms, parsed
 from tasks.spec import (
     AuthKind,
@@ -25,6 +26,7 @@ NEEDED = {
     AuthKind.client_credentials: ("token_url", "client_id", "client_secret"),
     AuthKind.refresh_token: ("token_url", "client_id", "client_secret", "refresh_token"),
 }
+REFER = "write ${secret:NAME}, not the secret itself"
 SECRET = ("token", "client_secret", "refresh_token")
 PLACED = (PageKind.cursor, PageKind.page, PageKind.offset)
 """Ways of paging whose next request holds a value of its own."""
@@ -49,6 +51,14 @@ def _request(spec: RestSpec) -> Iterator[str]:
         yield "rest.url: no address (https://...)"
     if address.scheme == "http" and address.hostname not in LOOPBACK and spec.auth.kind != "none":
         yield "rest.url: http would send the credentials in clear; use https"
+    if has_unreferenced(spec.url):
+        yield f"rest.url: {REFER}"
+    for key, texts in (
+        ("headers", spec.headers),
+        ("params", spec.params),
+        ("auth.fields", spec.auth.fields),
+    ):
+        yield from (f"rest.{key}.{name}: {REFER}" for name in unreferenced(texts))
     if spec.method is HttpMethod.GET and spec.body:
         yield "rest.body: a GET has no body"
     if spec.attempts < 1:
@@ -75,7 +85,7 @@ def _auth(spec: RestSpec) -> Iterator[str]:
         if getattr(auth, name)
     )
     yield from (
-        f"rest.auth.{name}: write ${{secret:NAME}}, not the secret itself"
+        f"rest.auth.{name}: {REFER}"
         for name in SECRET
         if getattr(auth, name) and secrets.reference("")[:-1] not in getattr(auth, name)
     )

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 
 from storage import secrets
-from tasks.rest_validation import rest_problems
+from tasks.rest_validation import REFER, rest_problems
 from tasks.sources.kafka_client import OWN_OPTIONS
 from tasks.sources.key_snapshot import DELETED
+from tasks.sources.secrets import has_unreferenced, unreferenced
 from tasks.sources.watermark import Overlap, duration
 from tasks.spec import Envelope, FileFormat, SourceKind, SourceSpec
 
@@ -96,6 +97,9 @@ def _jdbc(source: SourceSpec) -> list[str]:
         for name in source.options
         if name.lower() in ("url", "dbtable", "query")
     ]
+    if has_unreferenced(source.url):
+        found.append(f"url: {REFER}")
+    found += [f"options.{name}: {REFER}" for name in unreferenced(source.options)]
     return found + _partitions(source) + _key_snapshot(source)
 
 
@@ -164,6 +168,7 @@ def _kafka(source: SourceSpec) -> list[str]:
         for name in source.kafka.options
         if name.lower() in OWN_OPTIONS
     ]
+    found += [f"kafka.options.{name}: {REFER}" for name in unreferenced(source.kafka.options)]
     if source.kafka.max_messages < 1:
         found.append("kafka.max_messages: at least 1")
     if source.kafka.patience_seconds <= 0:

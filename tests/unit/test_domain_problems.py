@@ -228,7 +228,7 @@ CASES: dict[str, tuple[Change, str]] = {
         "domain.endpoints.sales: color is no column of silver.sale"),
     "an endpoint in the place of another call": (_endpoint("runs", EndpointSpec("silver.sale")),
         "domain.endpoints.runs: the API has a call runs of its own"),
-    "no JDBC address": (_set("bronze.stock.url", "postgresql://u:gehe1m@h/db"),
+    "no JDBC address": (_set("bronze.stock.url", "postgresql://h/db"),
         "domain.bronze.stock.url: no JDBC address (jdbc:...)"),
     "table and query": (_set("bronze.stock.query", "select 1"),
         "domain.bronze.stock.table: name either a table or a query"),

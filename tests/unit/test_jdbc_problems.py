@@ -36,6 +36,14 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         "key_snapshot.share: 20 is not between 0 and 1"),
     "whole tables": ({"watermark": None},
         "key_snapshot: is for a source with a watermark; without one all rows are read"),
+    "a password in the file": ({"options": {"user": "u", "password": "gehe1m"}},
+        "options.password: write ${secret:NAME}, not the secret itself"),
+    "a key in the file": ({"options": {"private_key_base64": "TUlJ"}},
+        "options.private_key_base64: write ${secret:NAME}, not the secret itself"),
+    "a password in the address": ({"url": "jdbc:postgresql://u:gehe1m@h/db"},
+        "url: write ${secret:NAME}, not the secret itself"),
+    "a password among parameters": ({"url": "jdbc:postgresql://h/db?password=gehe1m"},
+        "url: write ${secret:NAME}, not the secret itself"),
     "no address": ({"url": "postgresql://h/db"}, "url: no JDBC address (jdbc:...)"),
 }  # fmt: skip
 
@@ -43,6 +51,12 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_consistent_table_has_no_problem() -> None:
     assert source_problems(STOCK) == []
     assert source_problems(replace(STOCK, url="{secret:SHOP_URL}")) == []
+    url = "jdbc:postgresql://u:{secret:SHOP_PASSWORD}@h/db?sslpassword={secret:SHOP_KEY}"
+    options = {
+        "password": "{secret:SHOP_PASSWORD}", "private_key_file": "/run/key.p8",
+        "CLIENT_REQUEST_MFA_TOKEN": "true",
+    }  # fmt: skip
+    assert source_problems(replace(STOCK, url=url, options=options)) == []
 
 
 @pytest.mark.parametrize(("changes", "expected"), CASES.values(), ids=CASES)

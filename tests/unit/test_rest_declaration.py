@@ -54,6 +54,12 @@ CASES: dict[str, tuple[SourceSpec, str]] = {
         "rest.auth.token: is needed for kind bearer"),
     "a token in the file": (source(auth=AuthSpec(AuthKind.bearer, token="gehe1m")),
         "rest.auth.token: write ${secret:NAME}, not the secret itself"),
+    "a header in the file": (source(headers={"Authorization": "Bearer gehe1m"}),
+        "rest.headers.Authorization: write ${secret:NAME}, not the secret itself"),
+    "a key in the query": (source(params={"api-key": "gehe1m"}),
+        "rest.params.api-key: write ${secret:NAME}, not the secret itself"),
+    "a password in the address": (source(url="https://u:gehe1m@api.example.org"),
+        "rest.url: write ${secret:NAME}, not the secret itself"),
     "a token for a key pair": (
         source(auth=AuthSpec(AuthKind.client_credentials, token="{secret:T}", token_url="https://x",
                              client_id="i", client_secret="{secret:S}")),

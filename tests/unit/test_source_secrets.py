@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.sources.secrets import redacted
+from tasks.sources.secrets import has_unreferenced, redacted
 from tasks.spec import SourceKind, SourceSpec
 
 
@@ -20,6 +20,7 @@ def source(url: str, **options: str) -> SourceSpec:
         ("jdbc:oracle:thin:scott/gehe1m@//h:1521/db", {}, "gehe1m"),
         ("jdbc:postgresql://h/db", {"user": "u", "password": "gehe1m"}, "gehe1m"),
         ("jdbc:postgresql://h/db", {"sslpassword": "gehe1m"}, "gehe1m"),
+        ("jdbc:snowflake://h/?db=d", {"private_key_base64": "gehe1m"}, "gehe1m"),
         ("jdbc:x://h/db", {"accessToken": "gehe1m"}, "gehe1m"),
     ],
 )
@@ -41,3 +42,19 @@ def test_what_is_no_credential_stays() -> None:
 def test_a_source_does_not_show_its_credentials() -> None:
     shown = repr(source("jdbc:x://h/db?password=gehe1m", password="gehe1m"))
     assert "gehe1m" not in shown
+
+
+@pytest.mark.parametrize(
+    ("url", "has"),
+    [
+        ("jdbc:sqlserver://h:1433;database=d;user=me@h;encrypt=true", False),
+        ("jdbc:sqlserver://h:1433;database=d;user=me@h;password=gehe1m", True),
+        ("jdbc:snowflake://h/?db=d&private_key_file=/run/key.p8&private_key_pwd={secret:P}", False),
+        ("jdbc:mysql://h/d?passwordCharacterEncoding=UTF-8&user=u", False),
+        ("jdbc:oracle:thin:scott/{secret:TIGER}@//h:1521/d", False),
+        ("jdbc:oracle:thin:scott/tiger@//h:1521/d", True),
+        ("https://api.example.org/?hapikey=gehe1m", True),
+    ],
+)
+def test_what_an_address_holds_itself(url: str, has: bool) -> None:
+    assert has_unreferenced(url) is has
