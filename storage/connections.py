@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import Enum
+from typing import Any
 
 from py4j.protocol import Py4JError
 
@@ -31,9 +32,14 @@ SERVER_KEEPALIVES = (
 
 DRIVERS = ("psycopg", "psycopg_pool", "snowflake")
 REJECTED = "08004"
+LOGIN = "28000"
+SNOWFLAKE_LOGINS = (390100, 390144)
+"""Codes with which Snowflake refuses a password or a key. It gives them the SQLSTATE of a lost connection,
+and each further try counts towards the lock of the user."""
 REFUSED = re.compile(
     r"authentication failed|no password supplied|no pg_hba.conf entry|(role|database) .* does not exist"
-    r"|incorrect username or password|not authorized|insufficient privileges|permission denied",
+    r"|incorrect username or password|JWT token is invalid|not authorized|insufficient privileges"
+    r"|permission denied",
     re.IGNORECASE,
 )
 """Answers that stay the same until someone changes user, password or grants. PostgreSQL's driver gives no
@@ -80,7 +86,7 @@ def state_of(native: BaseException) -> str:
         if java is None or len(state) == 5:
             break
         try:
-            state = str(java.getSQLState() or "")
+            state = _java_state(java)
         except (Py4JError, TypeError):  # no exception of SQL, or the JVM is gone
             state = ""
         try:
@@ -88,3 +94,10 @@ def state_of(native: BaseException) -> str:
         except (Py4JError, TypeError):
             break
     return state if len(state) == 5 else ""
+
+
+def _java_state(java: Any) -> str:
+    """The SQLSTATE of an exception of SQL."""
+    state = str(java.getSQLState() or "")
+    is_login = state.startswith("08") and int(java.getErrorCode()) in SNOWFLAKE_LOGINS
+    return LOGIN if is_login else state

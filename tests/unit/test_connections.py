@@ -16,8 +16,10 @@ from storage.failures import explain
 class Java:
     """An exception of the JVM, as py4j shows it."""
 
-    def __init__(self, text: str, state: str | None = None, cause: Java | None = None) -> None:
-        self._text, self._state, self._cause = text, state, cause
+    def __init__(
+        self, text: str, state: str | None = None, cause: Java | None = None, code: int = 0
+    ) -> None:
+        self._text, self._state, self._cause, self._code = text, state, cause, code
 
     def toString(self) -> str:  # noqa: N802 - Java's name
         return self._text
@@ -30,10 +32,13 @@ class Java:
             raise Py4JError("Method getSQLState([]) does not exist")
         return self._state
 
+    def getErrorCode(self) -> int:  # noqa: N802
+        return self._code
 
-def of_java(state: str) -> Exception:
+
+def of_java(state: str, code: int = 0) -> Exception:
     error = Exception("a call failed")
-    cause = Java("org.postgresql.util.PSQLException: what the server said", state)
+    cause = Java("org.postgresql.util.PSQLException: what the server said", state, code=code)
     error.java_exception = Java("UncheckedSQLException: Failed to list", None, cause)  # type: ignore[attr-defined]
     return error
 
@@ -99,6 +104,14 @@ def test_an_error_of_the_jvm_is_told_with_its_cause(state: str, kind: type[Lakeh
     found = explain("silver.orders", of_java(state))
     assert type(found) is kind
     assert found.message.endswith("what the server said")
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [(390100, Failure.REFUSED), (390144, Failure.REFUSED), (200001, Failure.PASSING)],
+)
+def test_a_login_that_snowflake_refuses_is_no_lost_connection(code: int, expected: Failure) -> None:
+    assert judged(of_java("08001", code)) is expected
 
 
 def test_other_errors_are_none_of_a_database() -> None:
