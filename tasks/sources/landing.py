@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 from fsspec.utils import glob_translate
 
 from storage import secrets
-from storage.errors import ConfigurationError, LakehouseError, TerminalError, TransientError
+from storage.errors import (
+    ConfigurationError,
+    InputError,
+    LakehouseError,
+    TerminalError,
+    TransientError,
+)
+from storage.failures import explain
 from tasks.sources.content import changed
 
+CHUNK_BYTES = 1 << 20
 CONTENT_MARKS = ("ETag", "etag", "generation", "md5Hash", "content_md5")
 """Keys under which fsspec's file systems tell what changes with an object's content. A time does not: an
 object can be written twice within its resolution."""
@@ -76,23 +83,37 @@ class RemoteFolder:
         """Copy an object; the target appears whole or not at all.
 
         Raises:
-            InputError: The object is another than the one that was found.
+            InputError: The object is another than the one that was found, or was removed.
+            StorageFullError: There is no room for the copy.
             LakehouseError: As `find`.
         """
-        target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f"{target.name}.partial")
         try:
-            with self._reached():
-                try:
-                    with self._system.open(found.path, "rb") as source, partial.open("wb") as copy:
-                        shutil.copyfileobj(source, copy, 1 << 20)
-                finally:  # s3fs refuses to go on reading an object that was replaced
-                    now = self._system.info(found.path)
-                    if _identity(now) != (found.bytes, found.mark):
-                        raise changed(target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as copy:
+                self._copy(found, copy)
             partial.replace(target)
+        except OSError as error:  # of this machine; those of the store are the platform's by now
+            raise explain(str(target.parent), error) from None
         finally:
             partial.unlink(missing_ok=True)
+
+    def _copy(self, found: StoredObject, copy: IO[bytes]) -> None:
+        try:
+            with self._reached(found):
+                source = self._system.open(found.path, "rb")
+            with source:
+                while chunk := self._read(found, source):
+                    copy.write(chunk)
+        finally:  # s3fs refuses to go on reading an object that was replaced
+            with self._reached(found):
+                now = self._system.info(found.path)
+            if _identity(now) != (found.bytes, found.mark):
+                raise changed(Path(found.name))
+
+    def _read(self, found: StoredObject, source: IO[bytes]) -> bytes:
+        with self._reached(found):
+            return source.read(CHUNK_BYTES)
 
     @cached_property
     def _system(self) -> Any:
@@ -100,13 +121,15 @@ class RemoteFolder:
         return fsspec.url_to_fs(self.url, **options)[0]
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
-        """Errors of the store's library become the platform's."""
+    def _reached(self, found: StoredObject | None = None) -> Iterator[None]:
+        """Errors of the store's library become the platform's, also those over one object."""
         try:
             yield
         except LakehouseError:
             raise
         except Exception as error:  # noqa: BLE001 - each library has errors of its own
+            if found is not None and isinstance(error, FileNotFoundError):
+                raise _removed(found) from None
             raise _translated(self.url, error) from None
 
 
@@ -146,6 +169,13 @@ def _revealed(options: Any) -> Any:
     return secrets.reveal(options) if isinstance(options, str) else options
 
 
+def _removed(found: StoredObject) -> InputError:
+    return InputError(
+        f"{found.name}: the file was removed before it was read",
+        advice="Run again: what is not there is not expected. Deliver it again where it is needed.",
+    )
+
+
 def _translated(url: str, error: Exception) -> LakehouseError:
     from botocore.exceptions import (  # noqa: PLC0415 - local folders are spared the import
         BotoCoreError,
@@ -165,6 +195,11 @@ def _translated(url: str, error: Exception) -> LakehouseError:
             "find them, and their rights.",
         )
     if isinstance(error, (OSError, NoConnectionError, HTTPClientError)):
-        return TransientError(f"{url}: no answer: {said}")
-    advice = "Check paths.landing_options." if isinstance(error, BotoCoreError) else ""
+        return TransientError(
+            f"{url}: no answer: {said}",
+            advice="Check that this machine reaches the store, and the endpoint in paths.landing_options.",
+        )
+    advice = "Check paths.landing_options."
+    if not isinstance(error, BotoCoreError):  # such as an address whose file system is not known
+        advice = "Check paths.landing and its options; a store other than S3 needs its package of fsspec."
     return TerminalError(f"{url}: {type(error).__name__}: {said}", advice=advice)

@@ -77,7 +77,10 @@ class RenewedToken(OAuth2ClientCredentials):
     def parse_access_token(self, response_json: Any) -> str:
         token = response_json.get("access_token") if isinstance(response_json, dict) else None
         if not isinstance(token, str) or not token:
-            raise TerminalError(f"{self.place}: the token endpoint gave no access token")
+            raise TerminalError(
+                f"{self.place}: the token endpoint gave no access token",
+                advice="Check `rest.auth`: `token_url`, and that its answer has `access_token`.",
+            )
         return token
 
     def _renewed(self, response: Response, **sent: Any) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 from collections.abc import Callable
@@ -17,10 +18,10 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from storage import masking
-from storage.errors import InputError, TerminalError, TransientError
+from storage.errors import InputError, StorageFullError, TerminalError, TransientError
 from storage.types import CommitRecord, SourceFile
 from tasks.decisions import Decision
-from tasks.sources.landing import RemoteFolder, landing_of
+from tasks.sources.landing import RemoteFolder, StoredObject, landing_of
 from tasks.spec import DriftMode, FileFormat, SourceSpec
 from tests.services.s3 import S3
 from tests.sources.conftest import MakeShop
@@ -222,6 +223,60 @@ def test_an_object_that_changes_while_it_is_read_is_told_and_taken_later(
     assert shop.rows() == [("a", "2")]
 
 
+def test_an_object_that_is_removed_before_it_is_read_is_told_and_the_next_run_goes_on(
+    shop: Shop, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("sale_1.csv", "sale_2.csv"):
+        bucket.put(name, csv(f"{name},1"))
+    find = RemoteFolder.find
+
+    def and_remove(landing: RemoteFolder, pattern: str) -> list[StoredObject]:
+        found = find(landing, pattern)
+        landing._system.rm(found[0].path)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RemoteFolder, "find", and_remove)
+        with pytest.raises(
+            InputError, match=r"sale_1\.csv: the file was removed before it was read"
+        ):
+            shop.stage()
+    shop.run()
+    assert shop.rows() == [("sale_2.csv", "1")]
+
+
+class Full:
+    """A file on a disk without room."""
+
+    def __enter__(self) -> Full:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def write(self, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_of_this_machine_is_no_silent_store(
+    shop: Shop, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("sale_1.csv", csv("a,1"))
+    opened = Path.open
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            Path, "open",
+            lambda path, *mode, **more: Full() if path.suffix == ".partial"
+            else opened(path, *mode, **more),
+        )  # fmt: skip
+        with pytest.raises(StorageFullError) as failed:
+            shop.stage()
+    assert failed.value.advice
+    assert not [*shop.root.rglob("*.partial")]
+    shop.run()
+    assert shop.rows() == [("a", "1")]
+
+
 def test_wrong_credentials_are_terminal_and_not_told(
     shop: Shop, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,12 +294,23 @@ def test_wrong_credentials_are_terminal_and_not_told(
 
 def test_no_answer_is_transient_and_a_missing_bucket_is_not(shop: Shop, bucket: Bucket) -> None:
     nobody = bucket.landing(client_kwargs={"endpoint_url": "http://127.0.0.1:9"})
-    with pytest.raises(TransientError, match="no answer"):
+    with pytest.raises(TransientError, match="no answer") as silent:
         replace(shop, landing=nobody).stage()
+    assert "endpoint in paths.landing_options" in silent.value.advice
     missing = replace(bucket.landing(), url="s3://shop-nowhere/in")
     with pytest.raises(TerminalError, match=r"bucket does not exist") as refused:
         replace(shop, landing=missing).stage()
     assert not isinstance(refused.value, TransientError)
+    bucket.put("sale_1.csv", csv("a,1"))
+    shop.run()
+    assert shop.rows() == [("a", "1")]
+
+
+def test_a_store_that_is_not_known_says_what_to_do(make_shop: MakeShop) -> None:
+    unknown = replace(make_shop(CSV), landing=landing_of("nowhere://shop/in", {}))
+    with pytest.raises(TerminalError, match="Protocol not known: nowhere") as refused:
+        unknown.stage()
+    assert "its package of fsspec" in refused.value.advice
 
 
 @pytest.mark.parametrize(
