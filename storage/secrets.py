@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 from storage.masking import HIDDEN, hidden, keep
 from storage.secret_stores import looked_up
 
-__all__ = ["HIDDEN", "hidden", "keep", "names", "reference", "reveal", "revealed"]
+__all__ = ["HIDDEN", "hidden", "keep", "names", "reference", "reveal", "revealed", "revealed_in"]
 
 _REFERENCE = re.compile(r"\{secret:([^{}]+)\}")
 
@@ -45,6 +46,20 @@ def revealed(texts: Mapping[str, str]) -> dict[str, str]:
         TransientError: The store of a secret does not answer.
     """
     return {name: reveal(text) for name, text in texts.items()}
+
+
+def revealed_in(value: Any) -> Any:
+    """The value with every text in it revealed, whatever its depth.
+
+    Raises:
+        ConfigurationError: A secret is not set.
+        TransientError: The store of a secret does not answer.
+    """
+    if isinstance(value, Mapping):
+        return {name: revealed_in(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [revealed_in(inner) for inner in value]
+    return reveal(value) if isinstance(value, str) else value
 
 
 def _kept(value: str) -> str:

@@ -117,7 +117,7 @@ class RemoteFolder:
 
     @cached_property
     def _system(self) -> Any:
-        options = {"use_listings_cache": False, **_revealed(self.options)}
+        options = {"use_listings_cache": False, **secrets.revealed_in(self.options)}
         return fsspec.url_to_fs(self.url, **options)[0]
 
     @contextmanager
@@ -160,13 +160,6 @@ def is_remote(place: str) -> bool:
 def _identity(told: Mapping[str, Any]) -> tuple[int, str]:
     mark = next((str(told[key]) for key in CONTENT_MARKS if told.get(key)), "")
     return int(told["size"] or 0), mark.strip('"')
-
-
-def _revealed(options: Any) -> Any:
-    """The options, whatever their depth, with their secrets."""
-    if isinstance(options, Mapping):
-        return {name: _revealed(value) for name, value in options.items()}
-    return secrets.reveal(options) if isinstance(options, str) else options
 
 
 def _removed(found: StoredObject) -> InputError:

@@ -148,7 +148,10 @@ class RestReader:
 def _selected(read: Extraction, numbers: Iterable[int], target: Path) -> list[bytes]:
     """Write the lines of these numbers, from 1."""
     wanted = set(numbers)
-    with read.lines.open(encoding="utf-8", newline="\n") as lines, target.open("w") as file:
+    with (
+        read.lines.open(encoding="utf-8", newline="\n") as lines,
+        target.open("w", encoding="utf-8") as file,
+    ):
         file.writelines(line for number, line in enumerate(lines, 1) if number in wanted)
     return [digest for number, digest in enumerate(read.digests, 1) if number in wanted]
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,8 +95,8 @@ class Connection:
         found = self._client.paginate(
             self._spec.path,
             method=self._spec.method.value,
-            params={name: secrets.reveal(value) for name, value in params.items()},
-            json=deepcopy(dict(body)) or None,
+            params=secrets.revealed_in(params),
+            json=secrets.revealed_in(body) or None,
             paginator=_paginator(self._spec.pages),
             data_selector="$",
             hooks={"response": []},

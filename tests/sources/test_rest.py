@@ -159,6 +159,17 @@ def test_a_record_of_the_future_is_taken_once_and_hides_no_other(
     assert [row[0] for row in shop.rows()] == ["1", "2", "3"]
 
 
+def test_records_keep_their_signs(
+    make_shop: MakeShop, source: SourceSpec, hubspot: HubSpot
+) -> None:
+    shop = make_shop(source)
+    put(hubspot, 1, "10:00:00", email="a@x.org")
+    shop.run()
+    put(hubspot, 2, "10:01:00", email="ü\u2028@x.org")
+    shop.run()
+    assert shop.rows("bronze.sale", "email") == [("a@x.org",), ("ü\u2028@x.org",)]
+
+
 def test_pages_longer_than_the_overlap_miss_nothing(
     make_shop: MakeShop, source: SourceSpec, hubspot: HubSpot, set_clock: SetClock
 ) -> None:
@@ -317,6 +328,21 @@ def test_a_token_that_ends_between_two_pages_is_renewed_once(
     assert ids(records) == [1, 2, 3, 4, 5]
     assert sum(request.path == "/oauth/v1/token" for request in hubspot.asked) == 2
     assert len(hubspot.pages()) == 5
+
+
+def test_a_client_gets_its_token_by_its_own_credentials(
+    read: Read, source: SourceSpec, hubspot: HubSpot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    five(hubspot)
+    application = oauth(source, hubspot, monkeypatch)
+    assert application.rest is not None
+    own = replace(application.rest.auth, kind=AuthKind.client_credentials, refresh_token="")
+    hubspot.arm(Fault(at=3, action=hubspot.expire_tokens))
+    assert ids(read(asked(application, auth=own))) == [1, 2, 3, 4, 5]
+    monkeypatch.setenv("APP_SECRET", "gehe1m-gehe1m")
+    with pytest.raises(LakehouseError, match="token endpoint answered 400") as refused:
+        read(asked(application, auth=own))
+    said_nothing_secret(refused.value, "gehe1m-gehe1m")
 
 
 def test_a_renewed_token_that_is_refused_is_not_renewed_again(

@@ -29,7 +29,7 @@ def numbers(request: Request) -> Response:
     """The numbers from 0, two on a page; `kind` in the path says how pages follow."""
     kind = request.path.rpartition("/")[2]
     asked = {**request.args.to_dict(), **(request.get_json(silent=True) or {})}
-    if kind == "key" and KEY not in (request.args.get("key"), request.headers.get("X-API-Key")):
+    if kind == "key" and KEY not in (asked.get("key"), request.headers.get("X-API-Key")):
         return Response(json.dumps({"detail": "who is it?"}), 403, mimetype="application/json")
     if kind == "moved":
         return Response(status=302, headers={"Location": "http://127.0.0.1:9/"})
@@ -119,6 +119,7 @@ def test_a_key_is_sent_in_the_header_or_the_query(
     key = AuthSpec(AuthKind.api_key, token="{secret:NUMBERS_KEY}", place=place, **name)
     monkeypatch.setenv("NUMBERS_KEY", KEY)
     assert found(url, "key", auth=key) == [0, 1]
+    assert found(url, "key", method=HttpMethod.POST, body={"key": "{secret:NUMBERS_KEY}"}) == [0, 1]
     monkeypatch.setenv("NUMBERS_KEY", "another key")
     with pytest.raises(LakehouseError, match=r"answered 403: who is it\?") as refused:
         found(url, "key", auth=key)
