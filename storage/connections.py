@@ -30,7 +30,7 @@ SERVER_KEEPALIVES = (
 )
 """Settings of the session: after the same time the server gives up a machine that is gone, and its locks."""
 
-DRIVERS = ("psycopg", "psycopg_pool", "snowflake")
+DRIVERS = ("psycopg", "snowflake")
 REJECTED = "08004"
 LOGIN = "28000"
 SNOWFLAKE_LOGINS = (390100, 390144)

@@ -27,7 +27,8 @@ from flows.processes import POLL_SECONDS, Service, ServiceError, descendants, st
 from tests.services import crm
 
 REPOSITORY = Path(__file__).parents[2]
-FOLDER = REPOSITORY / ".services"
+FOLDER = Path(os.environ.get("LAKEHOUSE_SERVICES_FOLDER", REPOSITORY / ".services"))
+"""Where the services keep what they write; a test has one of its own."""
 ENVIRONMENT = FOLDER / "environment.sh"
 START_SECONDS = 240.0
 GRACE_SECONDS = 25.0
@@ -71,7 +72,7 @@ def up() -> None:
         _await(service)
         click.echo(f"{service.name} runs, its log is {service.log}")
     _write(ENVIRONMENT, "".join(_exports(found)))
-    click.echo(f"source {ENVIRONMENT.relative_to(REPOSITORY)}")
+    click.echo(f"source {os.path.relpath(ENVIRONMENT)}")
 
 
 @services.command("down")
