@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +26,7 @@ from tests.sessions import REPOSITORY
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 PAGE = REPOSITORY / "docs" / "how-to" / "connect-kafka.md"
 MESSAGES, LATER = 60_000, 10
+FOLLOW_SECONDS = 300
 CHECKS = """
 checks for {what}:
   - missing_count({column}) = 0:
@@ -83,14 +88,26 @@ def produce(kafka: Broker, numbers: range) -> None:
     assert producer.flush(60) == 0
 
 
-@pytest.mark.parametrize("point", [reading, staged, committed])
-def test_a_killed_run_is_completed_by_the_next(
-    shop: Lakehouse, kafka: Broker, point: Condition
-) -> None:
+def empty_topic(kafka: Broker) -> None:
     admin = kafka.admin
     if "shop.events" in admin.list_topics(timeout=30).topics:
         admin.delete_topics(["shop.events"])["shop.events"].result(30)
     kafka.topic("shop.events", 2)
+
+
+def events(shop: Lakehouse, label: str) -> list[str]:
+    """The ids of a table's events; none where it is not there yet."""
+    ref = TableRef.parse("shop", label)
+    if not shop.reader.store.exists(ref):
+        return []
+    return sorted(shop.reader.table(ref)["event_id"].to_pylist())
+
+
+@pytest.mark.parametrize("point", [reading, staged, committed])
+def test_a_killed_run_is_completed_by_the_next(
+    shop: Lakehouse, kafka: Broker, point: Condition
+) -> None:
+    empty_topic(kafka)
     produce(kafka, range(MESSAGES))
     kill_when(shop, point, whole=True)
     produce(kafka, range(MESSAGES, MESSAGES + LATER))  # they come while nobody reads
@@ -98,11 +115,34 @@ def test_a_killed_run_is_completed_by_the_next(
     for _ in range(2):  # where bronze was committed, what came since is for a run of its own
         assert shop.run().status == 0
     for label in ("bronze.events", "silver.events"):
-        table = shop.reader.table(TableRef.parse("shop", label))
-        found = sorted(table["event_id"].to_pylist())
-        assert found == sorted(f"e{n}" for n in range(MESSAGES + LATER)), label
+        assert events(shop, label) == sorted(f"e{n}" for n in range(MESSAGES + LATER)), label
     places = shop.reader.table(TableRef.parse("shop", "bronze.events"))
     assert len(set(zip(*(places[c].to_pylist() for c in ("__partition", "__offset")), strict=True))) == (
         MESSAGES + LATER
     )  # fmt: skip
+    assert shop.run().summary["message"].startswith("nothing new")
+
+
+def test_following_takes_what_comes_until_it_is_asked_to_end(
+    shop: Lakehouse, kafka: Broker, tmp_path: Path
+) -> None:
+    empty_topic(kafka)
+    program = [sys.executable, "-c", "from flows.cli import main; main()", "run", "--follow", "0.5"]
+    log = tmp_path / "follow.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen([*program, *shop.overrides], stdout=out, stderr=out)
+    try:
+        for end in (LATER, 2 * LATER, 3 * LATER):
+            produce(kafka, range(end - LATER, end))
+            wanted = sorted(f"e{n}" for n in range(end))
+            deadline = time.monotonic() + FOLLOW_SECONDS
+            while events(shop, "silver.events") != wanted:
+                assert process.poll() is None, log.read_text("utf-8")
+                assert time.monotonic() < deadline, log.read_text("utf-8")
+                time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(FOLLOW_SECONDS) == 0, log.read_text("utf-8")
+    finally:
+        process.kill()
+    assert events(shop, "bronze.events") == wanted
     assert shop.run().summary["message"].startswith("nothing new")

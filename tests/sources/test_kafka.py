@@ -383,10 +383,17 @@ def test_a_password_is_asked_for_and_never_told(
 
 
 def test_brokers_that_do_not_answer_are_worth_another_try(
-    kafka: Broker, make_shop: MakeShop
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
 ) -> None:
-    shop = make_shop(source(kafka, "sale", servers="127.0.0.1:1", patience_seconds=1))
-    with pytest.raises(TransientError, match=r"topic sale at 127\.0\.0\.1:1: .*refused"):
-        shop.run()
+    topic = make_topic()
+    shop = make_shop(source(kafka, topic))
+    kafka.put(topic, sale(1))
+    shop.run()
+    kafka.put(topic, sale(2))
+    away = make_shop(source(kafka, topic, servers="127.0.0.1:1", patience_seconds=1))
+    with pytest.raises(TransientError, match=rf"topic {topic} at 127\.0\.0\.1:1: .*refused"):
+        away.run()
     with pytest.raises(ConfigurationError, match="No such configuration property"):
-        make_shop(source(kafka, "sale", options={"sasl.passwort": "x"})).run()
+        make_shop(source(kafka, topic, options={"sasl.passwort": "x"})).run()
+    shop.run()
+    assert [row[0] for row in shop.rows()] == ["s1", "s2"]

@@ -265,9 +265,15 @@ def test_a_secret_in_the_url_is_revealed_to_the_driver_alone(
 def test_a_host_that_does_not_answer_is_tried_again(
     make_shop: MakeShop, shop_db: Postgres, url: str, complaint: str
 ) -> None:
+    shop = make_shop(source(shop_db))
+    put(shop_db, (1, 1, "10:00"))
+    shop.run()
+    put(shop_db, (2, 2, "10:01"))
     with pytest.raises(TransientError, match=complaint) as lost:
-        make_shop(source(shop_db, url=url)).stage()
+        shop.with_source(url=url).stage()
     assert shop_db.password not in str(lost.value)
+    shop.run()
+    assert [row[0] for row in shop.rows()] == ["1", "2"]
 
 
 def test_a_database_or_table_that_is_not_there_is_terminal(

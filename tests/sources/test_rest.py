@@ -371,24 +371,36 @@ def said_nothing_secret(error: BaseException, *values: str) -> None:
 
 
 def test_a_wrong_token_ends_the_run_and_is_not_said(
-    read: Read, source: SourceSpec, hubspot: HubSpot, monkeypatch: pytest.MonkeyPatch
+    make_shop: MakeShop, source: SourceSpec, hubspot: HubSpot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shop = make_shop(source)
+    put(hubspot, 1, "10:00:00")
     monkeypatch.setenv("HUBSPOT_TOKEN", "pat-wrong-gehe1m")
     with pytest.raises(TerminalError, match="answered 401") as refused:
-        read(source)
+        shop.run()
     assert "rest.auth" in refused.value.advice
     said_nothing_secret(refused.value, "pat-wrong-gehe1m")
     assert len(hubspot.pages()) == 1
+    monkeypatch.setenv("HUBSPOT_TOKEN", hubspot.token)
+    shop.run()
+    assert [row[0] for row in shop.rows()] == ["1"]
 
 
 def test_a_host_that_does_not_answer_is_tried_again_later(
-    read: Read, source: SourceSpec, monkeypatch: pytest.MonkeyPatch
+    make_shop: MakeShop, source: SourceSpec, hubspot: HubSpot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("A_KEY", "gehe1m/gehe1m")
     key = AuthSpec(AuthKind.api_key, token="{secret:A_KEY}", name="key", place=Place.query)
+    shop = make_shop(source)
+    put(hubspot, 1, "10:00:00")
+    shop.run()
+    put(hubspot, 2, "10:01:00")
+    away = asked(source, url="http://127.0.0.1:9", auth=key)
     with pytest.raises(TransientError, match="refused") as failed:
-        read(asked(source, url="http://127.0.0.1:9", auth=key))
+        shop.with_source(rest=away.rest).run()
     said_nothing_secret(failed.value, "gehe1m", "gehe1m%2Fgehe1m")
+    shop.run()
+    assert [row[0] for row in shop.rows()] == ["1", "2"]
 
 
 def test_a_server_that_is_silent_is_a_lost_connection(
