@@ -2,165 +2,174 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import os
-import sqlite3
-import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, quote_plus
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-import pyarrow.parquet as pq
 import pytest
-import yaml
 
-from tests.secrecy.domain import Place, page_blocks
+from tests.secrecy import sources
+from tests.secrecy.domain import Place
+from tests.secrecy.search import contents, found
+from tests.services.hubspot import HubSpot
+from tests.services.kafka import Broker
 from tests.services.postgres import Postgres
 from tests.services.s3 import S3
 
-WRONG = "Wr0ng+pass/w&rd= of the shop"
-COLUMNS = ["payment_id", "order_id", "amount"]
+pytestmark = pytest.mark.slow
+
+SIGNS = "+pass/w&rd= of the shop"
+"""Signs that are written in several ways."""
+WRITE, READ = "wr1te+key/w&rd= of the shop", "r3ad+key/w&rd= of the shop"
+WRONG_KEY = "n0+key/w&rd= of the shop"
 
 
-def forms(secret: str) -> set[bytes]:
-    """How a secret can be written."""
-    texts = {secret, quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
-    encoded = {base64.b64encode(secret.encode()).decode().rstrip("=")}
-    for before in (
-        "a",
-        "ab",
-    ):  # as within `user:password`, at the other two places of its group of bytes
-        encoded.add(base64.b64encode((before + secret).encode()).decode()[4:-4])
-    return {text.encode() for text in texts | encoded}
+@dataclass(frozen=True)
+class Servers:
+    """What the runs connect to; each database has a user with a password of its own."""
+
+    source: Postgres
+    destination: Postgres
+    catalog: Postgres
+    kafka: Broker
+    hubspot: HubSpot
+    s3: S3
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Every secret of the runs, by its variable."""
+        return {
+            "SHOP_DB_PASSWORD": self.source.password,
+            "SHOP_DESTINATION_PASSWORD": self.destination.password,
+            "LAKEHOUSE_CATALOG_PASSWORD": self.catalog.password,
+            "SHOP_WRONG": f"Wr0ng{SIGNS}",
+            "SHOP_S3_SECRET": self.s3.secret,
+            "SHOP_S3_WRONG": f"Wr0ng{SIGNS}"[::-1],
+            "SHOP_KAFKA_PASSWORD": self.kafka.password,
+            "SHOP_REST_TOKEN": self.hubspot.token,
+            "SHOP_REST_KEY": f"Bearer {self.hubspot.token}",
+            "SHOP_OAUTH_SECRET": self.hubspot.client_secret,
+            "SHOP_OAUTH_REFRESH": self.hubspot.refresh_token,
+            "LAKEHOUSE_API_WRITE_KEYS": WRITE,
+            "LAKEHOUSE_API_READ_KEYS": READ,
+        }
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {
+            **self.secrets, "SHOP_DB_URL": self.source.jdbc, "SHOP_DB_USER": self.source.user,
+            "SHOP_S3_KEY": self.s3.key, "LAKEHOUSE_CATALOG_URL": self.catalog.jdbc,
+            "LAKEHOUSE_CATALOG_USER": self.catalog.user,
+        }  # fmt: skip
 
 
-def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file below a folder, and what is inside of databases and Parquet files."""
-    for file in sorted(folder.rglob("*")):
-        if not file.is_file():
-            continue
-        name = str(file.relative_to(folder))
-        content = file.read_bytes()
-        yield name, content
-        if content[:16] == b"SQLite format 3\0":
-            with sqlite3.connect(file) as database:
-                yield f"{name} (dump)", "\n".join(database.iterdump()).encode()
-            database.close()
-        elif name.endswith(".parquet"):
-            yield f"{name} (rows)", str(pq.ParquetFile(file).read().to_pylist()).encode()
-        elif content[:2] == b"\x1f\x8b":
-            yield f"{name} (plain)", zlib.decompress(content, wbits=31)
+def database(postgres: Postgres, name: str) -> Postgres:
+    """A database of a user whose password has signs that are written in several ways."""
+    made, password = postgres.database(f"secrecy_{name}"), f"{name}{SIGNS}"
+    postgres.run(
+        f"DROP ROLE IF EXISTS shop_{name}",
+        f"CREATE ROLE shop_{name} LOGIN PASSWORD '{password}'",
+        f"ALTER DATABASE secrecy_{name} OWNER TO shop_{name}",
+    )
+    return replace(made, user=f"shop_{name}", password=password)
 
 
 @pytest.fixture(scope="module")
-def database(postgres: Postgres) -> Postgres:
-    """A table of payments, and a user whose password has signs that are written in several ways."""
-    made = postgres.database("secrecy")
-    made.run(
+def servers(postgres: Postgres, kafka: Broker, hubspot_process: HubSpot, s3: S3) -> Servers:
+    """The servers, with something to deliver."""
+    hubspot_process.reset()
+    hubspot_process.objects.put("contacts", "1", email="a@example.com")
+    made = (database(postgres, name) for name in ("source", "destination", "catalog"))
+    servers = Servers(*made, kafka, hubspot_process, s3)
+    servers.source.run(
         "CREATE TABLE payments (payment_id bigint, order_id bigint, amount numeric(18,2))",
         "INSERT INTO payments VALUES (1, 7, 1.50), (2, 8, 2.50)",
-        "DROP ROLE IF EXISTS shop_reader",
-        "CREATE ROLE shop_reader LOGIN PASSWORD 'S3cret+pass/w&rd= of the shop'",
-        "GRANT SELECT ON payments TO shop_reader",
     )
-    return replace(made, user="shop_reader", password="S3cret+pass/w&rd= of the shop")
-
-
-@pytest.fixture(scope="module")
-def secrets_of(database: Postgres, s3: S3) -> Mapping[str, str]:
-    """Every secret of the runs, by its variable."""
-    return {
-        "SHOP_DB_PASSWORD": database.password,
-        "SHOP_DB_WRONG": WRONG,
-        "SHOP_S3_SECRET": s3.secret,
-        "SHOP_S3_WRONG": WRONG[::-1],
-    }
-
-
-def sources(database: Postgres) -> dict[str, Any]:
-    """Good sources, and one for each way to fail."""
-    good: dict[str, Any] = yaml.safe_load(page_blocks("secrets.md", "yaml")[0])["bronze"][
-        "payments"
-    ]
-    host = f"{database.host}:{database.port}"
-    in_url = f"?user={database.user}&password=${{secret:SHOP_DB_WRONG}}"
-    wrong = {**good["options"], "password": "${secret:SHOP_DB_WRONG}"}
-    return {
-        "payments": good,
-        "wrong_password": {**good, "options": wrong},
-        "wrong_in_url": {**good, "options": {}, "url": f"jdbc:postgresql://{host}/secrecy{in_url}"},
-        "no_url": {**good, "url": f"jdbc:nothing://{host}/secrecy{in_url}"},
-        "unreachable": {**good, "url": "jdbc:postgresql://127.0.0.1:9/secrecy?connectTimeout=2"},
-        "bad_query": {**good, "table": None, "query": "select nothing from payments"},
-        "files": {"pattern": "*.csv", "columns": COLUMNS},
-        "blocked": {"pattern": "*.txt", "columns": COLUMNS},
-    }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def place(
-    database: Postgres, s3: S3, secrets_of: Mapping[str, str],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Place:  # fmt: skip
-    """Where all commands ran: a run with failures of databases, one with failures of a bucket, print-outs."""
-    root = tmp_path_factory.mktemp("secrecy")
-    environment = {
-        **secrets_of, "SHOP_DB_URL": database.jdbc, "SHOP_DB_USER": database.user,
-        "SHOP_S3_KEY": s3.key,
-    }  # fmt: skip
-    made = Place(root, environment)
-    made.declare({"bronze": sources(database)})
+    kafka.topic("secrecy")
+    kafka.put("secrecy", '{"id": 1}')
     s3.make_bucket("secrecy")
     s3.put("secrecy", "in/payments.csv", "payment_id,order_id,amount\n3,9,3.50\n")
     s3.put("secrecy", "in/empty.txt", "")
+    return servers
+
+
+@pytest.fixture(scope="module")
+def place(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Where all commands ran, on both formats and on the shared catalog."""
+    made = Place(tmp_path_factory.mktemp("secrecy"), servers.environment)
+    bronze = {
+        **sources.of_databases(servers.source), **sources.of_files(),
+        **sources.of_kafka(servers.kafka, "secrecy"), **sources.of_api(servers.hubspot),
+    }  # fmt: skip
+    made.declare({"bronze": bronze, **sources.destinations(servers.destination)})
     landing = [
-        "paths.landing=s3://secrecy/in", f"paths.landing_options.client_kwargs.endpoint_url={s3.endpoint}",
+        "spark=small", "paths.landing=s3://secrecy/in",
+        f"paths.landing_options.client_kwargs.endpoint_url={servers.s3.endpoint}",
         "paths.landing_options.key=${secret:SHOP_S3_KEY}",
     ]  # fmt: skip
     right = [*landing, "paths.landing_options.secret=${secret:SHOP_S3_SECRET}"]
     wrong = [*landing, "paths.landing_options.secret=${secret:SHOP_S3_WRONG}"]
-    made.command("run", overrides=[*right, "spark=small"])
-    made.command("run", "--json", overrides=[*wrong, "spark=small", "tables=[bronze.files]"])
-    made.command("config", overrides=right)
-    made.command("status", overrides=right)
+    made.command("run", overrides=right)
+    made.command("run", "--json", overrides=[*wrong, "tables=[bronze.files]"])
+    for command in ("push", "config", "status", "doctor"):
+        made.command(command, overrides=right)
+    on_shared_catalog(made, right)
     return made
 
 
-@pytest.mark.slow
+def on_shared_catalog(place: Place, right: list[str]) -> None:
+    """A run with its Iceberg catalog in PostgreSQL, the API over it, and one that refuses or is away."""
+    shared = [*right, "format=iceberg", "catalog=postgres"]
+    good = (
+        "[bronze.payments,silver.payments,gold.payments,bronze.contacts,bronze.events,bronze.files]"
+    )
+    place.command("run", "--json", overrides=[*shared, f"tables={good}"])
+    local = [f"paths.landing={place.landing}", "format=iceberg", "catalog=postgres"]
+    with place.serving(overrides=local) as client:
+        for key in (READ, WRITE, WRONG_KEY):
+            for path in ("tables", "tables/gold.payments/rows", "runs", "quality", f"tables/{key}"):
+                answer = client.get(f"/api/v1/{path}", headers={"X-API-Key": key})
+                place.printed.append(f"{path.partition(key)[0]} {answer.status_code}")
+                place.printed.append(answer.text.replace(key, "") if key in path else answer.text)
+    refused = [*shared, "catalog.password=${secret:SHOP_WRONG}"]
+    away = [*shared, f"catalog.url=jdbc:postgresql://{sources.NOWHERE}/lake"]
+    for overrides in (refused, away):
+        for command in ("run", "status"):
+            place.command(command, overrides=overrides)
+
+
 def test_each_source_came_to_its_end(place: Place) -> None:
     report = json.loads((place.root / "lake/_reports/shop/delta/quality_report.json").read_text())
     assert report["status"] == "failed"
     printed = "".join(place.printed)
     for part in (
-        "2 tables published", "bronze.payments", "bronze.wrong_password failed", "bronze.no_url failed",
-        "password authentication failed", "bronze.unreachable failed", "bronze.bad_query failed",
-        "bronze.blocked blocked",
-        "access is refused", "${secret:SHOP_DB_PASSWORD}", "${secret:SHOP_S3_SECRET}",
+        "8 tables published", "bronze.payments", "bronze.wrong_password failed",
+        "bronze.no_url failed", "password authentication failed", "bronze.unreachable failed",
+        "bronze.bad_query failed", "bronze.blocked blocked", "access is refused",
+        "${secret:SHOP_DB_PASSWORD}", "${secret:SHOP_S3_SECRET}",
+        *(f"bronze.{name} failed" for name in (
+            "events_wrong", "events_unreachable", "contacts_wrong", "contacts_unreachable",
+            "keyed_wrong", "keyed_in_url", "keyed_unreachable", "oauth_wrong_secret",
+            "oauth_wrong_refresh", "oauth_unreachable",
+        )),
+        "destination.wrong.payments failed", "destination.unreachable.payments failed",
+        "catalog jdbc:postgresql://127.0.0.1:9/lake", "tables 200", "tables 401",
+        "tables 403",
     ):  # fmt: skip
-        assert part in printed
+        assert part in printed, part
 
 
-@pytest.mark.slow
-def test_no_secret_is_in_anything_that_was_left_behind(
-    place: Place, secrets_of: Mapping[str, str]
-) -> None:
+def test_no_secret_is_in_anything_that_was_left_behind(place: Place, servers: Servers) -> None:
     searched = {f"printed {n}": text.encode() for n, text in enumerate(place.printed)}
     searched |= dict(contents(place.root))
-    found = [
-        (variable, name)
-        for name, content in searched.items()
-        for variable, secret in secrets_of.items()
-        for form in forms(secret)
-        if form in content
-    ]
-    assert found == []
+    for server in (servers.catalog, servers.destination):
+        searched[f"rows of {server.name}"] = rows(server)
+    known = {**servers.secrets, "a wrong key": WRONG_KEY}
+    assert found(searched.items(), known) == []
     # what was not written cannot leak: each kind of place must have been searched
     kinds = {
-        "prefect.db (dump)", "spark.log", "_delta_log", "/ops/", "attempt.json",
-        "quality_report.json", ".parquet (rows)", "shop.yaml",
+        "prefect.db (dump)", "spark.log", "_delta_log", "metadata.json", ".avro (plain)", "/ops/",
+        "attempt.json", "quality_report.json", ".parquet (rows)", "shop.yaml",
     }  # fmt: skip
     assert {kind for kind in kinds if any(kind in name for name in searched)} == kinds
     records = next(text for name, text in searched.items() if name.endswith("prefect.db (dump)"))
@@ -168,17 +177,14 @@ def test_no_secret_is_in_anything_that_was_left_behind(
     assert b"${secret:SHOP_S3_SECRET}" in records
 
 
-def test_the_search_finds_what_it_is_for(tmp_path: Path) -> None:
-    secret = "S3cret+pass/w&rd= of the shop"
-    with sqlite3.connect(tmp_path / "a.db") as database:
-        database.execute("create table t (a text)")
-        database.execute("insert into t values (?)", [f"said {secret}"])
-    database.close()
-    (tmp_path / "b.txt").write_text(quote_plus(secret))
-    (tmp_path / "c.txt").write_text(base64.b64encode(f"user:{secret}".encode()).decode())
-    (tmp_path / "d.txt").write_text(base64.b64encode(f"users:{secret}:x".encode()).decode())
-    named = {
-        name for name, content in contents(tmp_path) if any(f in content for f in forms(secret))
-    }
-    assert {"a.db (dump)", "b.txt", "c.txt", "d.txt"} <= named
-    assert os.sep not in "".join(named)
+def rows(server: Postgres) -> bytes:
+    """Every row of a database's tables."""
+    with server.connect() as connection:
+        tables = connection.execute(
+            "select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
+        ).fetchall()
+        assert tables
+        return b"\n".join(
+            str(connection.execute(f'select * from "{name}"'.encode()).fetchall()).encode()
+            for (name,) in tables
+        )
