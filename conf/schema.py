@@ -136,6 +136,8 @@ class Api:
     """or when its first record is so old."""
     max_rows: int = 1_000
     """Rows of an answer."""
+    max_reads: int = 4
+    """Reads at once; others wait for up to 5 seconds."""
 
 
 @dataclass

@@ -66,8 +66,12 @@ class TableStore(ABC):
         """Whether the table exists."""
 
     @abstractmethod
-    def columns(self, ref: TableRef) -> pa.Schema:
-        """Names and types of the table's columns, from its metadata."""
+    def columns(self, ref: TableRef, at: Version | None = None) -> pa.Schema:
+        """Names and types of the table's columns, now or as a version was written, from its metadata.
+
+        Raises:
+            VersionNotFoundError: No such version is retained.
+        """
 
     @abstractmethod
     def create(

@@ -59,8 +59,9 @@ class DeltaStore(FormatStore):
     def exists(self, ref: TableRef) -> bool:
         return DeltaTable.is_deltatable(str(self.location(ref)))
 
-    def columns(self, ref: TableRef) -> pa.Schema:
-        return pa.schema(self._open(ref).schema().to_arrow())
+    def columns(self, ref: TableRef, at: Version | None = None) -> pa.Schema:
+        table = self._open(ref) if at is None else self._open_at(ref, at)
+        return pa.schema(table.schema().to_arrow())
 
     def _create(
         self,
@@ -183,15 +184,19 @@ class DeltaStore(FormatStore):
         columns: Sequence[str],
         where: pc.Expression | None = None,
     ) -> pa.RecordBatchReader:
-        number = _number(ref, self._open(ref), at)
+        table = self._open_at(ref, at)
+        obstacle = delta_obstacle(table)
+        if obstacle is not None:
+            raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
         with self._translated(ref):
-            table = DeltaTable(str(self.location(ref)), version=number)
-            obstacle = delta_obstacle(table)
-            if obstacle is not None:
-                raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
             return (
                 table.to_pyarrow_dataset().scanner(columns=list(columns), filter=where).to_reader()
             )
+
+    def _open_at(self, ref: TableRef, at: Version) -> DeltaTable:
+        number = _number(ref, self._open(ref), at)
+        with self._translated(ref):
+            return DeltaTable(str(self.location(ref)), version=number)
 
     def history(self, ref: TableRef, limit: int | None = None) -> list[Snapshot]:
         return [

@@ -13,6 +13,8 @@ from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import NestedField
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -75,8 +77,11 @@ class IcebergStore(FormatStore):
         with self._translated(ref):
             return self._catalog.pyiceberg.table_exists((ref.database, ref.name))
 
-    def columns(self, ref: TableRef) -> pa.Schema:
-        return schema_to_pyarrow(self._catalog.load(ref).schema(), include_field_ids=False)
+    def columns(self, ref: TableRef, at: Version | None = None) -> pa.Schema:
+        table = self._catalog.load(ref)
+        number = None if at is None or at == EMPTY else _snapshot(ref, table, at).schema_id
+        schema = table.schema() if number is None else table.schemas()[number]
+        return schema_to_pyarrow(schema, include_field_ids=False)
 
     def _create(
         self,
@@ -155,8 +160,7 @@ class IcebergStore(FormatStore):
                 return self.session.table(self._name(ref))
             if at == EMPTY:
                 return self.session.table(self._name(ref)).limit(0)
-            if not at.isdecimal() or table.snapshot_by_id(int(at)) is None:
-                raise VersionNotFoundError(f"{ref.label}: snapshot {at} is not retained")
+            _snapshot(ref, table, at)
             reader = self.session.read.format("iceberg").option("versionAsOf", at)
             return reader.load(self._name(ref))
 
@@ -200,9 +204,7 @@ class IcebergStore(FormatStore):
         table = self._catalog.load(ref)
         if at == EMPTY:
             return self.columns(ref).empty_table().select(list(columns)).to_reader()
-        snapshot = table.snapshot_by_id(int(at)) if at.isdecimal() else None
-        if snapshot is None:
-            raise VersionNotFoundError(f"{ref.label}: snapshot {at} is not retained")
+        snapshot = _snapshot(ref, table, at)
         obstacle = iceberg_obstacle(table, snapshot)
         if obstacle is not None:
             raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
@@ -372,3 +374,10 @@ class IcebergStore(FormatStore):
             if known or any(name in native_text(error) for name in CONFLICTS):
                 raise CommitConflictError(f"{ref.label}: another writer committed first") from error
             raise translate(ref, error) from error
+
+
+def _snapshot(ref: TableRef, table: Table, at: Version) -> IcebergSnapshot:
+    found = table.snapshot_by_id(int(at)) if at.isdecimal() else None
+    if found is None:
+        raise VersionNotFoundError(f"{ref.label}: snapshot {at} is not retained")
+    return found

@@ -55,8 +55,8 @@ class LakeStore(TableStore):
     def exists(self, ref: TableRef) -> bool:
         return self._of(ref).exists(ref)
 
-    def columns(self, ref: TableRef) -> pa.Schema:
-        return self._of(ref).columns(ref)
+    def columns(self, ref: TableRef, at: Version | None = None) -> pa.Schema:
+        return self._of(ref).columns(ref, None if at is None else self._native(ref, at))
 
     def create(
         self,

@@ -58,8 +58,9 @@ class ParquetStore(FormatStore):
     def exists(self, ref: TableRef) -> bool:
         return self._log(ref).exists()
 
-    def columns(self, ref: TableRef) -> pa.Schema:
-        return _arrow(self._open(ref)[-1])
+    def columns(self, ref: TableRef, at: Version | None = None) -> pa.Schema:
+        log = self._open(ref)
+        return _arrow(log[-1 if at is None else _number(ref, log, at)])
 
     def _create(
         self,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from flows.api.problems import (
     refused,
     unexpected,
 )
-from flows.api.push import push_router, refuse_stopped, settled
+from flows.api.push import Guard, push_router, refuse_stopped, settled
 from flows.api.reads import Wanted, page, plain, within
 from flows.api.segments import Segments
 from flows.quality_report import report_path
@@ -38,6 +39,8 @@ from tasks.sources.landing import is_remote
 from tasks.spec import EndpointSpec
 
 RUNS = "ops.runs"
+PATIENCE_SECONDS = 5.0
+"""How long a read waits for others."""
 Limit = Annotated[int | None, Query(ge=1, description="Rows of the answer")]
 _KEY = APIKeyHeader(name=HEADER, auto_error=False)
 
@@ -81,8 +84,9 @@ def make_app(config: Config) -> FastAPI:
     return app
 
 
-def _guard(keys: Keys, rate: RateLimit, role: Role) -> Callable[..., None]:
-    def allowed(key: Annotated[str | None, Security(_KEY)] = None) -> None:
+def _guard(keys: Keys, rate: RateLimit, role: Role) -> Callable[..., Awaitable[None]]:
+    # On the event loop: the threads may all be busy with reads while records are pushed.
+    async def allowed(key: Annotated[str | None, Security(_KEY)] = None) -> None:
         rate.take(keys.who(key, role))
 
     return allowed
@@ -130,8 +134,29 @@ def _health(config: Config, inbox: Inbox | None) -> APIRouter:
     return router
 
 
-def _reads(config: Config, guard: Callable[[Role], Callable[..., None]]) -> APIRouter:
-    router = APIRouter(prefix="/api/v1", tags=["read"], dependencies=[Depends(guard(Role.read))])
+def _one_of(most: int) -> Callable[[], AsyncIterator[None]]:
+    """Lets so many requests at once go on; another waits on the event loop, where it takes no thread."""
+    free = asyncio.Semaphore(most)
+
+    async def turn() -> AsyncIterator[None]:
+        try:
+            await asyncio.wait_for(free.acquire(), PATIENCE_SECONDS)
+        except TimeoutError:
+            raise Refusal(
+                503, f"{most} other reads are not done yet",
+                advice="Ask again later, with filters and fewer columns.", headers={"Retry-After": "5"},
+            ) from None  # fmt: skip
+        try:
+            yield
+        finally:
+            free.release()
+
+    return turn
+
+
+def _reads(config: Config, guard: Guard) -> APIRouter:
+    limits = [Depends(guard(Role.read)), Depends(_one_of(config.api.max_reads))]
+    router = APIRouter(prefix="/api/v1", tags=["read"], dependencies=limits)
     reader = Reader(config, lambda _: None)
     most = config.api.max_rows
 

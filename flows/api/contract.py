@@ -29,12 +29,12 @@ from sqlglot.errors import SqlglotError
 
 from flows.api.problems import Problem
 from flows.api.segments import Record
+from tasks.frames import FORMS
 from tasks.sources.json_text import Number, compact, parse, text_of
 from tasks.spec import ColumnSpec, DomainSpec, RuleSpec, SilverSpec
 
 INGESTED = "_ingested_at"
 _ROW = "_row"
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
@@ -107,11 +107,20 @@ class Contract:
             found = self._broken(models, values, batch=batch)
         if found:
             return [], found
-        return [Record(str(v[self._key]), compact(v).encode()) for v in values], []
+        return [self._record(v, m) for v, m in zip(values, models, strict=True)], []
 
     def id_of(self, line: bytes) -> str:
         """The id in a line that was accepted."""
         return str(parse(line.decode())[self._key])
+
+    def _record(self, value: Mapping[str, Any], model: BaseModel) -> Record:
+        """The record as it was sent, but instants in UTC and without an offset, as silver reads them."""
+        instants = {
+            name: found.replace(tzinfo=None).isoformat()
+            for name in value
+            if isinstance(found := getattr(model, name), datetime)
+        }
+        return Record(str(value[self._key]), compact({**value, **instants}).encode())
 
     def _broken(
         self, models: Sequence[BaseModel], values: Sequence[Any], *, batch: bool
@@ -186,7 +195,7 @@ def _decimal(type_name: str) -> Any:
         return rounded
 
     bounds = Field(gt=-limit, lt=limit)
-    return Annotated[Decimal, BeforeValidator(_written), bounds, AfterValidator(held)]
+    return Annotated[Decimal, _written("decimal"), bounds, AfterValidator(held)]
 
 
 def _text(value: Any) -> Any:
@@ -196,24 +205,31 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, Number) else value
 
 
-def _written(value: Any) -> Any:
-    """A number or its text in the digits 0 to 9, not a truth value."""
-    if isinstance(value, bool):
-        raise ValueError("is no number")
-    if not isinstance(value, str):
-        return value
-    text = str(value).strip()
-    if not _NUMBER.fullmatch(text):
-        raise ValueError("is no number like -12.50 or 1e3")
-    return text
+def _written(kind: str) -> BeforeValidator:
+    """A number or its text, in the form that silver reads; not a truth value."""
+    form = re.compile(FORMS[kind], re.ASCII)
+
+    def checked(value: Any) -> Any:
+        if isinstance(value, bool) or (isinstance(value, str) and not form.fullmatch(value)):
+            raise ValueError("is no number in the digits 0 to 9")
+        return str(value) if isinstance(value, str) else value
+
+    return BeforeValidator(checked)
 
 
 def _instant(value: Any) -> Any:
     """ISO 8601; a bare number is no instant, since nothing says of which unit it is."""
-    text = value.strip() if isinstance(value, str) else ""
-    if isinstance(value, Number) or not _INSTANT.fullmatch(text):
+    if not isinstance(value, str) or isinstance(value, Number) or not _INSTANT.fullmatch(value):
         raise ValueError("is no instant like 2026-03-01T10:00:00Z")
-    return text
+    return value
+
+
+def _day(value: Any) -> Any:
+    """A date as ISO 8601 writes it."""
+    form = re.compile(FORMS["date"], re.ASCII)
+    if not isinstance(value, str) or isinstance(value, Number) or not form.fullmatch(value):
+        raise ValueError("is no date like 2026-03-01")
+    return value
 
 
 def _plain(value: Any) -> Any:
@@ -227,20 +243,20 @@ def _utc(value: datetime) -> datetime:
         raise ValueError("is not within the years 1 to 9999 in UTC") from None
 
 
-def _whole(bits: int) -> Any:
+def _whole(kind: str, bits: int) -> Any:
     """A number that a column of so many bits holds."""
     limit = 2 ** (bits - 1)
-    return Annotated[int, BeforeValidator(_written), Field(ge=-limit, lt=limit)]
+    return Annotated[int, _written(kind), Field(ge=-limit, lt=limit)]
 
 
 _TEXT = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
 _PYTHON: Mapping[str, Any] = {
     "string": _TEXT,
     "timestamp": Annotated[datetime, BeforeValidator(_instant), AfterValidator(_utc)],
-    "date": Annotated[date, BeforeValidator(_instant)],
-    "int": _whole(32),
-    "bigint": _whole(64),
-    "double": Annotated[float, BeforeValidator(_written), Field(allow_inf_nan=False)],
+    "date": Annotated[date, BeforeValidator(_day)],
+    "int": _whole("int", 32),
+    "bigint": _whole("bigint", 64),
+    "double": Annotated[float, _written("double"), Field(allow_inf_nan=False)],
     "boolean": bool,
 }
 _ARROW: Mapping[str, pa.DataType] = {

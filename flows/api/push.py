@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,7 +24,7 @@ from tasks.decisions import rejected
 from tasks.sources.json_text import parse
 
 JSON = "application/json"
-Guard = Callable[[Role], Callable[..., None]]
+Guard = Callable[[Role], Callable[..., Awaitable[None]]]
 
 
 def push_router(contract: Contract, inbox: Inbox, settings: Api, guard: Guard) -> APIRouter:

@@ -27,6 +27,8 @@ from storage.types import TableRef, Version
 from tasks.spec import DomainSpec
 
 DEFAULT_ROWS = 100
+CHUNK_ROWS = 65_536
+"""Rows that are sorted at once at least."""
 OPERATORS = ("eq", "ne", "lt", "le", "gt", "ge", "in", "null")
 _COMPARED = {
     "eq": pc.Expression.__eq__, "ne": pc.Expression.__ne__, "lt": pc.Expression.__lt__,
@@ -65,32 +67,50 @@ def page(reader: Reader, label: str, wanted: Wanted) -> dict[str, Any]:
             not fit, 501 for a table that only Spark reads.
     """
     ref = _table(reader, label)
-    schema = reader.store.columns(ref)
-    names = _projection(schema, wanted.columns)
-    where = _condition(schema, wanted.filters)
     version, offset = _start(reader, ref, wanted)
-    order = _order(reader.config.domain, ref, schema)
     try:
-        scan = reader.store.scan_arrow(
-            ref, version, columns=list(dict.fromkeys([*names, *order])), where=where
-        )
-        rows = scan.read_all()
+        schema = reader.store.columns(ref, version)
+        names = _projection(schema, wanted.columns)
+        where = _condition(schema, wanted.filters)
+        order = _order(reader.config.domain, ref, schema)
+        read = list(dict.fromkeys([*names, *order]))
+        scan = reader.store.scan_arrow(ref, version, columns=read, where=where)
     except VersionNotFoundError:
         raise Refusal(
             404, f"{label} has no version {version}", advice="Leave `version` and `cursor` out."
         ) from None
     except UnsafeReadError as error:
         raise Refusal(501, str(error), advice="Read it with lakehouse sql.") from None
-    ordered = rows.sort_by([(name, "ascending") for name in order]) if order else rows
-    found = ordered.slice(offset, wanted.limit).select(names)
-    end = offset + found.num_rows
-    more = end < ordered.num_rows
+    end = offset + wanted.limit
+    first = _first(scan, order, end + 1)
+    found = first.slice(offset, wanted.limit).select(names)
     return {
         "table": label,
         "version": str(version),
         "rows": [{k: plain(v) for k, v in row.items()} for row in found.to_pylist()],
-        "cursor": _cursor(version, end, wanted) if more else None,
+        "cursor": _cursor(version, end, wanted) if first.num_rows > end else None,
     }
+
+
+def _first(scan: pa.RecordBatchReader, order: Sequence[str], most: int) -> pa.Table:
+    """The first rows in an order. Not many more are held at once, however many there are."""
+    kept, batches, rows = scan.schema.empty_table(), list[pa.RecordBatch](), 0
+    for batch in scan:
+        batches.append(batch)
+        rows += batch.num_rows
+        if rows >= max(most, CHUNK_ROWS):
+            kept, batches, rows = _sorted(kept, batches, order, most), [], 0
+    return _sorted(kept, batches, order, most)
+
+
+def _sorted(
+    kept: pa.Table, batches: Sequence[pa.RecordBatch], order: Sequence[str], most: int
+) -> pa.Table:
+    rows = pa.concat_tables([kept, pa.Table.from_batches(batches, kept.schema)])
+    if not order:
+        return rows.slice(0, most)
+    places = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in order])
+    return rows.take(places.slice(0, most))
 
 
 def within(limit: int | None, most: int) -> int:
@@ -174,9 +194,14 @@ def _zone(kind: pa.DataType) -> tzinfo | None:
 
 
 def _order(domain: DomainSpec, ref: TableRef, schema: pa.Schema) -> list[str]:
-    """The table's key, then whatever else can be sorted: equal keys have one order at a version."""
+    """The key of a gold table, which identifies its rows.
+
+    Elsewhere the key, where there is one, then whatever else can be sorted: equal keys have one order too.
+    """
     spec = getattr(domain, ref.layer, {}).get(ref.name)
     key = [c for c in getattr(spec, "key", []) if c in schema.names]
+    if key and ref.layer == "gold":
+        return key
     rest = [f.name for f in schema if f.name not in key and not pa.types.is_nested(f.type)]
     return [*key, *rest]
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from flows.api.contract import _python
+from flows.api.contract import Contract, _python
+from tasks.frames import FORMS
+from tasks.sources.json_text import parse
+from tests.api.conftest import MakeConfig, transaction
 
 
 @pytest.mark.parametrize(
@@ -26,6 +31,10 @@ from flows.api.contract import _python
         ("date", "1772359200", False),
         ("double", "1e3", True),
         ("double", "1_000.5", False),
+        ("int", "5.0", False),
+        ("bigint", " 5", False),
+        ("decimal(4,2)", "5 ", False),
+        ("date", "2026-03-01T00:00:00Z", False),
     ],
 )
 def test_a_value_is_held_or_refused(kind: str, value: Any, held: bool) -> None:
@@ -41,3 +50,24 @@ def test_a_decimal_is_rounded_as_silver_rounds_it() -> None:
     adapter: TypeAdapter[Any] = TypeAdapter(_python("decimal(18,2)"))
     found = [str(adapter.validate_python(text)) for text in ("0.004", "0.005", "-0.005", "1e3")]
     assert found == ["0.00", "0.01", "-0.01", "1000.00"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "written"),
+    [
+        ("2026-03-01T10:00:00Z", "2026-03-01T10:00:00"),
+        ("2026-03-01 10:00:00+02:00", "2026-03-01T08:00:00"),
+        ("2026-03-01T10:00:00.1234567-0130", "2026-03-01T11:30:00.123456"),
+        ("2026-03-01T10:00", "2026-03-01T10:00:00"),
+        ("2026-03-01", "2026-03-01T00:00:00"),
+    ],
+)
+def test_an_instant_is_written_as_silver_reads_it(
+    make_config: MakeConfig, sent: str, written: str
+) -> None:
+    contract = Contract(make_config().domain, "transactions")
+    value = parse(json.dumps(transaction(1, transaction_ts=sent)))
+    ((record,), problems) = contract.judge([value], batch=False)
+    assert problems == []
+    assert json.loads(record.line) == transaction(1, transaction_ts=written)
+    assert re.fullmatch(FORMS["timestamp"], written)

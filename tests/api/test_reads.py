@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,11 +14,15 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from flows.api import app
 from flows.api.app import make_app
+from flows.api.reads import _first
+from flows.reading import Reader
 from flows.runtime import lake_of
 from storage.base import TableStore
+from storage.evolution import AddColumn
 from storage.types import CommitRecord, TableRef
-from tests.api.conftest import composed
+from tests.api.conftest import MakeConfig, composed, transaction
 from tests.api.server import READ, WRITE, served
 
 ANOMALIES = TableRef("finance", "gold", "anomalies")
@@ -88,6 +94,72 @@ def test_a_page_goes_on_at_its_version_while_the_table_grows(lake: Served) -> No
     rest = lake.client.get(ROWS, params={"cursor": begun["cursor"]}).json()
     assert [row["transaction_id"] for row in rest["rows"]] == ["t3", "t4"]
     assert (rest["version"], rest["cursor"]) == (lake.first, None)
+
+
+def test_a_version_has_the_columns_that_it_had(
+    lake: Served, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    grown = TableRef("finance", "gold", "merchant_summary")
+    rows = pa.table({"k": [1, 2, 3]})
+    lake.store.append_arrow(grown, rows, CommitRecord("r1", "k1"))
+    path = f"/api/v1/tables/{grown.label}/rows"
+    begun = lake.client.get(path, params={"limit": 1}).json()
+    lake.store.evolve(grown, [AddColumn("note", "string", "k")])
+    more = rows.append_column("note", [["x", "y", "z"]])
+    lake.store.append_arrow(grown, more, CommitRecord("r2", "k2"))
+    rest = lake.client.get(path, params={"cursor": begun["cursor"]})
+    assert rest.status_code == 200, rest.text
+    assert rest.json()["rows"] == [{"k": 2}, {"k": 3}]
+    older = {"version": begun["version"]}
+    assert lake.client.get(path, params=older).json()["rows"] == [{"k": n} for n in (1, 2, 3)]
+    assert lake.client.get(path, params=older | {"columns": "note"}).status_code == 422
+    newest = lake.client.get(path, params={"filter": "note:eq:y"}).json()
+    assert newest["rows"] == [{"k": 2, "note": "y"}]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 100])
+def test_the_first_rows_are_found_batch_by_batch(
+    lake: Served, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    monkeypatch.setattr("flows.api.reads.CHUNK_ROWS", chunk)
+    batches = [table(9, 2, 7), table(), table(1), table(8, 3, 5, 6, 4)]
+    scan = pa.RecordBatchReader.from_batches(
+        batches[0].schema, [b for t in batches for b in t.to_batches()]
+    )
+    assert _first(scan, ["transaction_id"], 4)["transaction_id"].to_pylist() == [
+        "t1",
+        "t2",
+        "t3",
+        "t4",
+    ]
+
+
+def test_reads_wait_for_one_another_and_records_do_not(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, release = threading.Event(), threading.Event()
+
+    def slow(_: Reader) -> list[TableRef]:
+        began.set()
+        release.wait(30)
+        return []
+
+    monkeypatch.setattr(Reader, "tables", slow)
+    monkeypatch.setattr(app, "PATIENCE_SECONDS", 0.2)
+    reading = {"X-API-Key": READ}
+    path = "/api/v1/tables"
+    with served(make_app(make_config("api.max_reads=1"))) as client, ThreadPoolExecutor() as others:
+        first = others.submit(client.get, path, headers=reading, timeout=40)
+        try:
+            assert began.wait(20)
+            answers = list(others.map(lambda _: client.get(path, headers=reading), range(5)))
+            assert {a.status_code for a in answers} == {503}
+            assert answers[0].headers["Retry-After"] == "5"
+            assert client.post("/api/v1/ingest", json=transaction(1), timeout=5).status_code == 202
+        finally:
+            release.set()
+        assert first.result().status_code == 200
+        assert client.get(path, headers=reading).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -170,8 +242,9 @@ def test_reading_takes_a_key_of_its_own(lake: Served) -> None:
 
 
 def test_tables_and_runs_are_listed(lake: Served) -> None:
-    (listed,) = lake.client.get("/api/v1/tables").json()["tables"]
-    assert (listed["table"], listed["rows"]) == ("gold.anomalies", 9)
+    tables = {t["table"]: t for t in lake.client.get("/api/v1/tables").json()["tables"]}
+    listed = tables["gold.anomalies"]
+    assert listed["rows"] == 9
     assert listed["columns"]["amount"].startswith("decimal128(18, 2)")
     assert lake.client.get("/api/v1/runs").json() == {"runs": []}
 

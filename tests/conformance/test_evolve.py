@@ -89,11 +89,13 @@ def test_a_merge_afterwards_writes_values_that_did_not_fit(narrow: Table) -> Non
 
 
 def test_earlier_versions_and_their_columns_stay_readable(narrow: Table) -> None:
-    before = narrow.head()
+    before, columns = narrow.head(), narrow.store.columns(narrow.ref)
     table = widened(narrow)
+    assert narrow.store.columns(narrow.ref, before) == columns
     assert narrow.rows(before) == [(1, Decimal("12.30"), 1), (2, None, 1)]
     last = table.append((3, "1", "2018-10-17", 2)).version
     assert len(table.rows(last)) == 3
+    assert table.store.columns(table.ref, last) == table.store.columns(table.ref) != columns
 
 
 @pytest.mark.parametrize("wanted", [WIDE, (*NARROW, ("day", "date"))], ids=["wider", "more"])
