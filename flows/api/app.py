@@ -16,7 +16,7 @@ from fastapi.security import APIKeyHeader
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
-from conf.schema import Config
+from conf.schema import Api, Config
 from flows.api.contract import Contract
 from flows.api.inbox import Inbox
 from flows.api.keys import HEADER, Keys, RateLimit, Role
@@ -29,7 +29,7 @@ from flows.api.problems import (
     unexpected,
 )
 from flows.api.push import Guard, push_router, refuse_stopped, settled
-from flows.api.reads import Wanted, page, plain, within
+from flows.api.reads import Wanted, newest, page, within
 from flows.api.segments import Segments
 from flows.quality_report import report_path
 from flows.reading import Reader
@@ -49,9 +49,10 @@ def make_app(config: Config) -> FastAPI:
     """The API of a domain's tables.
 
     Raises:
-        ConfigurationError: A key is not set, another process takes the records already, or they would go
-            to an object store.
+        ConfigurationError: A limit lets nothing through, a key is not set, another process takes the records
+            already, or they would go to an object store.
     """
+    _refuse_limits(config.api)
     keys = Keys.of({Role.write: config.api.write_keys, Role.read: config.api.read_keys})
     rate = RateLimit(config.api.requests_per_second, config.api.burst)
     guard = partial(_guard, keys, rate)
@@ -82,6 +83,22 @@ def make_app(config: Config) -> FastAPI:
         app.include_router(push_router(contract, inbox, config.api, guard))
     app.include_router(_reads(config, guard))
     return app
+
+
+def _refuse_limits(api: Api) -> None:
+    """No limit is one that nothing could ever meet."""
+    at_least = {
+        "requests_per_second": 0.001, "burst": 1, "max_reads": 1, "max_rows": 1,
+        "max_batch_records": 1, "max_waiting_records": api.max_batch_records,
+    }  # fmt: skip
+    for name, least in at_least.items():
+        found = getattr(api, name)
+        if found < least:
+            of = " (api.max_batch_records)" if name == "max_waiting_records" else ""
+            raise ConfigurationError(
+                f"api.{name} = {found:g} is less than {least:g}{of}",
+                advice=f"Give at least {least:g}.",
+            )
 
 
 def _guard(keys: Keys, rate: RateLimit, role: Role) -> Callable[..., Awaitable[None]]:
@@ -196,11 +213,7 @@ def _reads(config: Config, guard: Guard) -> APIRouter:
     def runs(limit: Limit = None) -> dict[str, Any]:
         if RUNS not in {ref.label for ref in reader.tables()}:
             return {"runs": []}
-        found = reader.table(reader.ref(RUNS)).to_pylist()
-        newest = sorted(found, key=lambda row: row["started_at"], reverse=True)[
-            : within(limit, most)
-        ]
-        return {"runs": [{name: plain(v) for name, v in row.items()} for row in newest]}
+        return {"runs": newest(reader, RUNS, "started_at", within(limit, most))}
 
     @router.get("/quality", summary="The quality report of the newest run")
     def quality() -> dict[str, Any]:

@@ -100,7 +100,7 @@ class Contract:
                 models.append(self.model.model_validate(value))
             except ValidationError as error:
                 found += [
-                    Problem.of(".".join(map(str, e["loc"])), e["msg"], _value(e), row)
+                    Problem.of(".".join(map(str, e["loc"])), _reason(e), _value(e), row)
                     for e in error.errors(include_url=False)
                 ]
         if not found:
@@ -289,6 +289,11 @@ def _translated(connection: duckdb.DuckDBPyConnection, rule: RuleSpec) -> Judged
     except (SqlglotError, duckdb.Error):
         return None
     return Judged(rule.column, rule.says, sql)
+
+
+def _reason(error: Any) -> str:
+    """What pydantic says, without the name that it gives to errors of validators."""
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def _value(error: Mapping[str, Any]) -> object:

@@ -35,7 +35,7 @@ class Keys:
         """The keys that the secrets of these names hold, separated by commas.
 
         Raises:
-            ConfigurationError: A secret is not set, or a key is short enough to be guessed.
+            ConfigurationError: A secret is not set, a key is short enough to be guessed, or has two roles.
         """
         found = {}
         for role, name in names.items():
@@ -49,6 +49,12 @@ class Keys:
                     advice="Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'",
                 )
             found[role] = tuple(map(_digest, keys))
+        held = [digest for digests in found.values() for digest in set(digests)]
+        if len(held) > len(set(held)):
+            raise ConfigurationError(
+                f"the secrets {' and '.join(names.values())} hold the same key",
+                advice="Make one for each role: a key may either write or read.",
+            )
         return cls(found)
 
     def who(self, key: str | None, role: Role) -> bytes:

@@ -91,7 +91,7 @@ async def http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     where = f"{request.method} {request.url.path}"
     said = {404: f"there is no {where}", 405: f"{where} is no call of this API"}
-    advice = "GET /docs lists the calls." if error.status_code in said else ""
+    advice = "GET /docs lists the calls."
     message = said.get(error.status_code, str(error.detail))
     return Refusal(error.status_code, message, advice=advice, headers=error.headers).answer()
 
@@ -102,7 +102,8 @@ async def invalid_parameters(_: Request, error: Exception) -> JSONResponse:
     problems = [
         Problem.of(str(e["loc"][-1]), str(e["msg"]), e.get("input")) for e in error.errors()
     ]
-    return Refusal(422, "a parameter is not valid", problems=problems).answer()
+    advice = "Correct what `problems` names; GET /docs describes the parameters."
+    return Refusal(422, "a parameter is not valid", advice=advice, problems=problems).answer()
 
 
 async def platform_error(_: Request, error: Exception) -> JSONResponse:

@@ -126,9 +126,11 @@ def _parsed(body: bytes) -> Any:
     try:
         return parse(body.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise Refusal(400, f"byte {error.start} of the body is not UTF-8") from None
+        message = f"byte {error.start} of the body is not UTF-8"
+        raise Refusal(400, message, advice="Send JSON in UTF-8.") from None
     except ValueError as error:
-        raise Refusal(400, f"the body is not JSON: {error}") from None
+        message = f"the body is not JSON: {error}"
+        raise Refusal(400, message, advice="Send one JSON value, as GET /docs shows it.") from None
 
 
 def _several(body: bytes, settings: Api) -> list[Any]:

@@ -92,6 +92,22 @@ def page(reader: Reader, label: str, wanted: Wanted) -> dict[str, Any]:
     }
 
 
+def newest(reader: Reader, label: str, instant: str, limit: int) -> list[dict[str, Any]]:
+    """The rows of a table with the greatest instants, newest first.
+
+    Raises:
+        Refusal: 501 for a table that only Spark reads.
+    """
+    ref = _table(reader, label)
+    names = reader.store.columns(ref).names
+    try:
+        scan = reader.store.scan_arrow(ref, reader.store.head(ref).version, columns=names)
+    except UnsafeReadError as error:
+        raise Refusal(501, str(error), advice="Read it with lakehouse sql.") from None
+    rows = scan.read_all().sort_by([(instant, "descending")]).slice(0, limit)
+    return [{name: plain(value) for name, value in row.items()} for row in rows.to_pylist()]
+
+
 def _first(scan: pa.RecordBatchReader, order: Sequence[str], most: int) -> pa.Table:
     """The first rows in an order. Not many more are held at once, however many there are."""
     kept, batches, rows = scan.schema.empty_table(), list[pa.RecordBatch](), 0
@@ -236,4 +252,6 @@ def _asked(wanted: Wanted) -> list[list[str]]:
 
 
 def _invalid(name: str, reason: str, value: str) -> Refusal:
-    return Refusal(422, f"{name} {value!r} {reason}", problems=[Problem.of(name, reason, value)])
+    problem = Problem.of(name, reason, value)
+    advice = "Correct it; GET /docs describes the parameters."
+    return Refusal(422, f"{name} {value!r} {reason}", advice=advice, problems=[problem])

@@ -182,6 +182,7 @@ def test_a_bad_request_gets_its_status_and_says_why(
     answer = refusing.client.post(ONE, **sent)
     assert answer.status_code == status, answer.text
     assert says in answer.json()["error"]
+    assert answer.json()["advice"]
     assert WRITE[:-1] not in answer.text
     assert growing(refusing.folder) == []
 

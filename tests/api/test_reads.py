@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +18,11 @@ import pytest
 from flows.api import app
 from flows.api.app import make_app
 from flows.api.reads import _first
+from flows.quality_report import report_path
 from flows.reading import Reader
 from flows.runtime import lake_of
 from storage.base import TableStore
+from storage.errors import ConfigurationError
 from storage.evolution import AddColumn
 from storage.types import CommitRecord, TableRef
 from tests.api.conftest import MakeConfig, composed, transaction
@@ -227,6 +230,7 @@ def test_what_is_not_there_or_does_not_fit_is_told(
     answer = lake.client.get(path, params=params)
     assert answer.status_code == status, answer.text
     assert says in answer.json()["error"]
+    assert answer.json()["advice"]
 
 
 def test_a_cursor_belongs_to_its_question(lake: Served) -> None:
@@ -247,6 +251,59 @@ def test_tables_and_runs_are_listed(lake: Served) -> None:
     assert listed["rows"] == 9
     assert listed["columns"]["amount"].startswith("decimal128(18, 2)")
     assert lake.client.get("/api/v1/runs").json() == {"runs": []}
+
+
+def test_runs_are_listed_newest_first_and_the_newest_report_is_shown(
+    make_config: MakeConfig,
+) -> None:
+    config = make_config()
+    started = [datetime(2026, 3, day, tzinfo=UTC) for day in (1, 3, 2)]
+    runs = pa.table({"run_id": ["r1", "r3", "r2"], "started_at": started})
+    store = lake_of(config).store(None)
+    store.append_arrow(TableRef("finance", "ops", "runs"), runs, CommitRecord("r3", "o1"))
+    report = report_path(config)
+    report.parent.mkdir(parents=True)
+    report.write_text('{"run_id": "r3"}', "utf-8")
+    with served(make_app(config), READ) as client:
+        listed = client.get("/api/v1/runs", params={"limit": 2}).json()["runs"]
+        assert [run["run_id"] for run in listed] == ["r3", "r2"]
+        assert listed[0]["started_at"] == "2026-03-03T00:00:00Z"
+        assert client.get("/api/v1/quality").json() == {"run_id": "r3"}
+
+
+def test_the_openapi_page_comes_from_the_server_alone(lake: Served) -> None:
+    text = lake.client.get("/docs", headers={"X-API-Key": ""}).text
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert any(address.endswith(".js") for address in loaded)
+    for address in loaded:
+        assert address.startswith("/"), "it would come from elsewhere"
+        assert lake.client.get(address, headers={"X-API-Key": ""}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("api.requests_per_second=0", "api.requests_per_second = 0 is less than 0.001"),
+        ("api.burst=0", "api.burst = 0 is less than 1"),
+        ("api.max_waiting_records=10", "api.max_waiting_records = 10 is less than"),
+    ],
+)
+def test_a_limit_that_lets_nothing_through_is_refused(
+    make_config: MakeConfig, override: str, says: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        make_app(make_config(override))
+
+
+def test_a_key_has_one_role(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = make_config()
+    monkeypatch.setenv("LAKEHOUSE_API_READ_KEYS", f"{READ},{WRITE}")
+    with pytest.raises(ConfigurationError, match="hold the same key"):
+        make_app(config)
+
+
+def test_it_listens_on_loopback_unless_told_otherwise(make_config: MakeConfig) -> None:
+    assert make_config().api.host == "127.0.0.1"
 
 
 def test_the_openapi_page_names_every_call(lake: Served) -> None:
