@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import httpx
@@ -163,6 +164,32 @@ def test_reads_wait_for_one_another_and_records_do_not(
             release.set()
         assert first.result().status_code == 200
         assert client.get(path, headers=reading).status_code == 200
+
+
+def test_records_are_taken_while_reads_hold_every_thread(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = 40  # those that Starlette runs blocking calls in
+    began, release = threading.Semaphore(0), threading.Event()
+
+    def slow(_: Reader) -> list[TableRef]:
+        began.release()
+        release.wait(30)
+        return []
+
+    monkeypatch.setattr(Reader, "tables", slow)
+    more = 2 * threads
+    config = make_config(f"api.max_reads={more}", f"api.burst={more}")
+    reading = {"X-API-Key": READ}
+    with served(make_app(config)) as client, ThreadPoolExecutor(more) as others:
+        read = partial(client.get, "/api/v1/tables", headers=reading, timeout=40)
+        reads = [others.submit(read) for _ in range(more)]
+        try:
+            assert all(began.acquire(timeout=20) for _ in range(threads))
+            assert client.post("/api/v1/ingest", json=transaction(1), timeout=10).status_code == 202
+        finally:
+            release.set()
+        assert {answer.result().status_code for answer in reads} == {200}
 
 
 @pytest.mark.parametrize(
