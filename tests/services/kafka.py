@@ -6,9 +6,7 @@ Settings: https://kafka.apache.org/41/configuration/broker-configs/
 
 from __future__ import annotations
 
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,10 +22,10 @@ from flows.ports import HOST, free_port
 from storage.ivy import ivy_resolver
 from storage.jars import fetch_jars, jar_paths, locked_jars
 from storage.java import find_java
+from tests.services.process import await_listener, stop
 
 LOCK_FILE = Path(__file__).with_name("kafka.lock")
 START_SECONDS = 90.0
-STOP_SECONDS = 20.0
 ANSWER_SECONDS = 30.0
 USER, PASSWORD = "lake", "broker-password"
 CLUSTER = "lakehouseTestsCluster0"
@@ -110,7 +108,7 @@ def kafka_broker(folder: Path) -> Iterator[Broker]:
 
     Raises:
         LakehouseError: Java or a jar is missing and cannot be fetched.
-        RuntimeError: The broker does not answer within `START_SECONDS`; what it said is in the message.
+        RuntimeError: The broker does not answer in time; what it said is in the message.
     """
     ports = {name: free_port() for name in ("open", "sasl", "controller")}
     properties = _configured(folder, ports)
@@ -119,10 +117,10 @@ def kafka_broker(folder: Path) -> Iterator[Broker]:
         command = _command("kafka.Kafka", str(properties))
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
-        _await(process, ports["open"], log)
+        await_listener(process, ports["open"], log)
         yield Broker(f"{HOST}:{ports['open']}", f"{HOST}:{ports['sasl']}")
     finally:
-        _stop(process)
+        stop(process)
 
 
 def _configured(folder: Path, ports: dict[str, int]) -> Path:
@@ -159,25 +157,3 @@ def broker_jars() -> Sequence[Path]:
     resolver = partial(ivy_resolver, java=find_java())
     fetch_jars(None, lambda jar, arrived: None, resolver, jars=locked)
     return jar_paths(None, locked)
-
-
-def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Wait until the listener takes connections, which it does once the broker serves."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection((HOST, port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError(f"the Kafka broker does not answer: {log.read_text()[-2000:]}")
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -6,10 +6,8 @@ not (`at`). The driver, its dialect of SQLAlchemy and each statement are those o
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,8 +17,8 @@ import snowflake.connector
 from snowflake.connector.cursor import SnowflakeCursor
 
 from flows.ports import HOST, free_port
+from tests.services.process import await_listener, stop
 
-START_SECONDS = 60.0
 ACCOUNT, DATABASE, SCHEMA, USER = "fakesnow", "shop", "public", "loader"
 
 
@@ -64,7 +62,7 @@ def snowflake_server(folder: Path) -> Iterator[Snowflake]:
     """Start an empty server, and stop it with the block.
 
     Raises:
-        RuntimeError: It does not answer within `START_SECONDS`; what it said is in the message.
+        RuntimeError: It does not answer in time; what it said is in the message.
     """
     port, log = free_port(), folder / "snowflake.log"
     program = Path(sys.executable).with_name("fakesnow")
@@ -74,17 +72,7 @@ def snowflake_server(folder: Path) -> Iterator[Snowflake]:
             stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while process.poll() is None and time.monotonic() < deadline:
-            try:
-                socket.create_connection((HOST, port), timeout=1).close()
-            except OSError:
-                time.sleep(0.1)
-            else:
-                break
-        else:
-            raise RuntimeError(f"the server does not answer: {log.read_text()[-2000:]}")
+        await_listener(process, port, log)
         yield Snowflake(port)
     finally:
-        process.terminate()
-        process.wait()
+        stop(process)
