@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
@@ -68,19 +69,13 @@ def page(reader: Reader, label: str, wanted: Wanted) -> dict[str, Any]:
     """
     ref = _table(reader, label)
     version, offset = _start(reader, ref, wanted)
-    try:
+    with _refusing(label, version):
         schema = reader.store.columns(ref, version)
         names = _projection(schema, wanted.columns)
         where = _condition(schema, wanted.filters)
         order = _order(reader.config.domain, ref, schema)
         read = list(dict.fromkeys([*names, *order]))
         scan = reader.store.scan_arrow(ref, version, columns=read, where=where)
-    except VersionNotFoundError:
-        raise Refusal(
-            404, f"{label} has no version {version}", advice="Leave `version` and `cursor` out."
-        ) from None
-    except UnsafeReadError as error:
-        raise Refusal(501, str(error), advice="Read it with lakehouse sql.") from None
     end = offset + wanted.limit
     first = _first(scan, order, end + 1)
     found = first.slice(offset, wanted.limit).select(names)
@@ -99,13 +94,25 @@ def newest(reader: Reader, label: str, instant: str, limit: int) -> list[dict[st
         Refusal: 501 for a table that only Spark reads.
     """
     ref = _table(reader, label)
-    names = reader.store.columns(ref).names
-    try:
-        scan = reader.store.scan_arrow(ref, reader.store.head(ref).version, columns=names)
-    except UnsafeReadError as error:
-        raise Refusal(501, str(error), advice="Read it with lakehouse sql.") from None
+    version = reader.store.head(ref).version
+    with _refusing(label, version):
+        names = reader.store.columns(ref, version).names
+        scan = reader.store.scan_arrow(ref, version, columns=names)
     rows = scan.read_all().sort_by([(instant, "descending")]).slice(0, limit)
     return [{name: plain(value) for name, value in row.items()} for row in rows.to_pylist()]
+
+
+@contextmanager
+def _refusing(label: str, version: Version) -> Iterator[None]:
+    """What a table's reader refuses, as an answer."""
+    try:
+        yield
+    except VersionNotFoundError:
+        raise Refusal(
+            404, f"{label} has no version {version}", advice="Leave `version` and `cursor` out."
+        ) from None
+    except UnsafeReadError as error:
+        raise Refusal(501, str(error), advice="Read it with lakehouse sql.") from None
 
 
 def _first(scan: pa.RecordBatchReader, order: Sequence[str], most: int) -> pa.Table:
