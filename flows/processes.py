@@ -15,11 +15,10 @@ import psutil
 
 from flows import launch
 from storage.errors import TerminalError
+from storage.processes import is_alive, same
 
 MARK = "LAKEHOUSE_SERVICES"
 """Environment variable that a service's descendants inherit: the folder of the services they serve."""
-SAME_START_SECONDS = 2.0
-"""Start times are computed from the boot time, which is known to about a second."""
 POLL_SECONDS = 0.2
 
 
@@ -53,11 +52,9 @@ class Service:
         """The running process, or None: a pid that now belongs to another process is not it."""
         try:
             note = json.loads(self.record.read_text("utf-8"))
-            process = psutil.Process(int(note["pid"]))
-            same = abs(process.create_time() - float(note["created"])) < SAME_START_SECONDS
-        except (FileNotFoundError, ValueError, KeyError, TypeError, psutil.Error):
+            return same(int(note["pid"]), float(note["created"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
-        return process if same and _alive(process) else None
 
     def start(
         self,
@@ -125,7 +122,7 @@ def stop(processes: Iterable[psutil.Process], *, grace_seconds: float) -> list[p
     members: dict[int, psutil.Process] = {}
     for process in processes:
         for member in (process, *_children(process)):
-            if _alive(member):
+            if is_alive(member):
                 members.setdefault(member.pid, member)
     for member in members.values():
         _signal(member, kill=False)
@@ -149,10 +146,10 @@ def _signal(process: psutil.Process, *, kill: bool) -> None:
 
 def _wait(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
     deadline = time.monotonic() + seconds
-    left = [process for process in processes if _alive(process)]
+    left = [process for process in processes if is_alive(process)]
     while left and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-        left = [process for process in left if _alive(process)]
+        left = [process for process in left if is_alive(process)]
     return left
 
 
@@ -161,11 +158,3 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
         return process.children(recursive=True)
     except psutil.NoSuchProcess:
         return []
-
-
-def _alive(process: psutil.Process) -> bool:
-    """Running, and more than an entry that nobody has collected yet."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

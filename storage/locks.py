@@ -10,22 +10,24 @@ import errno
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import psutil
 from filelock import FileLock, Timeout
 
 from storage.errors import LakehouseError, LockTimeoutError, TerminalError
 from storage.failures import denied, full
+from storage.processes import SAME_START_SECONDS, same, started
 
 
 class Locks:
     """Named locks in a folder of the lake.
 
-    The holder's process ids are written beside the lock. A killed run leaves a JVM that may still be
-    finishing a commit, so a lock is granted only when the JVM of its last holder is gone.
+    The holder's processes are written beside the lock, each by pid and start time. A killed run leaves a
+    JVM that may still be finishing a commit, so a lock is granted only when the JVM of its last holder is
+    gone.
     """
 
     def __init__(self, folder: Path, *, timeout_seconds: float, jvm_pid: int | None = None) -> None:
@@ -70,7 +72,8 @@ class Locks:
         """
 
     def _sign(self, path: Path) -> None:
-        owner = {"pid": os.getpid(), "jvm": self._jvm_pid, "started": _started(self._jvm_pid)}
+        pid, jvm = os.getpid(), self._jvm_pid
+        owner = {"pid": pid, "pid_started": started(pid), "jvm": jvm, "started": started(jvm)}
         try:
             _owner_file(path).write_text(json.dumps(owner))
         except OSError as error:
@@ -96,31 +99,30 @@ def _holder(path: Path) -> str:
         return "owner unknown"
 
 
-def _started(pid: int | None) -> float | None:
-    """When the process was started; None when it has ended, reaped by its parent or not."""
-    try:
-        process = psutil.Process(pid) if pid else None
-        if process is None or process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        return process.create_time()
-    except psutil.Error:
-        return None
-
-
 def _await_exit(owner: Path, timeout: float) -> None:
     """Wait for the JVM of a killed holder; a live holder's own JVM is not waited for."""
     try:
         last = json.loads(owner.read_text())
+        written = owner.stat().st_mtime
     except (OSError, ValueError):
         return
-    jvm, started, pid = last.get("jvm"), last.get("started"), last.get("pid")
-    if not jvm or pid == os.getpid() or _started(pid) is not None:
+    jvm, jvm_started = last.get("jvm"), last.get("started")
+    if not jvm or _lives(last, written):
         return
     deadline = time.monotonic() + timeout
-    while _started(jvm) == started is not None:
+    while same(jvm, jvm_started) is not None:
         if time.monotonic() > deadline:
             raise LockTimeoutError(
                 f"process {jvm} of a killed run is still alive",
                 advice=f"End process {jvm}, then run again.",
             )
         time.sleep(0.05)
+
+
+def _lives(holder: Mapping[str, Any], written: float) -> bool:
+    """Whether the holder is alive; one without a start time had started before its file was written."""
+    pid, start = holder.get("pid"), holder.get("pid_started")
+    if start is not None:
+        return same(pid, start) is not None
+    found = started(pid)
+    return found is not None and found < written + SAME_START_SECONDS

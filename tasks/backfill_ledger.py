@@ -7,15 +7,15 @@ A partition is done when a commit record of its table says so; nothing else is a
 from __future__ import annotations
 
 import datetime as dt
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import psutil
-
 from storage.base import TableStore
+from storage.processes import same, started
 from storage.types import CommitRecord, TableRef
 from tasks import quarantine
 from tasks.bench import NOTE
@@ -161,14 +161,14 @@ def record(
     states: Mapping[tuple[TableRef, Partition], tuple[State, str]],
 ) -> None:
     """Append to the report what became of partitions."""
-    now, me = dt.datetime.now(dt.UTC), psutil.Process()
+    now, pid = dt.datetime.now(dt.UTC), os.getpid()
     rows = [
         {
             "backfill_id": backfill.id, "domain": backfill.domain, "table_name": table.label,
             "unit": partition.unit, "partition_start": partition.start,
             "partition_end": partition.end, "state": state.value, "message": message,
-            "run_id": run_id, "host": socket.gethostname(), "pid": me.pid,
-            "process_started": me.create_time(), "recorded_at": now,
+            "run_id": run_id, "host": socket.gethostname(), "pid": pid,
+            "process_started": started(pid), "recorded_at": now,
         }
         for (table, partition), (state, message) in states.items()
     ]  # fmt: skip
@@ -180,7 +180,4 @@ def _alive(row: Mapping[str, Any]) -> bool:
     """Whether the process that reported is still there; of other machines that is not known."""
     if row["host"] != socket.gethostname():
         return True
-    try:
-        return bool(abs(psutil.Process(row["pid"]).create_time() - row["process_started"]) < 1)
-    except psutil.Error:
-        return False
+    return same(row["pid"], row["process_started"]) is not None

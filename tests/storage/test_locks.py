@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -84,6 +86,14 @@ def holder(start: Start, folder: Path, jvm: int = 0) -> subprocess.Popen[str]:
 def kill(process: subprocess.Popen[str]) -> None:
     process.kill()
     process.wait()
+
+
+def rewrite(folder: Path, **values: object) -> Path:
+    """Put other values into the file that names the last holder; None leaves a value out."""
+    (owner,) = folder.glob("*.owner")
+    told = json.loads(owner.read_text()) | values
+    owner.write_text(json.dumps({name: v for name, v in told.items() if v is not None}))
+    return owner
 
 
 def test_one_process_at_a_time_is_inside(start: Start, tmp_path: Path) -> None:
@@ -196,11 +206,59 @@ def test_a_process_that_only_has_the_number_of_the_jvm_is_not_waited_for(
     start: Start, survivor: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
     kill(holder(start, tmp_path, survivor.pid))
-    (owner,) = tmp_path.glob("*.owner")
-    told = json.loads(owner.read_text())
-    owner.write_text(json.dumps(told | {"started": told["started"] - 3600}))
+    rewrite(tmp_path, started=psutil.Process(survivor.pid).create_time() - 3600)
     with Locks(tmp_path, timeout_seconds=0.5).hold(NAME):
         pass
+
+
+@pytest.mark.parametrize("successor", ["another process", "the one that asks for the lock"])
+def test_a_process_that_only_has_the_number_of_the_killed_holder_is_not_the_holder(
+    start: Start, survivor: subprocess.Popen[bytes], tmp_path: Path, successor: str
+) -> None:
+    """Pids are given again; in a container every run may have the same one."""
+    process = holder(start, tmp_path, survivor.pid)
+    (owner,) = tmp_path.glob("*.owner")
+    began = json.loads(owner.read_text())["pid_started"]
+    assert began == pytest.approx(psutil.Process(process.pid).create_time(), abs=1)
+    kill(process)
+    pid = os.getppid() if successor == "another process" else os.getpid()
+    rewrite(tmp_path, pid=pid, pid_started=psutil.Process(pid).create_time() - 3600)
+    with (
+        pytest.raises(LockTimeoutError, match=rf"process {survivor.pid} of a killed run"),
+        Locks(tmp_path, timeout_seconds=0.5).hold(NAME),
+    ):
+        pytest.fail("the JVM may still be committing")
+
+
+@pytest.mark.parametrize(("written", "waits"), [(-3600, True), (0, False)])
+def test_a_lock_file_without_the_start_of_its_holder_is_read(
+    survivor: subprocess.Popen[bytes], tmp_path: Path, written: float, waits: bool
+) -> None:
+    """What an older version wrote: whoever has the pid now is the holder if it was there at the time."""
+    with Locks(tmp_path, timeout_seconds=0, jvm_pid=survivor.pid).hold(NAME):
+        pass
+    owner = rewrite(tmp_path, pid_started=None)
+    at = psutil.Process().create_time() + 60 + written
+    os.utime(owner, (at, at))
+    expected = (
+        pytest.raises(LockTimeoutError, match="of a killed run")
+        if waits
+        else contextlib.nullcontext()
+    )
+    with expected, Locks(tmp_path, timeout_seconds=0.5).hold(NAME):
+        pass
+
+
+def test_the_jvm_is_known_though_the_boot_time_reads_a_second_later(
+    start: Start, survivor: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    kill(holder(start, tmp_path, survivor.pid))
+    rewrite(tmp_path, started=psutil.Process(survivor.pid).create_time() - 1)
+    with (
+        pytest.raises(LockTimeoutError, match="of a killed run"),
+        Locks(tmp_path, timeout_seconds=0.5).hold(NAME),
+    ):
+        pytest.fail("the JVM may still be committing")
 
 
 def test_the_jvm_of_a_living_process_is_not_waited_for(

@@ -102,7 +102,7 @@ def test_running_in_a_process_that_ended_is_failed(
 ) -> None:
     plan = planned(bench, EVENTS)
     record(store, plan, "run-1", {(plan.tables[0], plan.partitions[0]): (State.running, "")})
-    monkeypatch.setattr("tasks.backfill_ledger.psutil.Process.create_time", lambda self: 0.0)
+    monkeypatch.setattr("psutil.Process.create_time", lambda self: 0.0)
     first = next(iter(ledger(store, plan).values()))
     assert (first.state, first.message) == (State.failed, "its process ended")
 
