@@ -7,10 +7,11 @@ from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType, StructField, StructType
+from pyspark.sql.types import MapType, StringType, StructField, StructType
 
 from storage.sql import quote
 from tasks.ordering import DELETED
+from tasks.sources.reader import UNREADABLE
 from tasks.spec import ColumnSpec, SilverSpec
 
 RAW = "_raw"
@@ -137,12 +138,14 @@ def _shape(spec: SilverSpec) -> list[tuple[str, Column, Column]]:
     says = F.get_json_object("_rescued", "$._malformed.says")
     line = F.coalesce(F.get_json_object("_rescued", "$._malformed.where"), F.lit("the line"))
     counted = F.concat(F.lit("record has "), found, F.lit(" fields, the header "), expected)
+    unread = _unreadable({c.source or n for n, c in columns.items()})
     verdicts = [
         (
             MALFORMED_RECORD,
             found.isNotNull() | says.isNotNull(),
             F.coalesce(F.concat(line, F.lit(" is no record: "), says), counted),
-        )
+        ),
+        (NOT_PARSEABLE, unread != "", unread),
     ]
     for key in spec.key:
         value = _raw(key, columns[key]) if key in columns else F.col(quote(key)).cast("string")
@@ -166,6 +169,18 @@ def _shape(spec: SilverSpec) -> list[tuple[str, Column, Column]]:
         if column.required
     ]
     return verdicts
+
+
+def _unreadable(columns: Iterable[str]) -> Column:
+    """What no text can hold of these columns of the source, in words; an empty text where all is well."""
+    form = StructType([StructField(UNREADABLE, MapType(StringType(), StringType()))])
+    kept = F.map_entries(F.from_json("_rescued", form)[UNREADABLE])
+    own = F.filter(kept, lambda entry: entry["key"].isin(sorted(columns)))
+    said = F.transform(
+        own,
+        lambda e: F.concat(e["key"], F.lit(": bytes that are not UTF-8, as base64 "), e["value"]),
+    )
+    return F.coalesce(F.array_join(said, "; "), F.lit(""))
 
 
 def _raw(name: str, column: ColumnSpec) -> Column:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from storage.errors import InputError
+from tasks.sources.arrow_text import Texts, text
 from tasks.sources.content import changed, file_sha256
-from tasks.sources.reader import StagedFile
+from tasks.sources.reader import UNREADABLE, StagedFile
 from tasks.spec import SourceSpec
 
 CHUNK_RECORDS = 100_000
@@ -30,9 +29,8 @@ def stage_parquet(
 ) -> StagedFile:
     """Read a Parquet file and write its records as text to Parquet.
 
-    Instants are in UTC, without zeros at the end of their fraction; floating-point numbers have the digits
-    that read back to the same number; nested values are compact JSON, bytes base64. Columns that the source
-    does not know are kept in `_rescued`.
+    `tasks.sources.arrow_text` has the text of each type. Columns that the source does not know are kept in
+    `_rescued`, and below `UNREADABLE` there what is no text: strings that are not UTF-8.
 
     Args:
         path: The delivered file.
@@ -52,7 +50,12 @@ def stage_parquet(
             rows = _write(
                 file, source.columns, [n for n in names if n not in source.columns], target
             )
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except pa.ArrowNotImplementedError as error:
+        raise InputError(
+            f"{path.name}: a column has a type that cannot be read: {str(error).splitlines()[0]}",
+            advice="Deliver the file with another type for that column, or without it.",
+        ) from None
+    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as error:
         raise InputError(
             f"{path.name}: cannot be read as Parquet: {str(error).splitlines()[0]}",
             advice="Deliver the file again, whole; write under another name and rename when complete.",
@@ -105,65 +108,28 @@ def _write(
             count = batch.num_rows
             texts = {name: text(batch.column(name)) for name in batch.schema.names}
             none = pa.nulls(count, pa.string())
-            arrays = [texts.get(column, none) for column in columns]
+            arrays = [texts[column].values if column in texts else none for column in columns]
             arrays.append(pa.array(range(rows + 1, rows + count + 1), pa.int64()))
-            arrays.append(pa.array(_rescued(texts, unknown), pa.string()) if unknown else none)
+            arrays.append(_rescued(texts, unknown, count))
             writer.write_batch(pa.record_batch(arrays, schema=schema))
             rows += count
     return rows
 
 
-def _rescued(texts: dict[str, pa.Array], unknown: Sequence[str]) -> Iterator[str]:
-    for values in zip(*(texts[name].to_pylist() for name in unknown), strict=True):
-        yield json.dumps(dict(zip(unknown, values, strict=True)), ensure_ascii=False)
-
-
-def text(values: pa.Array) -> pa.Array:
-    """Values as text, nulls as nulls; each text reads back to its value."""
-    kind = values.type
-    if pa.types.is_dictionary(kind):
-        return text(values.dictionary_decode())
-    for holds, made in _TEXTS:
-        if holds(kind):
-            return made(values)
-    return pc.cast(values, pa.string())
-
-
-def _instants(values: pa.Array) -> pa.Array:
-    plain = pc.cast(
-        pc.cast(values, pa.int64()), pa.timestamp(values.type.unit)
-    )  # zones are UTC inside
-    whole = pc.replace_substring_regex(pc.cast(plain, pa.string()), r"\.0+$", "")
-    return pc.replace_substring_regex(whole, r"(\.\d*[1-9])0+$", r"\1")
-
-
-def _wide(values: pa.Array) -> pa.Array:
-    return pc.cast(pc.cast(values, pa.float64()), pa.string())
-
-
-def _each(function: Callable[[Any], str]) -> Callable[[pa.Array], pa.Array]:
-    return lambda values: pa.array(
-        [None if value is None else function(value) for value in values.to_pylist()], pa.string()
+def _rescued(texts: Mapping[str, Texts], unknown: Sequence[str], count: int) -> pa.Array:
+    """What has no column in a record: values of unknown columns, and those that no text holds."""
+    unreadable: dict[int, dict[str, str]] = {}
+    for name, found in texts.items():
+        for place, value in found.not_utf8.items():
+            unreadable.setdefault(place, {})[name] = value
+    if not unknown and not unreadable:
+        return pa.nulls(count, pa.string())
+    values = [texts[name].values.to_pylist() for name in unknown]
+    kept: list[dict[str, Any]] = [
+        {name: held[place] for name, held in zip(unknown, values, strict=True)}
+        | ({UNREADABLE: unreadable[place]} if place in unreadable else {})
+        for place in range(count)
+    ]
+    return pa.array(
+        [json.dumps(row, ensure_ascii=False) if row else None for row in kept], pa.string()
     )
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
-
-
-def _base64(value: bytes) -> str:
-    return base64.b64encode(value).decode()
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    names = ("is_binary", "is_large_binary", "is_fixed_size_binary", "is_binary_view")
-    return any(getattr(pa.types, name)(kind) for name in names)
-
-
-_TEXTS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]], ...] = (
-    (pa.types.is_timestamp, _instants),
-    (lambda kind: pa.types.is_floating(kind) and kind.bit_width < 64, _wide),
-    (pa.types.is_date64, lambda values: pc.cast(pc.cast(values, pa.date32()), pa.string())),
-    (pa.types.is_nested, _each(_json)),
-    (_is_binary, _each(_base64)),
-)

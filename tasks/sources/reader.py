@@ -20,6 +20,9 @@ from tasks.sources.landing import Landing
 MALFORMED = "_malformed"
 """Key inside `_rescued` that holds what is no record of its source: `says` (why), or the fields of a CSV
 record with too few or too many of them."""
+UNREADABLE = "_unreadable"
+"""Key inside `_rescued` that holds values which no text can hold, by column: their bytes as base64, because
+they are not UTF-8."""
 
 
 @dataclass(frozen=True)
