@@ -10,6 +10,7 @@ from storage import secrets
 from tasks.rest_validation import REFER, rest_problems
 from tasks.sources.kafka_client import OWN_OPTIONS
 from tasks.sources.key_snapshot import DELETED
+from tasks.sources.names import is_hidden, matching
 from tasks.sources.secrets import has_unreferenced, unreferenced
 from tasks.sources.watermark import Overlap, duration
 from tasks.spec import Envelope, FileFormat, SourceKind, SourceSpec
@@ -34,6 +35,7 @@ def source_problems(source: SourceSpec) -> list[str]:
 
 KINDS_OF = {
     "pattern": (SourceKind.files,),
+    "hidden": (SourceKind.files,),
     "header": (SourceKind.files,),
     "url": (SourceKind.jdbc,),
     "table": (SourceKind.jdbc,),
@@ -50,7 +52,7 @@ KINDS_OF = {
 
 
 def _files(source: SourceSpec) -> list[str]:
-    found = [] if source.pattern else ["pattern: no pattern of file names"]
+    found = _pattern(source)
     if len(source.delimiter) != 1:
         found.append(f"delimiter: {source.delimiter!r} is not one character")
     try:
@@ -65,6 +67,24 @@ def _files(source: SourceSpec) -> list[str]:
     return found + _push(source)
 
 
+def _pattern(source: SourceSpec) -> list[str]:
+    """Whether the pattern can mean a file at all."""
+    pattern = source.pattern
+    if not pattern:
+        return ["pattern: no pattern of file names"]
+    if pattern.startswith("/") or pattern.endswith("/") or ".." in pattern.split("/"):
+        return [f"pattern: {pattern} is no name below the landing folder, such as sales/*.csv"]
+    if is_hidden(pattern) and not source.hidden:
+        return [
+            f"pattern: {pattern} means names that begin with . or _, which are passed over; set hidden: true"
+        ]
+    try:
+        matching(pattern, hidden=source.hidden)
+    except ValueError as error:
+        return [f"pattern: {pattern}: {error}"]
+    return []
+
+
 def _push(source: SourceSpec) -> list[str]:
     """Whether files of pushed records will be found, and found whole."""
     push = source.push
@@ -76,10 +96,12 @@ def _push(source: SourceSpec) -> list[str]:
     if source.envelope is not Envelope.none:
         found.append(f"push: records are pushed as they are, not in an envelope {source.envelope}")
     sealed = f"{push.file}_20260301T100000000000.jsonl"
-    if not fnmatchcase(sealed, source.pattern):
+    if is_hidden(sealed) and not source.hidden:
+        found.append(f"push.file: files named {sealed} are passed over; begin it with a letter")
+    elif not fnmatchcase(sealed, source.pattern):
         found.append(f"push.file: the pattern {source.pattern} does not match {sealed}")
     growing = [f".{sealed}.part", "index.sqlite", "index.sqlite-wal", "lock"]
-    early = [name for name in growing if fnmatchcase(name, source.pattern)]
+    early = [name for name in growing if source.hidden and fnmatchcase(name, source.pattern)]
     if early:
         found.append(
             f"pattern: {source.pattern} matches {early[0]}, which the API is still writing"

@@ -15,6 +15,7 @@ from conf.domains import GROUP, KEY, VARIABLE, absolute, of_environment
 from conf.load import CONF, PACKAGES, load_config
 from storage.errors import ConfigurationError, StorageDeniedError
 from tasks.sources.landing import is_remote
+from tasks.sources.names import text_of
 
 if TYPE_CHECKING:
     from tasks.starter.plan import Plan
@@ -66,6 +67,10 @@ def domain_command(
     from tasks.starter.guesses import guess  # noqa: PLC0415
     from tasks.starter.plan import Plan, pattern_of, table_name  # noqa: PLC0415
 
+    if text_of(file.name) != file.name:
+        raise ConfigurationError(
+            f"--from {text_of(file.name)}: its name is not UTF-8", advice="Rename the file."
+        )
     table = table or table_name(file.stem) or name
     _refuse_name("NAME", name)
     _refuse_name("--table", table)

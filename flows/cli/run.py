@@ -19,6 +19,7 @@ from flows.cli.follow import follow
 from flows.typed import overrides_of
 from storage.errors import ConfigurationError, StorageDeniedError, StorageFullError
 from tasks.sources.landing import RemoteFolder, is_remote, landing_of
+from tasks.sources.names import matching, text_of
 
 if TYPE_CHECKING:
     from flows.progress import Progress
@@ -298,22 +299,34 @@ def _delivered(config: Config, file: str) -> str:
     """The full name of a delivered file that is named in full or relative to the landing folder.
 
     Raises:
-        ConfigurationError: There is no such file.
+        ConfigurationError: There is no such file, or no source takes it.
     """
     landing = landing_of(config.paths.landing, config.paths.landing_options)
     if isinstance(landing, RemoteFolder):
         name = file.removeprefix(f"{landing.url}/")
-        if name in {found.name for found in landing.find("*")}:
+        if name in {found.name for found in landing.find("*", hidden=True)}:
+            _refuse_untaken(config, file, name)
             return f"{landing.url}/{name}"
     else:
         path = Path(file)
         path = path if path.is_absolute() else _first_existing(path.absolute(), landing / path)
         if path.is_file() and landing in path.parents:
+            _refuse_untaken(config, file, str(path.relative_to(landing)))
             return str(path)
     raise ConfigurationError(
-        f"--again {file}: no such file in the landing folder {landing}",
+        f"--again {text_of(file)}: no such file in the landing folder {landing}",
         advice="Name a delivered file, in full or relative to the landing folder.",
     )
+
+
+def _refuse_untaken(config: Config, file: str, name: str) -> None:
+    sources = [source for source in config.domain.bronze.values() if source.pattern]
+    if not any(matching(s.pattern, hidden=s.hidden)(name) for s in sources):
+        raise ConfigurationError(
+            f"--again {text_of(file)}: no source of {config.domain.name} takes a file of that name",
+            advice="Compare it with the patterns of the domain. Names that begin with . or _, and those "
+            "of files in such folders, are passed over unless the source says hidden: true.",
+        )
 
 
 def _first_existing(*paths: Path) -> Path:

@@ -14,6 +14,7 @@ from tasks.sources.content import COMPRESSIONS, file_sha256
 from tasks.sources.csv_files import stage_csv
 from tasks.sources.json_lines import stage_json_lines
 from tasks.sources.landing import Landing, RemoteFolder, StoredObject
+from tasks.sources.names import files_below, text_of
 from tasks.sources.parquet_files import stage_parquet
 from tasks.sources.reader import Offer, Request, StagedFile
 from tasks.sources.seen import Seen
@@ -76,26 +77,17 @@ class FileReader:
         return replace(staged, types={}) if by_ending else staged
 
     def _candidates(self, request: Request) -> list[tuple[Offer, bool]]:
-        """Every file that may be new, in the order of their names, and whether it is wanted anew."""
+        """Every file that may be new, in the order of their paths, and whether it is wanted anew."""
         if isinstance(request.landing, RemoteFolder):
             return self._objects(request, request.landing)
-        paths = request.landing.rglob(self._source.pattern)
+        paths = files_below(request.landing, self._source.pattern, hidden=self._source.hidden)
         return [
-            (
-                Offer(
-                    path, str(path.relative_to(request.landing)), file_sha256(path),
-                    bytes=path.stat().st_size,
-                ),
-                str(path) in request.again,
-            )
-            for path in sorted(paths, key=lambda p: (p.name, str(p)))
-            if path.is_file()
-        ]  # fmt: skip
+            (_local(request.landing, request.scratch, path), str(path) in request.again)
+            for path in paths
+        ]
 
     def _objects(self, request: Request, landing: RemoteFolder) -> list[tuple[Offer, bool]]:
-        objects = sorted(
-            landing.find(self._source.pattern), key=lambda o: (PurePath(o.name).name, o.name)
-        )
+        objects = landing.find(self._source.pattern, hidden=self._source.hidden)
         taken = {(f.name, f.bytes, f.mark) for f in request.taken if f.mark}
         seen, found = Seen(request.seen), []
         for one in objects:
@@ -115,6 +107,22 @@ class FileReader:
             found.append((offer, again))
         seen.save(objects)
         return found
+
+
+def _local(landing: Path, scratch: Path, path: Path) -> Offer:
+    """A file of the landing folder; where its name is no text, it is read by a link of another name."""
+    name = text_of(str(path.relative_to(landing)))
+    sha256, size = file_sha256(path), path.stat().st_size
+    if path == landing / name:
+        return Offer(path, name, sha256, bytes=size)
+    link = scratch / "links" / sha256[:16] / PurePath(name).name
+    return Offer(link, name, sha256, bytes=size, fetch=partial(_link, link, path))
+
+
+def _link(link: Path, path: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(path)
 
 
 def _copy(scratch: Path, found: StoredObject) -> Path:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import fsspec
-from fsspec.utils import glob_translate
 
 from storage import secrets
 from storage.errors import (
@@ -23,6 +22,7 @@ from storage.errors import (
 )
 from storage.failures import explain
 from tasks.sources.content import changed
+from tasks.sources.names import delivery_order, matching
 
 CHUNK_BYTES = 1 << 20
 CONTENT_MARKS = ("ETag", "etag", "generation", "md5Hash", "content_md5")
@@ -62,22 +62,26 @@ class RemoteFolder:
     def __str__(self) -> str:
         return self.url
 
-    def find(self, pattern: str) -> list[StoredObject]:
-        """The objects whose names match, at any depth, from one listing.
+    def find(self, pattern: str, *, hidden: bool = False) -> list[StoredObject]:
+        """The objects whose names match, at any depth, from one listing, in the order of their names.
+
+        Args:
+            pattern: Glob over names.
+            hidden: Whether names count that begin with a dot or an underscore.
 
         Raises:
             LakehouseError: The store cannot be reached, refuses, or has no such bucket.
         """
-        wanted = re.compile(glob_translate(f"**/{pattern}"))
+        wanted = matching(pattern, hidden=hidden)
         with self._reached():
             root = str(self._system._strip_protocol(self.url)).rstrip("/")
             listed = self._system.find(root, detail=True)
         found = []
         for path, told in listed.items():
             name = str(path).removeprefix(f"{root}/")
-            if told["type"] == "file" and wanted.match(name):
+            if told["type"] == "file" and wanted(name):
                 found.append(StoredObject(str(path), name, *_identity(told)))
-        return found
+        return sorted(found, key=lambda one: delivery_order(one.name))
 
     def fetch(self, found: StoredObject, target: Path) -> None:
         """Copy an object; the target appears whole or not at all.

@@ -117,3 +117,6 @@ class SourceSpec:
     """How old its newest delivery may be, for example `26 hours`."""
     personal: dict[str, list[str]] = field(default_factory=dict)
     """Kinds of personal data by column, for example `{city: [address]}`."""
+    hidden: bool = False
+    """Take files too whose name, or that of a folder of theirs in the landing folder, begins with `.` or `_`
+    (`files`)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
+from tasks.sources.names import is_hidden
 from tasks.starter.example import example
 from tasks.starter.guesses import Typed, is_identifying
 from tasks.starter.plan import COUNT, Gold, Plan, scalar, sql
@@ -42,7 +43,7 @@ as_of: {_as_of(plan)}
 bronze:
   {scalar(plan.table)}:
     pattern: {scalar(plan.pattern)} # names of the files in the landing folder that feed this table
-{_source(plan)}
+{_hidden(plan)}{_source(plan)}
 
 # Silver is typed and merged by its key: when a key comes again, the later delivery counts.
 # A row with a value that does not parse goes to quarantine, with its reason.
@@ -77,6 +78,12 @@ def _as_of(plan: Plan) -> str:
     if time:
         return f"select max({sql(time.name)}) from silver.{plan.table}"
     return f"select max(_ingestion_date) from bronze.{plan.table} # no date in the file: the newest delivery"
+
+
+def _hidden(plan: Plan) -> str:
+    if not is_hidden(plan.guess.profile.path.name):
+        return ""
+    return "    hidden: true # else names that begin with . or _ are passed over\n"
 
 
 def _source(plan: Plan) -> str:

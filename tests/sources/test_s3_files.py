@@ -22,6 +22,7 @@ from storage.errors import InputError, StorageFullError, TerminalError, Transien
 from storage.types import CommitRecord, SourceFile
 from tasks.decisions import Decision
 from tasks.sources.landing import RemoteFolder, StoredObject, landing_of
+from tasks.sources.names import files_below
 from tasks.spec import DriftMode, FileFormat, SourceSpec
 from tests.services.s3 import S3
 from tests.sources.conftest import MakeShop
@@ -104,7 +105,7 @@ def test_each_object_is_read_once_over_several_runs(shop: Shop, bucket: Bucket) 
     assert shop.rows("bronze.sale", "id", "_source_file") == [
         ("a", "2026/sale_1.csv"), ("b", "2026/sale_1.csv"), ("c", "2026/sale_2.csv"),
     ]  # fmt: skip
-    assert bucket.reads() == ["2026/sale_1.csv", "sale_0.csv", "2026/sale_2.csv"]
+    assert bucket.reads() == ["2026/sale_1.csv", "2026/sale_2.csv", "sale_0.csv"]
     assert shop.record().files[0].mark == second.files[0].mark
 
 
@@ -230,8 +231,10 @@ def test_an_object_that_is_removed_before_it_is_read_is_told_and_the_next_run_go
         bucket.put(name, csv(f"{name},1"))
     find = RemoteFolder.find
 
-    def and_remove(landing: RemoteFolder, pattern: str) -> list[StoredObject]:
-        found = find(landing, pattern)
+    def and_remove(
+        landing: RemoteFolder, pattern: str, *, hidden: bool = False
+    ) -> list[StoredObject]:
+        found = find(landing, pattern, hidden=hidden)
         landing._system.rm(found[0].path)
         return found
 
@@ -324,9 +327,11 @@ def test_a_pattern_means_the_same_in_a_folder_and_in_a_store(tmp_path: Path, pat
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
         store.pipe(f"{folder}/{name}", b"")
-    local = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob(pattern)}
-    assert {o.name for o in RemoteFolder(f"memory:/{folder}").find(pattern)} == local
-    assert local
+    found = files_below(tmp_path, pattern, hidden=False)
+    assert set(found) == {*tmp_path.rglob(pattern)}
+    stored = RemoteFolder(f"memory:/{folder}").find(pattern)
+    assert [o.name for o in stored] == [str(p.relative_to(tmp_path)) for p in found]
+    assert found
 
 
 def test_a_store_without_marks_of_content_is_read_in_each_run(make_shop: MakeShop) -> None:

@@ -107,6 +107,19 @@ def test_wrong_use_is_explained_with_status_2(
     assert not list(tmp_path.glob("lakehouse-*.log"))
 
 
+@pytest.mark.parametrize("name", ["_old/olist_orders_dataset.csv", "orders.txt"])
+def test_known_content_of_a_file_that_no_source_takes_cannot_be_asked_for(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "in" / name
+    file.parent.mkdir(parents=True)
+    file.touch()
+    assert invoke(["ingest", "--again", name, f"paths.landing={tmp_path / 'in'}"]) == 2
+    assert (
+        f"--again {name}: no source of olist takes a file of that name" in capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["nothing"], ["tables", "--nothing"], ["export"], ["batch", "accept", "x"], ["sql"]],

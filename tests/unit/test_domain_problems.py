@@ -142,14 +142,19 @@ def test_a_consistent_domain_has_no_problem(shop: DomainSpec) -> None:
 
 
 def _pushed(
-    key: str, file: str, *, pattern: str = "sale*.*", format: FileFormat = FileFormat.jsonl
+    key: str,
+    file: str,
+    *,
+    pattern: str = "sale*.*",
+    format: FileFormat = FileFormat.jsonl,
+    hidden: bool = False,
 ) -> Change:
     """The sale's source takes pushed records."""
 
     def change(domain: DomainSpec) -> None:
         push = PushSpec(key, file)
         domain.bronze["sale"] = replace(
-            domain.bronze["sale"], push=push, pattern=pattern, format=format
+            domain.bronze["sale"], push=push, pattern=pattern, format=format, hidden=hidden
         )
 
     return change
@@ -206,6 +211,17 @@ CASES: dict[str, tuple[Change, str]] = {
         "domain.bronze.sale.encoding: 'utf-9' is not known to Python"),
     "file source without pattern": (_set("bronze.sale.pattern", ""),
         "domain.bronze.sale.pattern: no pattern of file names"),
+    "pattern that begins at the root": (_set("bronze.sale.pattern", "/in/*.csv"),
+        "domain.bronze.sale.pattern: /in/*.csv is no name below the landing folder, such as sales/*.csv"),
+    "pattern that leaves the landing folder": (_set("bronze.sale.pattern", "../*.csv"),
+        "domain.bronze.sale.pattern: ../*.csv is no name below the landing folder, such as sales/*.csv"),
+    "pattern of names that are passed over": (_set("bronze.sale.pattern", "in/_sale*.csv"),
+        "domain.bronze.sale.pattern: in/_sale*.csv means names that begin with . or _, which are passed "
+        "over; set hidden: true"),
+    "pattern that is no glob": (_set("bronze.sale.pattern", "sale**.csv"),
+        "domain.bronze.sale.pattern: sale**.csv: Invalid pattern: '**' can only be an entire path component"),
+    "hidden files of a database": (_set("bronze.stock.hidden", True),
+        "domain.bronze.stock.hidden: has no meaning for kind jdbc"),
     "envelope of CSV": (_set("bronze.sale.envelope", Envelope.debezium),
         "domain.bronze.sale.envelope: debezium is read from format jsonl, not csv"),
     "url of files": (_set("bronze.sale.url", "jdbc:x"),
@@ -219,7 +235,10 @@ CASES: dict[str, tuple[Change, str]] = {
     "pushed to files that are not found": (_pushed("id", "api_sale"),
         "domain.bronze.sale.push.file: the pattern sale*.* does not match "
         "api_sale_20260301T100000000000.jsonl"),
-    "pushed to files that are found too early": (_pushed("id", "sale_api", pattern="*"),
+    "pushed to files that are passed over": (_pushed("id", "_sale", pattern="*"),
+        "domain.bronze.sale.push.file: files named _sale_20260301T100000000000.jsonl are passed over; "
+        "begin it with a letter"),
+    "pushed to files that are found too early": (_pushed("id", "sale_api", pattern="*", hidden=True),
         "domain.bronze.sale.pattern: * matches .sale_api_20260301T100000000000.jsonl.part, "
         "which the API is still writing"),
     "an endpoint without a table": (_endpoint("sales", EndpointSpec("gold.sale")),

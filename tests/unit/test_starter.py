@@ -260,3 +260,25 @@ def _yaml(folder: Path, text: str, *options: str) -> str:
     csv_file(folder, text)
     assert invoke(["init", "domain", "shop", "--from", "sales.csv", "--to", "out", *options]) == 0
     return (folder / "out" / "domain" / "shop.yaml").read_text("utf-8")
+
+
+def test_a_file_that_would_be_passed_over_is_taken_by_the_domain_begun_from_it(
+    tmp_path: Path,
+) -> None:
+    csv_file(tmp_path, "id,v\na,1\n", "_export_2026-01-01.csv")
+    assert (
+        invoke(["init", "domain", "shop", "--from", "_export_2026-01-01.csv", "--to", "own"]) == 0
+    )
+    config = load_config(["domain=shop", f"domains='{tmp_path / 'own'}'"])
+    [source] = config.domain.bronze.values()
+    assert (source.pattern, source.hidden) == ("_export_*.csv", True)
+
+
+def test_a_name_that_is_not_utf_8_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "sale_\udcff.csv"
+    csv_file(tmp_path, "id,v\na,1\n", name)
+    assert invoke(["init", "domain", "shop", "--from", name, "--to", "own"]) == 2
+    assert r"--from sale_\xff.csv: its name is not UTF-8" in capsys.readouterr().err
+    assert not (tmp_path / "own").exists()
