@@ -36,7 +36,7 @@ def explain(error: BaseException) -> str:
     """One readable message for an error of Hydra or OmegaConf, with the nearest keys or choices."""
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, choice = error.missing_cfg_file.rpartition("/")
-        return f"{group}: no choice {choice!r}{_nearest(choice, error.options)}"
+        return f"{group}: no choice {choice!r}{nearest(choice, error.options)}"
     if isinstance(error, OverrideParseException):
         reason = error.message.splitlines()[1:2]
         return (
@@ -53,7 +53,7 @@ def _explain_key(error: OmegaConfBaseException, full_key: str) -> str:
     if isinstance(error, ConfigKeyError | ConfigAttributeError):
         parent = error.parent_node
         beside = sorted(str(k) for k in parent if k != "hydra") if parent is not None else []
-        return f"unknown key {full_key}{_nearest(str(error.key), beside)}"
+        return f"unknown key {full_key}{nearest(str(error.key), beside)}"
     wanted = _kind(error)
     if wanted:
         value = "null" if error.value is None else repr(error.value)
@@ -61,7 +61,8 @@ def _explain_key(error: OmegaConfBaseException, full_key: str) -> str:
     return f"{full_key}: {(error.msg or str(error)).splitlines()[0]}"
 
 
-def _nearest(wrong: str, choices: Sequence[str]) -> str:
+def nearest(wrong: str, choices: Sequence[str]) -> str:
+    """The end of a message about a wrong name: the names that are like it, and all that there are."""
     near = difflib.get_close_matches(wrong, choices, n=3)
     hint = f"; did you mean {' or '.join(near)}?" if near else ";"
     return f"{hint} choices are {', '.join(choices)}" if choices else hint.rstrip(";")

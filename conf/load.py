@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -20,7 +20,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from conf import formats
 from conf.domains import GROUP, absolute, domain_file, domain_folders, search_path
 from conf.explain import explain, refuse_missing, unset_variables
-from conf.overrides import refuse_additions
+from conf.overrides import chosen, refuse_additions, refuse_long, refuse_untrusted
 from conf.schema import Catalog, Config
 from storage import secrets
 from storage.errors import ConfigurationError
@@ -78,14 +78,44 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
             raise ConfigurationError(explain(error), advice=SEE_KEYS) from error
 
 
-def load_config(overrides: Sequence[str]) -> Config:
+def load_parameters(
+    groups: Mapping[str, str], overrides: Sequence[str], values: Mapping[str, Any]
+) -> Config:
+    """The configuration that the parameters of a flow ask for: untrusted input, all of it.
+
+    Args:
+        groups: The choice of each configuration group that has a parameter.
+        overrides: `key=value`, of the keys that a form may set.
+        values: Top-level values, which are never composed. An override of the same key goes before.
+
+    Raises:
+        ConfigurationError: As `load_config`, or an override is not allowed.
+    """
+    known = {group: choices(group) for group in (*groups, "spark")}
+    given = refuse_untrusted(overrides, known)
+    for key, value in values.items():
+        for text in value if isinstance(value, list) else [value]:
+            refuse_long(key, text)
+    made = [chosen(group, choice, known[group]) for group, choice in groups.items()]
+    return load_config(
+        [*made, *overrides], {key: value for key, value in values.items() if key not in given}
+    )
+
+
+def load_config(overrides: Sequence[str], values: Mapping[str, Any] | None = None) -> Config:
     """Compose, resolve and check the configuration.
+
+    Args:
+        overrides: `key=value` in Hydra's grammar, which may refer to other values and the environment.
+        values: Top-level values that are set as they are: nothing in them is resolved.
 
     Raises:
         ConfigurationError: As `compose_config`, or a value is missing, a layer cannot have the format
             chosen for it, the catalog's address cannot be used, or the domain is inconsistent.
     """
     config = resolved(compose_config(overrides))
+    for key, value in (values or {}).items():
+        setattr(config, key, value)
     refused = formats.problems(config.format)
     if refused:
         raise ConfigurationError("; ".join(refused), advice=SEE_KEYS)
@@ -147,15 +177,30 @@ def domain_files(overrides: Sequence[str] = ()) -> dict[str, Path]:
     return {file.stem: file for place in places for file in sorted((place / GROUP).glob("*.yaml"))}
 
 
+def choices(group: str, folders: Sequence[Path] | None = None) -> list[str]:
+    """What can be chosen of a configuration group; none where there is no such group.
+
+    Args:
+        group: Its name.
+        folders: Folders of domains outside of the clone; those of the environment where not given.
+
+    Raises:
+        ConfigurationError: The environment names a folder that holds no domains.
+    """
+    outside = (domain_folders([]) if folders is None else folders) if group == GROUP else ()
+    return sorted(
+        file.stem for place in (CONF, *outside) for file in (place / group).glob("*.yaml")
+    )
+
+
 def _refuse_several(overrides: Sequence[str], folders: Sequence[Path]) -> None:
     """Refuse what Hydra takes for a sweep, and anything but one name for a configuration group."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key, value = override.key_or_group, override.value()
-        places = [CONF, *folders] if key == "domain" else [CONF]
-        choices = sorted(file.stem for place in places for file in (place / key).glob("*.yaml"))
-        if choices and not isinstance(value, str):
+        there = choices(key, folders)
+        if there and not isinstance(value, str):
             raise ConfigurationError(
-                f"{override.input_line}: name one choice of {key}: {', '.join(choices)}"
+                f"{override.input_line}: name one choice of {key}: {', '.join(there)}"
             )
         if override.is_sweep_override():
             raise ConfigurationError(

@@ -16,7 +16,8 @@ from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from conf.load import load_config
+from conf.load import load_parameters
+from conf.overrides import refuse_long
 from conf.schema import Config
 from flows.artifacts import publish_artifacts, publish_grid
 from flows.execution import conclude
@@ -24,7 +25,6 @@ from flows.pipeline import (
     MOST_WORKERS,
     STEPS,
     as_state,
-    parameters_to_overrides,
     start_spark,
     turn,
     work,
@@ -114,8 +114,12 @@ def backfill(  # noqa: PLR0917 - flat parameters make the form in the UI
         again: Restate partitions that are done, too.
         overrides: Further Hydra overrides, key=value; only some keys are allowed.
     """
-    given = parameters_to_overrides(domain, env, format, [], [], None, overrides or [])
-    asked = ASKED.get() or Asked(load_config(given), Silent())
+    asked = ASKED.get()
+    if asked is None:
+        groups = {"domain": domain, "env": env, "format": format}
+        asked = Asked(load_parameters(groups, overrides or [], {}), Silent())
+        for table in tables or []:
+            refuse_long("tables", table)
     run = Run(Runtime(asked.config, new_run()), asked.progress)
     request = Request(tuple(tables or ()), start, end, Unit(unit), source, again)
     register(run)

@@ -12,12 +12,10 @@ from typing import Any, Literal
 from prefect import State, Task, flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
-from prefect.runtime import deployment
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from conf.load import load_config
-from conf.overrides import refuse_untrusted
+from conf.load import load_parameters
 from conf.schema import Config
 from flows.artifacts import publish_artifacts
 from flows.execution import conclude
@@ -92,14 +90,12 @@ def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI
         rebuild: Build silver and gold anew from bronze.
         overrides: Further Hydra overrides, key=value; only some keys are allowed.
     """
-    caller = CALLER.get() or Caller(
-        load_config(
-            parameters_to_overrides(
-                domain, env, format, layers or [], tables or [], as_of, overrides or []
-            )
-        ),
-        Silent(),
-    )
+    caller = CALLER.get()
+    if caller is None:
+        given = {"layers": layers or [], "tables": tables or []}
+        instant = {"as_of": f"{as_of} 23:59:59"} if as_of else {}
+        groups = {"domain": domain, "env": env, "format": format}
+        caller = Caller(load_parameters(groups, overrides or [], {**given, **instant}), Silent())
     config = caller.config
     info = new_run(rebuild=rebuild, again=caller.again, as_of=config.as_of)
     run = Run(Runtime(config, info), caller.progress)
@@ -118,31 +114,6 @@ def turn(run: Run) -> Iterator[None]:
     locks = run.runtime.lake.locks()
     with run_slot(), locks.hold(run_lock(config), timeout_seconds=config.locking.run_seconds):
         yield
-
-
-def parameters_to_overrides(
-    domain: str,
-    env: str,
-    format_name: str,
-    layers: Sequence[str],
-    tables: Sequence[str],
-    as_of: dt.date | None,
-    overrides: Sequence[str],
-) -> list[str]:
-    """The flow's parameters as Hydra overrides.
-
-    Overrides that come with a deployment's run are untrusted and held to the allowed keys.
-
-    Raises:
-        ConfigurationError: An override is not allowed.
-    """
-    if deployment.id is not None:
-        refuse_untrusted(overrides)
-    composed = [f"domain={domain}", f"env={env}", f"format={format_name}"]
-    composed += [f"layers=[{','.join(layers)}]"] if layers else []
-    composed += [f"tables=[{','.join(tables)}]"] if tables else []
-    composed += [f"as_of='{as_of} 23:59:59'"] if as_of else []
-    return [*composed, *overrides]
 
 
 @task(name="plan", task_run_name="plan", cache_policy=NO_CACHE, persist_result=False)

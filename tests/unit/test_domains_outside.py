@@ -9,9 +9,8 @@ import pytest
 import yaml
 
 from conf.domains import VARIABLE
-from conf.load import compose_config, load_config
+from conf.load import compose_config, load_config, load_parameters
 from flows.cli import invoke
-from flows.pipeline import parameters_to_overrides
 from flows.services_cli import settings
 from flows.typed import overrides_of
 from storage.errors import ConfigurationError
@@ -73,8 +72,8 @@ def test_a_deployments_parameter_chooses_a_domain_of_the_workers_environment(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, str(folder))
-    given = parameters_to_overrides("bakery", "dev", "delta", [], [], None, [])
-    assert load_config(given).domain.name == "bakery"
+    given = load_parameters({"domain": "bakery", "env": "dev"}, ["workers=1"], {})
+    assert (given.domain.name, given.workers) == ("bakery", 1)
     assert settings(()).paths[VARIABLE] == str(folder)
 
 

@@ -8,6 +8,8 @@ from conf.load import load_config
 from conf.overrides import ALLOWED_IN_PARAMETERS, refuse_additions, refuse_untrusted
 from storage.errors import ConfigurationError
 
+CHOICES = {"spark": ["local", "small"]}
+
 
 @pytest.mark.parametrize(
     "override",
@@ -40,7 +42,7 @@ def test_another_structure_is_refused(override: str, complaint: str) -> None:
         refuse_additions(["env=dev", override])
     assert repr(override) in refused.value.message
     with pytest.raises(ConfigurationError):
-        refuse_untrusted([override])
+        refuse_untrusted([override], CHOICES)
 
 
 ALLOWED = (
@@ -57,7 +59,7 @@ ALLOWED = (
 
 
 def test_a_form_may_set_the_allowed_keys_and_all_of_them_exist() -> None:
-    refuse_untrusted(ALLOWED)
+    refuse_untrusted(ALLOWED, CHOICES)
     keys = [override.split("=", 1)[0] for override in ALLOWED]
     assert all(fnmatch.filter(keys, pattern) for pattern in ALLOWED_IN_PARAMETERS)
     config = load_config(ALLOWED)
@@ -86,7 +88,7 @@ def test_a_form_may_set_the_allowed_keys_and_all_of_them_exist() -> None:
 )
 def test_a_form_may_set_nothing_else(override: str) -> None:
     with pytest.raises(ConfigurationError, match="not allowed in a flow parameter") as refused:
-        refuse_untrusted(["workers=1", override])
+        refuse_untrusted(["workers=1", override], CHOICES)
     assert repr(override.split("=", 1)[0]) in refused.value.message
     assert "workers" in refused.value.advice
 
@@ -94,4 +96,4 @@ def test_a_form_may_set_nothing_else(override: str) -> None:
 @pytest.mark.parametrize("value", ["${oc.env:HOME}", "a${paths.lake}", r"'\${oc.env:HOME}'"])
 def test_a_form_may_not_read_other_values(value: str) -> None:
     with pytest.raises(ConfigurationError, match="references are not allowed"):
-        refuse_untrusted([f"as_of={value}"])
+        refuse_untrusted([f"as_of={value}"], CHOICES)

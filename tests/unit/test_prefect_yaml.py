@@ -14,11 +14,10 @@ from prefect.flows import load_flow_from_entrypoint
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import is_valid
 
-from conf.load import load_config
+from conf.load import load_parameters
 from flows import steps
 from flows.limits import KEY, RUN_LIMIT, read_limits
 from flows.orchestration import ROOT_VARIABLE
-from flows.pipeline import parameters_to_overrides
 from flows.services import ServiceSettings
 from storage.errors import ConfigurationError
 
@@ -100,11 +99,9 @@ def test_the_server_refuses_a_wrong_choice(
 
 def test_parameters_compose(entry: dict[str, Any]) -> None:
     given = entry["parameters"]
-    overrides = parameters_to_overrides(
-        given["domain"], given["env"], given["format"], given.get("layers") or [],
-        given["tables"] or [], given.get("as_of"), given["overrides"] or [],
-    )  # fmt: skip
-    config = load_config(overrides)
+    groups = {name: given[name] for name in ("domain", "env", "format")}
+    values = {name: given.get(name) or [] for name in ("layers", "tables")}
+    config = load_parameters(groups, given["overrides"] or [], values)
     assert (config.domain.name, config.format.name) == (given["domain"], given["format"])
 
 

@@ -91,7 +91,7 @@ def test_configuration_holds_references_and_prints_them(revealed: str) -> None:
 @pytest.mark.parametrize("value", ["${secret:SHOP}", "{secret:SHOP}", "a{secret:env:SHOP}b"])
 def test_a_flow_parameter_refers_to_no_secret(value: str) -> None:
     with pytest.raises(ConfigurationError, match="references are not allowed"):
-        refuse_untrusted([f"as_of={value}"])
+        refuse_untrusted([f"as_of={value}"], {})
 
 
 @pytest.mark.parametrize("before", ["", "u:", "user:", "name@x:"])
