@@ -39,12 +39,13 @@ def scans(session: SparkSession) -> Iterator[list[Scan]]:
     """The scans of whatever this thread runs inside; the list is filled at the end."""
     context, tag = session.sparkContext, f"scans-{uuid4().hex}"
     found: list[Scan] = []
+    before = _newest(session)
     context.addJobTag(tag)
     try:
         yield found
     finally:
         context.removeJobTag(tag)
-        found += _scans(session, tag)
+        found += _scans(session, tag, before)
 
 
 def scans_of(found: list[Scan], table: str) -> list[Scan]:
@@ -59,24 +60,36 @@ def rows_read(found: list[Scan], tables: list[str]) -> int:
     return sum(scan.rows for table in tables for scan in scans_of(found, table))
 
 
-def _scans(session: SparkSession, tag: str) -> list[Scan]:
+def _scans(session: SparkSession, tag: str, before: int) -> list[Scan]:
     spark: Any = session.sparkContext._jsc
     spark.sc().listenerBus().waitUntilEmpty(DRAIN_MS)
-    jobs = _tagged(spark.sc().statusStore(), tag)
-    sql: Any = session._jsparkSession.sharedState().statusStore()
+    jobs = set(spark.sc().statusTracker().getJobIdsForTag(tag))
+    sql = _sql_status(session)
     found: list[Scan] = []
-    for execution in _listed(sql.executionsList()):
+    for execution in _newer(sql, before):
         if {int(job) for job in _listed(execution.jobs().keys().toSeq())} & jobs:
-            found += _scans_of(sql, int(execution.executionId()))
+            found = _scans_of(sql, int(execution.executionId())) + found
     return found
 
 
-def _tagged(store: Any, tag: str) -> set[int]:
-    return {
-        int(job.jobId())
-        for job in _listed(store.jobsList(None))
-        if tag in set(_listed(job.jobTags().toSeq()))
-    }
+def _sql_status(session: SparkSession) -> Any:
+    return session._jsparkSession.sharedState().statusStore()
+
+
+def _newest(session: SparkSession) -> int:
+    """Id of the newest execution of the process, -1 where there is none."""
+    executions = _sql_status(session).executionsList()
+    return int(executions.last().executionId()) if executions.size() else -1
+
+
+def _newer(sql: Any, before: int) -> Iterator[Any]:
+    """Executions with an id above `before`, newest first; each step is a call into the JVM."""
+    executions = sql.executionsList()
+    for place in reversed(range(executions.size())):
+        execution = executions.apply(place)
+        if int(execution.executionId()) <= before:
+            return
+        yield execution
 
 
 def _scans_of(sql: Any, execution: int) -> list[Scan]:
