@@ -5,12 +5,15 @@ This is the only place that knows both the ledger and the staging folder; reader
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -24,6 +27,7 @@ from tasks.decisions import Decision, Settlement, settlements
 from tasks.drift import Drift
 from tasks.frames import is_sourced, rescued, suspect
 from tasks.ledger import delivered, last_delivery
+from tasks.sources.garbage import collector_paused
 from tasks.sources.hashing import record_hash
 from tasks.sources.reader import Offer, Reader, Request, StagedFile
 from tasks.sources.registry import reader_of
@@ -43,6 +47,8 @@ METADATA = (
     ("_record_number", "bigint"),
     ("_sequence", "bigint"),
 )
+FILES = "files"
+"""Folder of an attempt with a Parquet file of records for each delivery, named by its number."""
 RECORDS_PER_DELIVERY = 10_000_000_000
 """`_sequence` = delivery x this + record number: later delivery first, then later record."""
 
@@ -69,7 +75,8 @@ def offered(bench: Bench, ref: TableRef) -> list[Offered] | None:
     if offers is None:
         return None
     decided = settlements(bench.store, bench.domain.name)
-    found = [Offered(offer, _batch_id(ref, offer.sha256, known)) for offer in offers]
+    times = Counter(file.sha256 for file in known)
+    found = [Offered(o, _batch_id(ref, o.sha256, times[o.sha256])) for o in offers]
     return [o for o in found if not _kept_out(source, decided.get(o.batch_id), o.offer.returns)]
 
 
@@ -115,6 +122,7 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
     folder = bench.folder(ref, token)
     decided = settlements(bench.store, bench.domain.name)
     first = last_delivery(bench.store, ref) + 1
+    shutil.rmtree(folder, ignore_errors=True)  # what an attempt that was cut off has left
     taken = _take(bench, ref, found, folder, first, set(decided))
     rows = sum(f.rows for f in taken.files)
     staged = Staged(
@@ -170,7 +178,8 @@ def _take(
         offer, delivery = one.offer, first + len(taken.files)
         size = offer.path.stat().st_size if offer.bytes is None else offer.bytes
         try:
-            parsed = reader.stage(offer, _file(folder, delivery))
+            with collector_paused():
+                parsed = reader.stage(offer, _file(folder, delivery))
         except InputError as error:
             taken.problems.append(Problem(one.batch_id, offer.name, str(error), acceptable=False))
             continue
@@ -240,9 +249,9 @@ def _contract(source: SourceSpec) -> str:
     return fingerprint(source.columns, source.delimiter, source.encoding, form)
 
 
-def _batch_id(ref: TableRef, sha256: str, known: Iterable[SourceFile]) -> str:
+def _batch_id(ref: TableRef, sha256: str, times: int) -> str:
+    """Id of a delivery whose content was taken in so many times before."""
     base = f"{ref.name}-{sha256[:12]}"
-    times = sum(1 for file in known if file.sha256 == sha256)
     return base if times == 0 else f"{base}-again{times}"
 
 
@@ -270,6 +279,7 @@ def _settled_attempt(bench: Bench, ref: TableRef) -> Staged | None:
             and all(s is not None and not _kept_out(source, s, r) for s, r in settled)
             and all(_file(Path(staged.folder), f.delivery).exists() for f in staged.files)
         ):
+            shutil.rmtree(staged.part("rows"), ignore_errors=True)  # of the run that staged it
             batches = tuple(replace(b, accepted=True) for b in staged.batches)
             return replace(staged, batches=batches, problems=())
     return None
@@ -283,7 +293,7 @@ def _attempts(bench: Bench, ref: TableRef) -> list[Staged]:
 
 
 def _file(folder: Path, delivery: int) -> Path:
-    return folder / "files" / f"{delivery:06d}.parquet"
+    return folder / FILES / f"{delivery:06d}.parquet"
 
 
 def _drift(
@@ -354,7 +364,14 @@ def declared(bench: Bench, ref: TableRef, rows: DataFrame) -> DataFrame:
 
 
 def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
-    """The staged records with their metadata columns, as they will be appended."""
+    """The staged records with their metadata columns: computed once, read by the gate and the publication."""
+    rows = Path(staged.part("rows"))
+    if not (rows / "_SUCCESS").exists():
+        _computed_rows(bench, staged).write.mode("overwrite").parquet(str(rows))
+    return bench.store.session.read.parquet(str(rows))
+
+
+def _computed_rows(bench: Bench, staged: Staged) -> DataFrame:
     ref = staged.table
     source = bench.domain.bronze[ref.name]
     evolved = evolved_columns(bench, ref)
@@ -363,19 +380,7 @@ def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
     session = bench.store.session
     if not staged.files:
         return session.createDataFrame([], wanted)
-    own = [*map(quote, source.columns), "_record_number", "_rescued"]
-    parts: DataFrame | None = None
-    for file in staged.files:
-        path = _file(Path(staged.folder), file.delivery)
-        rows = session.read.parquet(str(path)).select(
-            *own,
-            F.lit(file.name).alias("_source_file"),
-            F.lit(file.batch_id).alias("_batch_id"),
-            F.lit(file.sha256).alias("_file_hash"),
-            F.lit(file.delivery).alias("_delivery"),
-        )
-        parts = rows if parts is None else parts.unionByName(rows)
-    assert parts is not None  # noqa: S101 - staged.files is not empty
+    parts = _delivered_rows(session, source, staged)
     parts = _moved(parts, evolved) if source.drift is DriftMode.evolve else parts.select(
         "*", *[F.lit(None).cast("string").alias(c) for c in evolved]
     )  # fmt: skip
@@ -393,6 +398,32 @@ def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
         ),
     )
     return complete.select([quote(f.name) for f in wanted.fields])
+
+
+def _delivered_rows(session: SparkSession, source: SourceSpec, staged: Staged) -> DataFrame:
+    """The records of all files in one scan, each with what is known of its file."""
+    folder = Path(staged.folder) / FILES
+    columns = schema(
+        [
+            *((c, "string") for c in source.columns),
+            ("_record_number", "bigint"),
+            ("_rescued", "string"),
+        ]
+    )
+    records = session.read.schema(columns).parquet(str(folder))
+    number = F.regexp_extract("_metadata.file_name", r"^(\d+)", 1).cast("int")
+    files = session.createDataFrame(
+        pa.table(
+            {
+                "_delivery": pa.array([f.delivery for f in staged.files], pa.int32()),
+                "_source_file": [f.name for f in staged.files],
+                "_batch_id": [f.batch_id for f in staged.files],
+                "_file_hash": [f.sha256 for f in staged.files],
+            }
+        )
+    )
+    numbered = records.select("*", number.alias("_delivery"))
+    return numbered.join(F.broadcast(files), "_delivery")
 
 
 def _moved(rows: DataFrame, columns: Sequence[str]) -> DataFrame:

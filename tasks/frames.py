@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -208,4 +207,9 @@ def suspect(columns: Iterable[tuple[str, str]]) -> Column:
         columns: Source column and type, of every typed use of the row.
     """
     bad = [unparseable(F.col(quote(name)), type_name) for name, type_name in columns]
-    return reduce(Column.__or__, bad, F.col("_rescued").isNotNull())
+    return any_of([F.col("_rescued").isNotNull(), *bad])
+
+
+def any_of(conditions: Iterable[Column]) -> Column:
+    """True where one of the conditions holds: as deep as one of them, however many there are."""
+    return F.coalesce(*[F.when(condition, F.lit(True)) for condition in conditions], F.lit(False))

@@ -119,7 +119,7 @@ def _declared_checks(bench: Bench, staged: Staged) -> Sequence[CheckResult]:
         suite = CheckSuite.load(folder, ref.layer, ref.name)
     except CheckDefinitionError as error:
         return [_engine("checks are readable", Outcome.NOT_EVALUATED, str(error))]
-    result = _register(bench, staged).cache()
+    result = _register(bench, staged)
     result.createOrReplaceTempView("result")
     try:
         return _scan(bench, staged, suite, result)
@@ -161,7 +161,7 @@ def _register(bench: Bench, staged: Staged) -> DataFrame:
     if ref.layer == "bronze":
         rows = bronze.staged_rows(bench, staged)
         rows.createOrReplaceTempView("staged")
-        return rows
+        return rows  # staged as they are, not worth a copy in memory
     plan, rows = planned(bench, staged)
     written = live(bench.domain, ref, plan.initial(rows))
     accepted = [b.batch_id for b in staged.batches if b.accepted]
@@ -170,7 +170,9 @@ def _register(bench: Bench, staged: Staged) -> DataFrame:
     else:
         written.createOrReplaceTempView("staged")
     first = staged.replace or store.head(ref).record is None
-    return written if first else live(bench.domain, ref, plan.preview(store.read(ref), rows))
+    return (
+        written if first else live(bench.domain, ref, plan.preview(store.read(ref), rows))
+    ).cache()
 
 
 def _as_of(bench: Bench, staged: Staged) -> str:

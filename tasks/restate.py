@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from tasks.accounting import ACCOUNTS, Fate
 from tasks.bench import NOTE, Batch, Bench, Staged, backfill_folder, fingerprint
 from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
+from tasks.frames import any_of
 from tasks.judging import judge
 from tasks.ledger import delivered
 from tasks.ordering import DELETED, merge_key, sequence
@@ -306,4 +306,4 @@ def _differs(spec: SilverSpec) -> Any:
     unlike = [~F.col(quote(c)).eqNullSafe(F.col(f"{BEFORE}.{quote(c)}")) for c in compared]
     order = F.lit(True) if sequence(spec) == ["_sequence"] else F.col(ANEW)
     unlike.append(order & ~F.col("_sequence").eqNullSafe(F.col(f"{BEFORE}._sequence")))
-    return reduce(lambda one, other: one | other, unlike)
+    return any_of(unlike)
