@@ -276,7 +276,8 @@ def _walk(
     yield context.command_path, command, context
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
-            below = command.commands[name]
+            below = command.get_command(context, name)
+            assert below is not None  # noqa: S101 - it is in the list
             own = click.Context(below, parent=context, **_context(name))
             yield from _walk(below, own)
 

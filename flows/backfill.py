@@ -32,7 +32,7 @@ from flows.pipeline import (
 from flows.progress import Progress, Silent
 from flows.runs import Run, forget, register
 from flows.runtime import Runtime, new_run
-from flows.steps import with_retries
+from flows.step_tasks import with_retries
 from flows.summary import Summary
 from storage.base import TableStore
 from storage.types import TableRef

@@ -1,10 +1,11 @@
-"""The end of a run: judged, reported in `ops`, summarised."""
+"""A run from its plan to its summary, whoever carries out its steps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 from conf.schema import Config
 from flows.progress import Silent
@@ -14,11 +15,50 @@ from flows.runtime import Runtime
 from flows.summary import Summary, summarise
 from storage.errors import LakehouseError
 from storage.types import TableRef
-from tasks import contracts, freshness, ops
+from tasks import changes, contracts, freshness, ops
 from tasks.contracts import refuse_outdated
 from tasks.ops import TableOutcome
 from tasks.planning import has_news, is_behind, selected, selected_pushes
 from tasks.spec import Push
+
+
+class Runner(Protocol):
+    """Carries out the steps of a run: as Prefect tasks, or on threads of this process."""
+
+    def plan(self, run: Run, tables: Sequence[TableRef]) -> Sequence[str]:
+        """Labels of the tables that have news."""
+
+    def start_spark(self, run: Run) -> None:
+        """Start the process's Spark session."""
+
+    def work(self, run: Run, wanted: Sequence[TableRef], pushes: Sequence[Push]) -> None:
+        """Take every table through its steps, each after those it reads, and then the pushes."""
+
+
+def execute(run: Run, runner: Runner) -> Summary:
+    """Bring the tables that the configuration selects up to date, and report it."""
+    config = run.runtime.config
+    wanted = selected(config.domain, config.layers, config.tables)
+    pushes = selected_pushes(config.domain, config.layers, config.tables)
+    bench = run.runtime.bench(spark=False)
+    refuse_outdated(bench, list(dict.fromkeys([*wanted, *(push.table for push in pushes)])))
+    run.progress.started([*wanted, *(push.ref for push in pushes)])
+    if runner.plan(run, wanted):
+        runner.start_spark(run)
+        runner.work(run, wanted, pushes)
+        changes.prune(bench)
+    else:
+        run.outcomes.update({ref: TableOutcome(ref, "unchanged") for ref in wanted})
+        behind = [push for push in pushes if is_behind(bench, push, config.layers)]
+        run.outcomes.update({p.ref: TableOutcome(p.ref, "unchanged") for p in pushes})
+        runner.work(run, [], behind)
+    return conclude(run, wanted, pushes)
+
+
+def news(run: Run, tables: Sequence[TableRef]) -> list[str]:
+    """Labels of the tables that have anything to take in, from metadata alone."""
+    bench = run.runtime.bench(spark=False)
+    return [ref.label for ref in tables if has_news(bench, ref)]
 
 
 def conclude(run: Run, wanted: list[TableRef], pushes: Sequence[Push] = ()) -> Summary:

@@ -7,7 +7,7 @@ import contextvars
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from prefect import State, Task, flow, task
 from prefect.cache_policies import NO_CACHE
@@ -18,19 +18,15 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from conf.load import load_parameters
 from conf.schema import Config
 from flows.artifacts import publish_artifacts
-from flows.execution import conclude
+from flows.execution import execute, news
 from flows.limits import run_slot
 from flows.progress import Progress, Silent
 from flows.pushing import submit_pushes
 from flows.runs import Run, forget, register, registered
-from flows.runtime import Runtime, new_run, run_lock, spark_session
-from flows.steps import check_table, publish_table, stage_table, with_retries
+from flows.runtime import Runtime, alone, new_run, spark_session
+from flows.step_tasks import check_table, publish_table, stage_table, with_retries
 from flows.summary import Summary
 from storage.types import TableRef
-from tasks import changes
-from tasks.contracts import refuse_outdated
-from tasks.ops import TableOutcome
-from tasks.planning import has_news, is_behind, selected, selected_pushes
 from tasks.spec import Push, dependencies
 
 Layer = Literal["bronze", "silver", "gold", "destination"]
@@ -102,7 +98,9 @@ def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI
     register(run)
     try:
         with turn(run):
-            return _execute(run)
+            summary = execute(run, PrefectRunner())
+            publish_artifacts(summary)
+            return as_state(summary)
     finally:
         forget(run)
 
@@ -110,20 +108,16 @@ def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI
 @contextlib.contextmanager
 def turn(run: Run) -> Iterator[None]:
     """While inside, no other run works on the domain."""
-    config = run.runtime.config
-    locks = run.runtime.lake.locks()
-    with run_slot(), locks.hold(run_lock(config), timeout_seconds=config.locking.run_seconds):
+    with run_slot(), alone(run.runtime):
         yield
 
 
 @task(name="plan", task_run_name="plan", cache_policy=NO_CACHE, persist_result=False)
 def plan_run(run_id: str, tables: list[TableRef]) -> State[Any]:
     """Find out from metadata alone whether anything is new."""
-    bench = registered(run_id).runtime.bench(spark=False)
-    news = [ref.label for ref in tables if has_news(bench, ref)]
-    if not news:
-        return Completed(message="nothing new", data=[])
-    return Completed(message=f"{len(news)} tables have news", data=news)
+    found = news(registered(run_id), tables)
+    message = f"{len(found)} tables have news" if found else "nothing new"
+    return Completed(message=message, data=found)
 
 
 @task(name="start Spark", task_run_name="start Spark", cache_policy=NO_CACHE, persist_result=False)
@@ -133,29 +127,24 @@ def start_spark(run_id: str) -> State[Any]:
     return Completed(message=f"Spark {session.version}, {session.sparkContext.master}")
 
 
-def _execute(run: Run) -> State[Any]:
-    config, run_id = run.runtime.config, run.runtime.run.run_id
-    wanted = selected(config.domain, config.layers, config.tables)
-    pushes = selected_pushes(config.domain, config.layers, config.tables)
-    bench = run.runtime.bench(spark=False)
-    refuse_outdated(bench, list(dict.fromkeys([*wanted, *(push.table for push in pushes)])))
-    run.progress.started([*wanted, *(push.ref for push in pushes)])
-    news = plan_run(run_id, wanted)
-    if news:
-        start_spark(run_id)
+class PrefectRunner:
+    """Carries out the steps of a run as Prefect tasks."""
+
+    def plan(self, run: Run, tables: Sequence[TableRef]) -> Sequence[str]:
+        """Labels of the tables that have news."""
+        found: Any = plan_run(run.runtime.run.run_id, list(tables))
+        return cast("Sequence[str]", found)
+
+    def start_spark(self, run: Run) -> None:
+        """Start the process's Spark session."""
+        start_spark(run.runtime.run.run_id)
+
+    def work(self, run: Run, wanted: Sequence[TableRef], pushes: Sequence[Push]) -> None:
+        """Submit the steps of every table, each table after those it reads, and then the pushes."""
         work(run, wanted, pushes)
-        changes.prune(bench)
-    else:
-        run.outcomes.update({ref: TableOutcome(ref, "unchanged") for ref in wanted})
-        behind = [push for push in pushes if is_behind(bench, push, config.layers)]
-        run.outcomes.update({p.ref: TableOutcome(p.ref, "unchanged") for p in pushes})
-        work(run, [], behind)
-    summary = conclude(run, wanted, pushes)
-    publish_artifacts(summary)
-    return as_state(summary)
 
 
-def work(run: Run, wanted: list[TableRef], pushes: Sequence[Push] = ()) -> None:
+def work(run: Run, wanted: Sequence[TableRef], pushes: Sequence[Push] = ()) -> None:
     """Submit the steps of every table, each table after those it reads, and then the pushes."""
     retry, run_id = run.runtime.config.retry, run.runtime.run.run_id
     graph = dependencies(run.runtime.config.domain)

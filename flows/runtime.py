@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -11,7 +13,7 @@ from uuid import uuid4
 
 from pyspark.sql import SparkSession
 
-from checks.scanner import Scanner
+from checks.deferred import DeferredScanner
 from conf.formats import apart
 from conf.schema import Catalog, Config
 from storage.drivers import driver_paths
@@ -68,7 +70,7 @@ class Runtime:
         paths = self.config.paths
         return Bench(
             store=self.store() if spark else self.metadata_store(),
-            scanner=_scanner(),
+            scanner=DeferredScanner(),
             domain=self.config.domain,
             landing=landing_of(paths.landing, paths.landing_options),
             staging=Path(paths.staging),
@@ -79,6 +81,15 @@ class Runtime:
 def run_lock(config: Config) -> str:
     """Name of the lock that a run of a domain holds, whatever the formats: a table may have any."""
     return f"run.{config.domain.name}"
+
+
+@contextmanager
+def alone(runtime: Runtime) -> Iterator[None]:
+    """While inside, no other run works on the domain."""
+    config = runtime.config
+    seconds = config.locking.run_seconds
+    with runtime.lake.locks().hold(run_lock(config), timeout_seconds=seconds):
+        yield
 
 
 def lake_of(config: Config) -> Lake:
@@ -112,9 +123,3 @@ def spark_session(config: Config) -> SparkSession:
             jars=[*jar_paths(cache), *drivers],
             app_name=f"lakehouse {config.domain.name}",
         )
-
-
-def _scanner() -> Scanner:
-    from checks.soda_scanner import SodaScanner  # noqa: PLC0415 - Soda takes a second to import
-
-    return SodaScanner()

@@ -1,67 +1,50 @@
-"""The steps of a table as Prefect tasks: thin wrappers around the plain functions of `tasks`."""
+"""The steps of a table in a run: the plain functions of `tasks`, with what the run is told of them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from prefect import Task, task
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.states import Completed, Failed
-from prefect.tasks import exponential_backoff
-
-from conf.schema import Retry
 from flows.runs import Run, registered
 from flows.runtime import Runtime
 from flows.typed import overrides_of
-from storage.errors import LakehouseError, TransientError
+from storage.errors import LakehouseError
 from storage.failures import NATIVE, translate, without_secrets
-from storage.types import TableRef
+from storage.types import Commit, TableRef
 from tasks import backfill, bronze, derived, drift, silver, tables
 from tasks.accounting import ACCOUNTS
 from tasks.bench import Bench, Staged
+from tasks.destinations.push import Pushed, push
 from tasks.gate import GateReport, check, is_derived
 from tasks.ops import TableOutcome, passed
 from tasks.partitions import Partition
+from tasks.planning import is_behind
 from tasks.publish import publish
+from tasks.spec import Push
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Retry condition: only errors that were born transient; a failed gate never."""
-    del task, task_run
-    try:
-        state.result(raise_on_failure=True)
-    except TransientError:
-        return True
-    except BaseException:  # noqa: BLE001 - whatever it is, it is not transient
-        return False
-    return False
+@dataclass(frozen=True)
+class Ended(Generic[R]):
+    """How a step ended that did not raise.
 
-
-def with_retries(step: Task[P, R], retry: Retry, name: str) -> Task[P, R]:
-    """The step with the configured retries of transient errors.
-
-    Its `name` is what Prefect shows where it never starts because a step before it failed.
+    Attributes:
+        message: What a person is told.
+        value: What the next step needs; None where there is nothing to do.
+        name: What the end is called where the step is not simply completed.
+        failed: Whether what depends on the step cannot go on.
     """
-    return step.with_options(
-        name=name,
-        task_run_name=name,
-        retries=retry.attempts,
-        retry_delay_seconds=exponential_backoff(retry.first_delay_seconds),
-        retry_jitter_factor=retry.jitter,
-        retry_condition_fn=is_transient,
-    )
+
+    message: str
+    value: R | None = None
+    name: str | None = None
+    failed: bool = False
 
 
-@task(task_run_name="{table} · stage", cache_policy=NO_CACHE, persist_result=False)
-def stage_table(
-    run_id: str, table: str, partition: Partition | None = None
-) -> Staged | State[None]:
+def stage_step(run_id: str, table: str, partition: Partition | None = None) -> Ended[Staged]:
     """Write the rows to publish to the staging folder."""
     run, ref = _of(run_id, table)
     run.progress.step(ref, "stage")
@@ -76,19 +59,18 @@ def stage_table(
     staged = guarded(run, ref, work, partition)
     if staged is None:
         run.settle(TableOutcome(ref, "unchanged", message=_waits_for(run, ref)))
-        return Completed(name="Unchanged", message="nothing new")
+        return Ended("nothing new", name="Unchanged")
     run.progress.rows(ref, staged.rows)
-    return Completed(message=_counts(staged), data=staged)
+    return Ended(_counts(staged), staged)
 
 
-@task(task_run_name="{table} · check", cache_policy=NO_CACHE, persist_result=False)
-def check_table(
+def check_step(
     run_id: str, table: str, staged: Staged | None, partition: Partition | None = None
-) -> GateReport | State[Any]:
+) -> Ended[GateReport]:
     """Evaluate the gate on what was staged."""
     run, ref = _of(run_id, table)
     if staged is None:
-        return Completed(name="Unchanged", message="nothing to check")
+        return Ended("nothing to check", name="Unchanged")
     run.progress.step(ref, "check")
     report = guarded(run, ref, lambda: check(run.runtime.bench(), staged), partition)
     good, total = passed(report)
@@ -101,25 +83,22 @@ def check_table(
             accounts=staged.notes.get(ACCOUNTS, {}),
         )  # fmt: skip
         run.settle(outcome, partition)
-        return Failed(name="Blocked", message=f"{ref.label}: {outcome.message}\n{advice}")
+        return Ended(f"{ref.label}: {outcome.message}\n{advice}", name="Blocked", failed=True)
     text = f"{good} of {total} checks passed, score {report.verdict.score:.3f}"
-    return Completed(message=text, data=report)
+    return Ended(text, report)
 
 
-@task(
-    tags=["publish"], task_run_name="{table} · publish", cache_policy=NO_CACHE, persist_result=False
-)
-def publish_table(
+def publish_step(
     run_id: str,
     table: str,
     staged: Staged | None,
     report: GateReport | None,
     partition: Partition | None = None,
-) -> State[Any]:
+) -> Ended[Commit]:
     """Commit what was checked."""
     run, ref = _of(run_id, table)
     if staged is None or report is None:
-        return Completed(name="Unchanged", message="nothing to publish")
+        return Ended("nothing to publish", name="Unchanged")
     run.progress.step(ref, "publish")
     started = time.monotonic()
     commit = guarded(run, ref, lambda: publish(run.runtime.bench(), staged, report), partition)
@@ -130,9 +109,32 @@ def publish_table(
         accounts=staged.notes.get(ACCOUNTS, {}),
     )  # fmt: skip
     run.settle(outcome, partition)
-    return Completed(
-        message=f"{staged.rows.get('published', 0):,} rows published as version {commit.version}"
+    return Ended(
+        f"{staged.rows.get('published', 0):,} rows published as version {commit.version}", commit
     )
+
+
+def push_step(run_id: str, wanted: Push) -> Ended[Pushed]:
+    """Merge a gold table into a destination."""
+    run, ref = registered(run_id), wanted.ref
+    runtime, started = run.runtime, time.monotonic()
+    run.progress.step(ref, "push")
+
+    def work() -> Pushed | None:
+        bench = runtime.bench(spark=False)
+        if not is_behind(bench, wanted, runtime.config.layers):
+            return None
+        return push(bench, wanted, runtime.bench)
+
+    done = guarded(run, ref, work)
+    if done is None or not done.changed:
+        run.settle(TableOutcome(ref, "unchanged", version=done.version if done else ""))
+        return Ended("nothing new", name="Unchanged")
+    rows = {"computed": done.staged, "published": done.written, "removed": done.removed}
+    seconds = round(time.monotonic() - started, 3)
+    run.settle(TableOutcome(ref, "pushed", rows, seconds, done.version))
+    sent = f"{done.staged:,} rows sent, {done.written:,} written, {done.removed:,} removed"
+    return Ended(f"{sent}, as of version {done.version}", done)
 
 
 def _waits_for(run: Run, ref: TableRef) -> str:

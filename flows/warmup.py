@@ -1,13 +1,11 @@
-"""The slow starts of a run on a terminal, side by side and out of sight: Spark and Prefect's server."""
+"""The slow starts of a run on a terminal, side by side and out of sight."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
-
-from prefect.server.api.server import SubprocessASGIServer
-from prefect.settings import get_current_settings
 
 from checks.scanner import Scanner
 from conf.schema import Config
@@ -15,8 +13,8 @@ from flows.runtime import spark_session
 from storage.session import stderr_to
 
 
-def warm_up(config: Config) -> None:
-    """Start Spark, and Prefect's own server where none is named, with their noise in a log."""
+def warm_up(config: Config, beside: Callable[[], None] = lambda: None) -> None:
+    """Start Spark and, beside it, import Soda and do what else takes its time; their noise goes to a log."""
     failures: list[BaseException] = []
 
     def spark() -> None:
@@ -25,16 +23,32 @@ def warm_up(config: Config) -> None:
         except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
             failures.append(error)
 
-    with stderr_to(Path(config.paths.logs) / "prefect.log"):
+    with stderr_to(Path(config.paths.logs) / "start.log"):
         starting = threading.Thread(target=spark, name="start Spark")
         starting.start()
-        if "PREFECT_API_URL" not in os.environ:
-            seconds = get_current_settings().server.ephemeral.startup_timeout_seconds
-            SubprocessASGIServer().start(timeout=seconds)
+        beside()
         _import_scanner()
         starting.join()
     if failures:
         raise failures[0]
+
+
+def keep_records(config: Config) -> None:
+    """Without a server Prefect keeps its records in the cache folder; call it before Prefect is imported."""
+    if "PREFECT_API_URL" not in os.environ:
+        home = Path(os.environ.setdefault("PREFECT_HOME", f"{config.paths.cache}/prefect"))
+        home.mkdir(parents=True, exist_ok=True)
+
+
+def start_own_server() -> None:
+    """Start Prefect's own server where none is named."""
+    if "PREFECT_API_URL" in os.environ:
+        return
+    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415 - takes seconds
+    from prefect.settings import get_current_settings  # noqa: PLC0415
+
+    seconds = get_current_settings().server.ephemeral.startup_timeout_seconds
+    SubprocessASGIServer().start(timeout=seconds)
 
 
 def _import_scanner() -> type[Scanner]:

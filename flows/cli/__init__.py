@@ -9,29 +9,11 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 import click
-import psutil
 
-from flows import services_cli
-from flows.cli import (
-    api,
-    backfill,
-    batches,
-    cases,
-    contract,
-    data,
-    init,
-    inspect,
-    migrate,
-    quarantine,
-    rollback,
-    run,
-    upgrade,
-    validate,
-)
+from flows.cli.commands import Commands
 from storage.errors import ConfigurationError, LakehouseError
 from storage.masking import hidden
 
@@ -40,7 +22,7 @@ QUIET_LOGGERS = ("py4j", "SQLQueryContextLogger", "DataFrameQueryContextLogger")
 """They print as JSON what the errors themselves say."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="lakehouse-platform", prog_name="lakehouse")
 def cli() -> None:
     """Medallion pipelines as configuration, on Delta Lake or Apache Iceberg.
@@ -48,14 +30,6 @@ def cli() -> None:
     Every command takes configuration overrides as KEY=VALUE, for example
     domain=olist format=iceberg paths.lake=DIR. See them all: lakehouse config
     """
-
-
-MODULES = (
-    run, inspect, data, init, cases, validate, batches, quarantine, backfill, upgrade, rollback, migrate,
-    contract, api, services_cli,
-)  # fmt: skip
-for command in chain.from_iterable(module.COMMANDS for module in MODULES):
-    cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -120,6 +94,8 @@ def _quiet() -> None:
 
 def _leave(status: int) -> None:
     """Leave at once: tables are safe at any point, and worker threads would hold the exit."""
+    import psutil  # noqa: PLC0415
+
     children = psutil.Process().children(recursive=True)
     for child in children:
         child.send_signal(signal.SIGTERM)

@@ -16,7 +16,6 @@ from conf.schema import Config
 from flows.cli.run import (
     STATUS,
     as_dict,
-    keep_records,
     make_folder,
     result_of,
     warm_progress,
@@ -193,10 +192,12 @@ def _run(
     config: Config, given: Given, request: Request, *, parallelism: int, quiet: bool
 ) -> Result:
     """Call the flow in this process."""
+    from flows.warmup import keep_records, start_own_server  # noqa: PLC0415
+
     keep_records(config)
     from flows.backfill import ASKED, Asked, backfill  # noqa: PLC0415 - Prefect reads its settings
 
-    with warm_progress(config, quiet=quiet) as progress:
+    with warm_progress(config, quiet=quiet, beside=start_own_server) as progress:
         token = ASKED.set(Asked(config, progress))
         try:
             state = backfill(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +23,7 @@ from tasks.sources.names import matching, text_of
 
 if TYPE_CHECKING:
     from flows.progress import Progress
+    from flows.runtime import Runtime
     from flows.summary import Summary
 
 STATUS = {"done": 0, "failed": 1, "blocked": 3}
@@ -149,13 +150,14 @@ def run(
     config = load_config(overrides)
     _check_landing(config)
     make_folder(Path(config.paths.lake))
-    summary = None
-    if "PREFECT_API_URL" not in os.environ:
-        summary = _nothing_new(config, rebuild=rebuild, again=again)
-        if summary is not None and following:
-            return STATUS[summary.status]
-    if summary is None:
+    if "PREFECT_API_URL" in os.environ:
         summary = run_flow(config, overrides, quiet=as_json, rebuild=rebuild, again=again)
+    else:
+        runtime = _runtime(config, rebuild=rebuild, again=again)
+        unchanged = _nothing_new(runtime)
+        if unchanged is not None and following:
+            return STATUS[unchanged.status]
+        summary = unchanged or _run_here(runtime, quiet=as_json)
     if as_json:
         click.echo(json.dumps(as_dict(summary), indent=2))
     else:
@@ -165,13 +167,25 @@ def run(
     return STATUS[summary.status]
 
 
-def _nothing_new(config: Config, *, rebuild: bool, again: tuple[str, ...]) -> Summary | None:
-    """The summary of a run with nothing new, found in a second without Spark and Prefect."""
-    from flows.execution import report_unchanged  # noqa: PLC0415
+def _runtime(config: Config, *, rebuild: bool, again: tuple[str, ...]) -> Runtime:
     from flows.runtime import Runtime, new_run  # noqa: PLC0415
 
-    run = new_run(rebuild=rebuild, again=again, as_of=config.as_of)
-    return report_unchanged(Runtime(config, run))
+    return Runtime(config, new_run(rebuild=rebuild, again=again, as_of=config.as_of))
+
+
+def _nothing_new(runtime: Runtime) -> Summary | None:
+    """The summary of a run with nothing new, found in a second without Spark and Prefect."""
+    from flows.execution import report_unchanged  # noqa: PLC0415
+
+    return report_unchanged(runtime)
+
+
+def _run_here(runtime: Runtime, *, quiet: bool) -> Summary:
+    """Run the steps without Prefect: there is no server that would keep their history."""
+    from flows.terminal import run_here  # noqa: PLC0415
+
+    with warm_progress(runtime.config, quiet=quiet) as progress:
+        return run_here(runtime, progress)
 
 
 def run_flow(
@@ -182,9 +196,8 @@ def run_flow(
     rebuild: bool,
     again: tuple[str, ...],
 ) -> Summary:
-    """Call the pipeline flow; without a server, Prefect keeps its records in the cache folder."""
-    keep_records(config)
-    from flows.pipeline import CALLER, Caller, pipeline  # noqa: PLC0415 - Prefect reads its settings
+    """Call the pipeline flow, which reports to the server."""
+    from flows.pipeline import CALLER, Caller, pipeline  # noqa: PLC0415
 
     names = {o.split("=", 1)[0] for o in overrides} & set(PARAMETERS)
     rest = [o for o in overrides if o.split("=", 1)[0] not in PARAMETERS]
@@ -205,22 +218,18 @@ def run_flow(
     return cast("Summary", result_of(state))
 
 
-def keep_records(config: Config) -> None:
-    """Without a server Prefect keeps its records in the cache folder; to be said before it is imported."""
-    if "PREFECT_API_URL" not in os.environ:
-        make_folder(Path(os.environ.setdefault("PREFECT_HOME", f"{config.paths.cache}/prefect")))
-
-
 @contextmanager
-def warm_progress(config: Config, *, quiet: bool) -> Iterator[Progress]:
-    """Start Spark while Prefect starts, and tell of the tables while inside."""
+def warm_progress(
+    config: Config, *, quiet: bool, beside: Callable[[], None] = lambda: None
+) -> Iterator[Progress]:
+    """Start Spark and, beside it, what else takes its time; tell of the tables while inside."""
     from flows.cli.console import LiveProgress  # noqa: PLC0415
     from flows.progress import Silent  # noqa: PLC0415
-    from flows.warmup import warm_up  # noqa: PLC0415 - imports Prefect: after keep_records
+    from flows.warmup import warm_up  # noqa: PLC0415
 
     if not quiet:
         click.echo(f"{config.domain.name} on {described(config.format)}: starting Spark", err=True)
-    warm_up(config)
+    warm_up(config, beside)
     with Silent() if quiet else LiveProgress(config) as progress:
         yield progress
 

@@ -16,6 +16,7 @@ import psutil
 import pytest
 from click.testing import CliRunner, Result
 
+from flows.cli.services import down_command, up_command
 from flows.limits import RUN_LIMIT, read_limits
 from flows.orchestration import CRASH_WATCH
 from flows.ports import free_port
@@ -28,7 +29,6 @@ from flows.services import (
     service_environment,
     up,
 )
-from flows.services_cli import down_command, up_command
 
 pytestmark = pytest.mark.slow
 

@@ -124,9 +124,9 @@ def _assert_exists(words: list[str]) -> None:
     command: click.Command = cli
     rest = list(words)
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-        name = rest.pop(0)
-        assert name in command.commands, f"lakehouse {' '.join(words)}"
-        command = command.commands[name]
+        found = command.get_command(click.Context(command), rest.pop(0))
+        assert found is not None, f"lakehouse {' '.join(words)}"
+        command = found
     known = {"-h", "--help"} | {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
     used = {word for word in rest if re.fullmatch(r"--?[a-z][\w-]*", word)}
     assert used <= known, f"lakehouse {' '.join(words)}"

@@ -11,7 +11,7 @@ import yaml
 from conf.domains import VARIABLE
 from conf.load import compose_config, load_config, load_parameters
 from flows.cli import invoke
-from flows.services_cli import settings
+from flows.cli.services import settings
 from flows.typed import overrides_of
 from storage.errors import ConfigurationError
 

@@ -13,7 +13,8 @@ from flows.artifacts import markdown
 from flows.progress import Silent
 from flows.runs import Run
 from flows.runtime import Runtime
-from flows.steps import is_transient, settle_commands, stage_table, with_retries
+from flows.step_tasks import is_transient, stage_table, with_retries
+from flows.steps import settle_commands
 from flows.summary import summarise
 from storage.errors import (
     CommitConflictError,
