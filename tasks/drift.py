@@ -62,7 +62,8 @@ class Drift:
     def news(self) -> tuple[str, ...]:
         """What does not break, in words."""
         verb = "are" if len(self.unknown) > 1 else "is"
-        added = f"brings {', '.join(self.unknown)}, which {verb} not declared"
+        names = ", ".join(name or "''" for name in self.unknown)
+        added = f"brings {names}, which {verb} not declared"
         return (*([added] if self.unknown else []), *self.widened)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from storage import secrets
@@ -22,8 +22,13 @@ def source_problems(source: SourceSpec) -> list[str]:
     doubled = {c for c in source.columns if source.columns.count(c) > 1}
     found += [f"columns: {c} is named more than once" for c in sorted(doubled)]
     found += [f"personal: {c} is not a column" for c in source.personal if c not in source.columns]
+    found += _differ_in_case(source.columns)
     found += [
         f"header: {c} is not a column" for c in source.header.values() if c not in source.columns
+    ]
+    names = [name.strip() for name in source.header]
+    found += [
+        f"header: {n} is named more than once" for n in sorted(set(names)) if names.count(n) > 1
     ]
     found += [
         f"{name}: has no meaning for kind {source.kind}"
@@ -31,6 +36,17 @@ def source_problems(source: SourceSpec) -> list[str]:
         if source.kind not in kinds and getattr(source, name)
     ]
     return found + CHECKS[source.kind](source) + _watermark(source)
+
+
+def _differ_in_case(columns: Sequence[str]) -> list[str]:
+    """Columns that no table can have side by side; a source may, where the others are not declared."""
+    first: dict[str, str] = {}
+    for name in columns:
+        first.setdefault(name.lower(), name)
+    pairs = [(first[c.lower()], c) for c in columns if first[c.lower()] != c]
+    return [
+        f"columns: {a} and {b} differ in case only; a table takes one of them" for a, b in pairs
+    ]
 
 
 KINDS_OF = {

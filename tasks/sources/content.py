@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import io
 from collections.abc import Iterator
@@ -18,6 +19,11 @@ from storage.errors import InputError
 
 COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst")
 """Endings of names whose files are decompressed while they are read."""
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+"""Byte order marks; that of UTF-32 begins as that of UTF-16."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,10 @@ def file_sha256(path: Path) -> str:
 def opened(path: Path, encoding: str, newline: str) -> Iterator[Content]:
     """The file's text while its bytes, as delivered, are hashed.
 
-    What its ending names a compression of is decompressed; a UTF-8 byte order mark is passed over.
+    What its ending names a compression of is decompressed; a byte order mark is passed over.
 
     Raises:
-        InputError: The file cannot be opened.
+        InputError: The file cannot be opened, or its byte order mark is of another encoding.
     """
     try:
         binary = path.open("rb")
@@ -71,8 +77,9 @@ def opened(path: Path, encoding: str, newline: str) -> Iterator[Content]:
         plain: io.RawIOBase = hashed
         if path.suffix.lower() in COMPRESSIONS:
             plain = _Decompressed(path, io.BufferedReader(hashed, 1 << 20))
+        buffered = io.BufferedReader(plain, 1 << 20)
         text = io.TextIOWrapper(
-            io.BufferedReader(plain, 1 << 20), encoding=_with_bom(encoding), newline=newline
+            buffered, encoding=_unmarked(path, buffered.peek(4), encoding), newline=newline
         )
         yield Content(path, text, hashed)
 
@@ -93,6 +100,11 @@ def empty(path: Path) -> InputError:
     )
 
 
+def marked(begin: bytes) -> str | None:
+    """The encoding that a byte order mark tells; None without one."""
+    return next((encoding for mark, encoding in MARKS if begin.startswith(mark)), None)
+
+
 def undecodable(path: Path, record: int, error: UnicodeDecodeError, encoding: str) -> InputError:
     """The error of bytes that are not of the declared encoding."""
     byte = error.object[error.start]
@@ -109,8 +121,18 @@ def _unreadable(path: Path, error: OSError) -> InputError:
     )
 
 
-def _with_bom(encoding: str) -> str:
-    return "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+def _unmarked(path: Path, begin: bytes, declared: str) -> str:
+    """The encoding to read with, so that a byte order mark is no part of the text."""
+    found = marked(begin)
+    if found is None:
+        return declared
+    if not codecs.lookup(declared).name.startswith(found):
+        raise InputError(
+            f"{path.name}: the file is {found.upper()}, as its byte order mark says, and the source "
+            f"declares {declared}",
+            advice=f"Set the source's `encoding: {found}`, or deliver the file in {declared}.",
+        )
+    return "utf-8-sig" if found == "utf-8" else found
 
 
 class _Decompressed(io.RawIOBase):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,6 +24,10 @@ from tasks.spec import SourceSpec
 
 CHUNK_RECORDS = 100_000
 FIELD_LIMIT_BYTES = 64 * 1024 * 1024
+SHOWN = 8
+"""Names in a message."""
+EXCEL_SEPARATOR = re.compile(r'"?sep=.?"?', re.IGNORECASE)
+"""A line before the header, by which Excel knows the delimiter."""
 
 
 def stage_csv(path: Path, source: SourceSpec, target: Path, *, expected_sha256: str) -> StagedFile:
@@ -61,20 +66,7 @@ class _Records:
         header = next(self._guarded(), None)
         if header is None:
             raise empty(path)
-        named = [name.strip() for name in header]
-        self.header: list[str] = [source.header.get(name, name) for name in named]
-        doubled = {name for name in self.header if self.header.count(name) > 1}
-        if doubled:
-            raise InputError(
-                f"{path.name}: the header names {', '.join(map(repr, sorted(doubled)))} more than once",
-                advice="Deliver the file with each column named once.",
-            )
-        if not set(self.header) & set(source.columns):
-            raise InputError(
-                f"{path.name}: the header {self.header[:8]} has none of the columns "
-                f"{', '.join(source.columns)}",
-                advice="Check that the file is the one the pattern means, and its delimiter.",
-            )
+        self.header = _header(path, source, header)
 
     def chunks(self) -> Iterator[list[tuple[int, list[str]]]]:
         chunk: list[tuple[int, list[str]]] = []
@@ -105,6 +97,46 @@ class _Records:
                     self._path, self._number + 1, error, self._source.encoding
                 ) from None
             yield record
+
+
+def _header(path: Path, source: SourceSpec, fields: list[str]) -> list[str]:
+    """The names of the columns, as the source calls them.
+
+    Raises:
+        InputError: They are no header of the source.
+    """
+    written = source.delimiter.join(fields)
+    if EXCEL_SEPARATOR.fullmatch(written):
+        raise InputError(
+            f"{path.name}: its first line is Excel's {written!r}, not the header",
+            advice="Deliver the file without that line; the source's `delimiter` says the same.",
+        )
+    other_names = {name.strip(): column for name, column in source.header.items()}
+    header = [other_names.get(name.strip(), name.strip()) for name in fields]
+    doubled = {name for name in header if header.count(name) > 1}
+    if "" in doubled:
+        places = [str(n) for n, name in enumerate(header, 1) if not name]
+        raise InputError(
+            f"{path.name}: the header has no name for the fields {', '.join(places[:SHOWN])} of "
+            f"{len(header)}",
+            advice="Name each column once; where they are empty, deliver the file without the "
+            f"{source.delimiter!r} at the end of its lines.",
+        )
+    if doubled:
+        raise InputError(
+            f"{path.name}: the header names {', '.join(map(repr, sorted(doubled)))} more than once",
+            advice="Deliver the file with each column named once.",
+        )
+    if not set(header) & set(source.columns):
+        has_nul = any("\0" in name for name in header)
+        raise InputError(
+            f"{path.name}: the header {header[:SHOWN]} has none of the columns "
+            f"{', '.join(source.columns)}",
+            advice="It has NUL characters: if the file is UTF-16, set the source's `encoding: utf-16-le`."
+            if has_nul
+            else "Check that the file is the one the pattern means, and its delimiter.",
+        )
+    return header
 
 
 class _Writer:

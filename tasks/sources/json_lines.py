@@ -32,10 +32,12 @@ class Line:
 
     Attributes:
         number: From 1.
-        text: JSON; None for a message without a value; base 64 of the bytes where there is a fault.
+        text: JSON; None for a message without a value.
         where: What people call it, where it is more than a line of its delivery.
-        beside: Values of columns that are not in the text; they go before what the text says.
+        beside: Values of columns that are not in the text, or cannot be read from it; they go before what the
+            text says.
         fault: Why the text cannot be read; empty where nothing is known against it.
+        form: What the text of a fault is: base 64 of the bytes, or the line.
     """
 
     number: int
@@ -43,6 +45,7 @@ class Line:
     where: str = ""
     beside: Mapping[str, str | None] = field(default_factory=dict)
     fault: str = ""
+    form: str = "base64"
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,13 @@ def stage_json_lines(
         expected_sha256: Hash of the content that was found; another one means it changed meanwhile.
 
     Raises:
-        InputError: The file cannot be opened, is empty, has bytes of another encoding or no line that
-            has any of the columns, or changed while it was read; the message names file and record.
+        InputError: The file cannot be opened, is empty, is a JSON array, has bytes of another encoding or
+            no line that has any of the columns, or changed while it was read; the message names file and
+            record.
     """
     with opened(path, source.encoding, newline="\n") as content:
         taken = _Taken(source)
-        taken.write(_lines(content, source.encoding), target)
+        taken.write(_refuse_array(path, _lines(content, source.encoding)), target)
         digest = content.confirm(expected_sha256)
     if not taken.rows and not taken.skipped:
         raise empty(path)
@@ -89,19 +93,58 @@ def stage_json_lines(
     return taken.staged(target, digest)
 
 
+def _refuse_array(path: Path, lines: Iterable[Line]) -> Iterator[Line]:
+    """The lines of a file, unless they are those of one JSON array.
+
+    Raises:
+        InputError: The first line opens an array, or a line is an object with a comma or bracket beside it.
+    """
+    for line in lines:
+        text = line.text or ""
+        if _is_of_array(text, is_first=line.number == 1):
+            raise InputError(
+                f"{path.name}: record {line.number} is part of a JSON array, not a line of JSON lines",
+                advice="Deliver one JSON object a line, without commas between them and brackets around "
+                "them; `jq -c '.[]'` makes them of an array.",
+            )
+        yield line
+
+
+def _is_of_array(text: str, *, is_first: bool) -> bool:
+    opens, closes = text.startswith(("[", ",")), text.endswith(("]", ","))
+    if not opens and not closes:
+        return False
+    if is_first and opens:
+        return True
+    bare = text.lstrip("[, \t").rstrip("], \t")
+    try:
+        return opens != closes and isinstance(parse(bare), dict)
+    except ValueError:
+        return False
+
+
 def stage_lines(
-    lines: Iterable[Line], source: SourceSpec, target: Path, *, sha256: str
+    lines: Iterable[Line], source: SourceSpec, target: Path, *, sha256: str, of: str = ""
 ) -> StagedFile:
-    """Write lines to Parquet as `stage_json_lines` does, whatever they hold.
+    """Write lines to Parquet as `stage_json_lines` does.
 
     Args:
         lines: What is read, in its order.
         source: Columns and envelope.
         target: Parquet file to write: the source's columns, `_record_number` and `_rescued`.
         sha256: Hash of what the lines came from.
+        of: Where they came from, if lines among which no record has any of the columns are refused.
+
+    Raises:
+        InputError: No record has any of the columns.
     """
     taken = _Taken(source)
     taken.write(lines, target)
+    if of and taken.rows > taken.malformed and not taken.understood:
+        raise InputError(
+            f"{of}: no record has any of the columns {', '.join(source.columns)}",
+            advice="Name the keys of its records as the source's columns, or set `rest.unnest`.",
+        )
     return taken.staged(target, sha256)
 
 
@@ -170,7 +213,7 @@ class _Taken:
 def _kept(line: Line, reason: str) -> str:
     """A malformed line as it is, with what is wrong with it."""
     where = {"where": line.where} if line.where else {}
-    content = {"base64" if line.fault else "line": line.text}
+    content = {line.form if line.fault else "line": line.text}
     return compact({MALFORMED: {"says": reason, **where, **content}})
 
 

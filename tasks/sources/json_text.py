@@ -19,14 +19,14 @@ class Number(str):
 
 
 def parse(text: str) -> Any:
-    """Read one JSON value.
+    """Read one JSON value; a byte order mark before it is passed over.
 
     Raises:
         ValueError: It is not JSON (RFC 8259), an object names a key twice, a string holds half of a
             surrogate pair, or it is nested more than `DEEPEST` levels deep.
     """
     try:
-        value = _DECODER.decode(text)
+        value = _DECODER.decode(text.removeprefix("\ufeff"))
     except RecursionError:
         raise _too_deep() from None
     if text.count("[") + text.count("{") > DEEPEST:

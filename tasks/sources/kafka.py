@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Message
 
 from storage.errors import InputError
+from tasks.sources.content import marked
 from tasks.sources.debezium import DELETED
 from tasks.sources.json_lines import Line, stage_lines
 from tasks.sources.kafka_client import KafkaClient, Topic
@@ -228,15 +229,22 @@ def _line(number: int, topic: str, row: tuple[Any, ...], named: Sequence[str]) -
         beside = {n: v for n, v in zip(METADATA, found, strict=True) if n in named}
     where = f"message {offset} of {topic}[{partition}]"
     try:
-        return Line(number, None if value is None else value.decode(), where, beside)
+        return Line(number, None if value is None else value.decode("utf-8-sig"), where, beside)
     except UnicodeDecodeError as error:
+        other = marked(value)
         fault = f"byte 0x{value[error.start]:02x} at {error.start} is not UTF-8"
+        if other is not None:
+            fault = f"it is {other.upper()}, as its byte order mark says, and not UTF-8"
         return Line(number, base64.b64encode(value).decode(), where, beside, fault)
 
 
 def _instant(milliseconds: int) -> str:
-    at = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{at:%Y-%m-%d %H:%M:%S}.{milliseconds % 1000:03d}"
+    """As text in UTC; the number itself where it is beyond the years 1 to 9999, as microseconds are."""
+    try:
+        at = datetime.fromtimestamp(milliseconds // 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return str(milliseconds)
+    return f"{at.replace(tzinfo=None)}.{milliseconds % 1000:03d}"
 
 
 def _key(key: bytes | None) -> str | None:

@@ -75,7 +75,7 @@ class SourceSpec:
     delimiter: str = ","
     """One character between fields (`csv`)."""
     encoding: str = "utf-8"
-    """Python's name of the encoding of files; a UTF-8 byte order mark is passed over."""
+    """Python's name of the encoding of files; its byte order mark is passed over."""
     required: bool = False
     """A run fails when nothing was ever delivered."""
     description: str = ""

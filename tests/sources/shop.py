@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -51,6 +51,8 @@ class Shop:
     runs: int = field(default=0)
     landing: Landing | None = None
     """Where deliveries arrive, where it is not the folder `landing` of the root."""
+    typed: Mapping[str, ColumnSpec] = field(default_factory=dict)
+    """Columns of silver beside the source's own, or in their place."""
 
     def __post_init__(self) -> None:
         for layer, text in CHECKS.items():
@@ -62,6 +64,7 @@ class Shop:
     @property
     def domain(self) -> DomainSpec:
         columns = {c: ColumnSpec() for c in self.source.columns if not c.startswith("__")}
+        columns |= self.typed
         return DomainSpec(
             name="shop",
             roots=Roots(str(self.root), str(self.root / "checks")),

@@ -15,7 +15,15 @@ from storage.errors import ConfigurationError, InputError, TransientError
 from storage.secrets import reference
 from tasks.decisions import Decision
 from tasks.planning import has_news
-from tasks.spec import DriftMode, Envelope, KafkaSpec, OnDataLoss, SourceKind, SourceSpec
+from tasks.spec import (
+    ColumnSpec,
+    DriftMode,
+    Envelope,
+    KafkaSpec,
+    OnDataLoss,
+    SourceKind,
+    SourceSpec,
+)
 from tests.services.kafka import Broker
 from tests.sources.conftest import MakeShop
 from tests.sources.shop import Shop
@@ -162,6 +170,43 @@ def test_what_a_message_has_beside_its_value(
         ("s2", topic, "2026-03-01 10:00:00.000", "0xff01", "false", '{"__key":"own"}'),
         (None, topic, "2026-03-01 10:00:01.000", "s1", "true", None),
     ]
+
+
+def test_a_timestamp_beyond_every_date_sets_its_record_aside(
+    kafka: Broker, make_shop: MakeShop, format_name: str
+) -> None:
+    topic = f"far_timestamp_{format_name}"
+    kafka.topic(topic, message_timestamp_after_max_ms=str(2**63 - 1))
+    shop = make_shop(source(kafka, topic, columns=["id", "__timestamp"]), format_name)
+    shop.typed = {"at": ColumnSpec("timestamp", source="__timestamp")}
+    kafka.put(topic, sale(1), timestamp=1772359200123)
+    kafka.put(topic, sale(2), timestamp=1772359200123456)  # microseconds
+    kafka.put(topic, sale(3), timestamp=1772359201000)
+    shop.run()
+    assert shop.rows() == [
+        ("s1", "2026-03-01 10:00:00.123"), ("s2", "1772359200123456"),
+        ("s3", "2026-03-01 10:00:01.000"),
+    ]  # fmt: skip
+
+    shop.run("silver.sale")
+    assert [row[0] for row in shop.rows("silver.sale", "id")] == ["s1", "s3"]
+    ((reason,),) = shop.rows("silver.sale__quarantine", "_reason")
+    assert reason == (
+        f"at: '1772359200123456' is not a timestamp (record 2 of kafka:{topic}@0:0-2)"
+    )
+
+
+def test_a_byte_order_mark_before_a_message_is_passed_over(
+    kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
+) -> None:
+    topic = make_topic()
+    shop = make_shop(source(kafka, topic, columns=["id"]))
+    kafka.put(topic, b"\xef\xbb\xbf" + sale(1).encode(), sale(2).encode("utf-16"))
+    shop.run()
+    (first, _), (_, second) = shop.rows("bronze.sale", "id", "_rescued")
+    assert first == "s1"
+    says = json.loads(second)["_malformed"]["says"]
+    assert says == "it is UTF-16, as its byte order mark says, and not UTF-8"
 
 
 def event(op: str, before: Any, after: Any, lsn: int, schema: Any = None) -> str:

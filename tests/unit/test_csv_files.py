@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import codecs
+import gzip
 import hashlib
 import json
 from collections.abc import Iterator
@@ -169,7 +171,9 @@ def test_another_delimiter_and_encoding_are_declared(tmp_path: Path) -> None:
         (b"", "the file is empty"),
         (b"\xef\xbb\xbf", "the file is empty"),
         (b"id,name,note,id\n1,A,n,1\n", "the header names 'id' more than once"),
-        (b"id,name,note,,\n1,A,n,,\n", "the header names '' more than once"),
+        (b"id,name,note,,\n1,A,n,,\n", r"no name for the fields 4, 5 of 5.*without the ',' at the end"),
+        (b"sep=,\r\nid,name,note\r\n1,A,n\r\n", "first line is Excel's 'sep=,', not the header"),
+        (b'"sep=;"\r\nid;name;note\r\n', "first line is Excel's 'sep=;', not the header.*`delimiter`"),
         (b"id;name;note\n1;A;n\n", r"none of the columns id, name, note.*delimiter"),
         (b"1,A,n\n2,B,m\n", "none of the columns id, name, note"),
         (HEADER + b'1,Ann,"open\n2,Bob,n\n', r"record 1 \(ends in line 3\)"),
@@ -177,13 +181,17 @@ def test_another_delimiter_and_encoding_are_declared(tmp_path: Path) -> None:
         (HEADER + b'1,A,"a\nb"\n2,B,"x"y\n', r"record 2 \(ends in line 4\)"),
         (b'id,"name,note\n1,A,n\n', r"record 1 .*quote is not closed"),
         (HEADER + "1,São,n\n".encode("latin-1"), r"near record 1: byte 0xe3 is not utf-8"),
-        (HEADER.decode().encode("utf-16"), "byte 0xff is not utf-8"),
-        (HEADER.decode().encode("utf-16-le"), "none of the columns"),
+        (HEADER.decode().encode("utf-16"),
+         "the file is UTF-16, as its byte order mark says, .*declares utf-8.*`encoding: utf-16`"),
+        (codecs.BOM_UTF16_BE + HEADER.decode().encode("utf-16-be"), "the file is UTF-16"),
+        (HEADER.decode().encode("utf-32"), "the file is UTF-32"),
+        (HEADER.decode().encode("utf-16-le"), "none of the columns.*NUL.*`encoding: utf-16-le`"),
     ],
     ids=[
-        "empty", "BOM alone", "column twice", "unnamed columns", "wrong delimiter", "no header",
+        "empty", "BOM alone", "column twice", "unnamed columns", "Excel's line", "Excel's line in quotes",
+        "wrong delimiter", "no header",
         "unclosed quote", "undoubled quote", "text after a quote", "unclosed quote in header",
-        "Latin-1", "UTF-16", "UTF-16 without BOM",
+        "Latin-1", "UTF-16", "UTF-16 BE", "UTF-32", "UTF-16 without BOM",
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_taken_is_refused_by_name(
@@ -192,6 +200,43 @@ def test_a_file_that_cannot_be_taken_is_refused_by_name(
     with pytest.raises(InputError, match=rf"(?s)^things\.csv: .*{complaint}") as refused:
         stage(tmp_path, content)
     assert refused.value.advice
+
+
+@pytest.mark.parametrize(
+    ("declared", "written"),
+    [("utf-16", "utf-16"), ("UTF_16", "utf-16"), ("utf-16-le", "utf-16"), ("utf-16-le", "utf-16-le"),
+     ("utf-32", "utf-32"), ("utf8", "utf-8-sig"), ("utf-8-sig", "utf-8"), ("cp1252", "cp1252")],
+)  # fmt: skip
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_byte_order_mark_is_no_part_of_the_header(
+    tmp_path: Path, declared: str, written: str, compressed: bool
+) -> None:
+    source = SourceSpec("x", columns=["id", "note"], encoding=declared)
+    content = "id,note\n1,São\n".encode(written)
+    file = tmp_path / ("things.csv.gz" if compressed else "things.csv")
+    file.write_bytes(gzip.compress(content) if compressed else content)
+    staged = stage_csv(file, source, tmp_path / "out.parquet", expected_sha256=file_sha256(file))
+    assert pq.read_table(staged.parquet)["note"].to_pylist() == ["São"]
+    assert (staged.missing, staged.unknown) == ((), ())
+
+
+def test_blanks_around_a_declared_name_are_no_part_of_it(tmp_path: Path) -> None:
+    source = SourceSpec(columns=["id", "name"], header={" Item No. ": "id", "Name\t": "name"})
+    staged, [row] = stage(tmp_path, b"Item No. , Name\n1,a\n", source)
+    assert (row["id"], row["name"], staged.missing, staged.unknown) == ("1", "a", (), ())
+
+
+def test_names_that_differ_in_case_only_are_two_columns(tmp_path: Path) -> None:
+    source = SourceSpec(columns=["id", "note"])
+    staged, [row] = stage(tmp_path, b"ID,id,note,Note\n9,1,a,b\n", source)
+    assert (row["id"], row["note"], row["_rescued"]) == ("1", "a", '{"ID": "9", "Note": "b"}')
+    assert staged.unknown == ("ID", "Note")
+
+
+def test_a_byte_order_mark_of_another_encoding_is_told(tmp_path: Path) -> None:
+    source = SourceSpec("x", columns=["id", "note"], encoding="latin-1")
+    with pytest.raises(InputError, match=r"things\.csv: the file is UTF-8, as its byte order mark"):
+        stage(tmp_path, "id,note\n1,São\n".encode("utf-8-sig"), source)
 
 
 def test_a_wrong_byte_far_into_the_file_is_found(tmp_path: Path) -> None:

@@ -90,6 +90,9 @@ def test_missing_keys_are_null_and_unknown_ones_are_kept_as_json(tmp_path: Path)
         ('{"id": 2, "na', "it is no JSON: Unterminated string"),
         ("id,name,note", "it is no JSON: Expecting value"),
         ("[1, 2]", "it is no JSON object"),
+        ('[{"id": 2}]', "it is no JSON object"),
+        ('{"id": 2, "na,', "it is no JSON"),
+        ("1,Ann,", "it is no JSON"),
         ('"text"', "it is no JSON object"),
         ("null", "it is no JSON object"),
         ('{"id": NaN}', "it holds NaN, which is not JSON"),
@@ -128,7 +131,17 @@ def test_chunks_lose_and_repeat_nothing(
         (b"id,name\n1,n\n", "no line is a JSON object with any of the columns id, name, note"),
         (b'{"nr":1}\n', "no line is a JSON object with any of the columns id, name, note"),
         ('{"id":1}\n{"id":"São"}\n'.encode("latin-1"), "byte 0xe3 is not utf-8"),
-        ('{"id":1}'.encode("utf-16"), "near record 1: byte 0xff is not utf-8"),
+        (
+            '{"id":1}'.encode("utf-16"),
+            "the file is UTF-16, as its byte order mark says, and the source declares utf-8",
+        ),
+        (b'{"id":1},\n{"id":2},\n{"id":3}\n', "record 1 is part of a JSON array"),
+        (b'{"id":1}\n,{"id":2}\n', "record 2 is part of a JSON array"),
+        (b'[{"id":1},\n{"id":2}]\n', "record 1 is part of a JSON array"),
+        (b'[\n  {"id":1},\n  {"id":2}\n]\n', "record 1 is part of a JSON array"),
+        (b'[{"id":1},{"id":2}]', "record 1 is part of a JSON array"),
+        (b'{"data": [\n{"id":1},\n{"id":2}\n]}', "record 2 is part of a JSON array"),
+        (b'[\n  {\n    "id": 1\n  }\n]\n', "record 1 is part of a JSON array"),
     ],
 )
 def test_a_file_that_cannot_be_taken_is_refused_by_name(
@@ -155,8 +168,8 @@ def test_a_file_that_changed_since_it_was_found_is_refused(tmp_path: Path) -> No
 
 
 def test_a_byte_order_mark_and_another_encoding_are_understood(tmp_path: Path) -> None:
-    _, rows = stage(tmp_path, b'\xef\xbb\xbf{"id":1}\n')
-    assert rows[0]["id"] == "1"
+    _, rows = stage(tmp_path, b'\xef\xbb\xbf{"id":1}\n\xef\xbb\xbf{"id":2}\n')  # two files in one
+    assert [row["id"] for row in rows] == ["1", "2"]
     latin = SourceSpec("x", ["id"], encoding="latin-1", format=FileFormat.jsonl)
     _, rows = stage(tmp_path, '{"id":"São"}'.encode("latin-1"), latin)
     assert rows[0]["id"] == "São"
