@@ -12,10 +12,10 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from flows.files import replacing
 from flows.quality_report import NAME as REPORT
 from flows.quality_report import report_path
 from flows.reading import Reader
+from storage.disk import replacing, write_text
 from storage.types import TableRef
 
 MANIFEST = "export.json"
@@ -81,9 +81,8 @@ def export_domain(reader: Reader, folder: Path, kind: str = "csv") -> Iterator[E
         found[file.name] = {"source": source, "rows": done.rows, "stat": _stat(file)}
         yield done
     if found:
-        with replacing(folder / MANIFEST) as partial:
-            others = {n: e for n, e in known.items() if n not in found and (folder / n).exists()}
-            partial.write_text(json.dumps(others | found, indent=2) + "\n", "utf-8")
+        others = {n: e for n, e in known.items() if n not in found and (folder / n).exists()}
+        write_text(folder / MANIFEST, json.dumps(others | found, indent=2) + "\n")
     report = report_path(reader.config)
     if report.is_file():
         with replacing(folder / REPORT) as partial:

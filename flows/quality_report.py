@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from conf.schema import Config
-from flows.files import replacing
 from flows.summary import Summary
+from storage.disk import write_text
 from tasks.ops import TableOutcome
 
 NAME = "quality_report.json"
@@ -37,9 +37,8 @@ def write_report(config: Config, summary: Summary) -> Path:
     path = report_path(config)
     declared = {ref.label for ref in config.domain.tables()}
     made = report(summary, [e for e in _entries(path) if _label(e) in declared])
-    with replacing(path) as partial:
-        text = json.dumps(made, indent=2, ensure_ascii=False, allow_nan=False)
-        partial.write_text(text + "\n", "utf-8")
+    text = json.dumps(made, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
     return path
 
 

@@ -28,6 +28,7 @@ from flows.orchestration import (
 )
 from flows.ports import HOST, free_port, refuse_taken
 from flows.processes import POLL_SECONDS, Service, ServiceError, descendants, stop
+from storage.disk import write_text
 
 DEFAULT_PORT = 4200
 WORKER = "lakehouse"
@@ -260,7 +261,7 @@ def _deploy(
         return []
     say(f"deploying {settings.prefect_file}")
     deploy(settings.prefect_file, environment=environment, directory=settings.root)
-    deployed.write_text(digest, "utf-8")
+    write_text(deployed, digest)
     return ["deployments"]
 
 
@@ -346,6 +347,4 @@ def _load(folder: Path) -> _State | None:
 
 
 def _save(folder: Path, state: _State) -> None:
-    draft = folder / "state.draft"
-    draft.write_text(json.dumps(asdict(state), indent=2), "utf-8")
-    draft.replace(_file(folder))
+    write_text(_file(folder), json.dumps(asdict(state), indent=2))

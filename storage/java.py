@@ -8,12 +8,12 @@ import re
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from storage.cache import cache_root
+from storage.disk import replacing
 from storage.errors import TerminalError
 
 SUPPORTED = (17, 21)
@@ -149,11 +149,9 @@ def write_shim(home: Path, cache: Path) -> Path:
     shim = cache / "java" / hashlib.sha256(bytes(home)).hexdigest()[:12] / "bin" / "java"
     if shim.is_file() and os.access(shim, os.X_OK) and shim.read_text() == text:
         return shim.parent.parent
-    shim.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=shim.parent, delete=False) as file:
-        file.write(text)
-    Path(file.name).chmod(0o755)
-    Path(file.name).replace(shim)
+    with replacing(shim) as script:
+        script.write_text(text, "utf-8")
+        script.chmod(0o755)
     return shim.parent.parent
 
 

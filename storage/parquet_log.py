@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
-from uuid import uuid4
 
-from storage.disk import sync
+from storage.disk import creating, sync
 from storage.errors import CommitConflictError, TerminalError
 
 COMMITS = "_commits"
@@ -89,19 +87,13 @@ class Log:
             CommitConflictError: Another writer has taken the number.
         """
         file = self._file(manifest.version)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_name(f".{uuid4().hex}")
         try:
-            partial.write_text(json.dumps(asdict(manifest)), "utf-8")
-            sync(partial)
-            os.link(partial, file)  # unlike a rename it fails where the name is taken
+            with creating(file) as partial:
+                partial.write_text(json.dumps(asdict(manifest)), "utf-8")
         except FileExistsError:
             raise CommitConflictError(
                 f"{self.folder}: another writer committed version {manifest.version} first"
             ) from None
-        finally:
-            partial.unlink(missing_ok=True)
-        sync(file.parent)
 
     def sync(self, paths: Iterable[str]) -> None:
         """Let files of the table, and their names, outlive a loss of power."""

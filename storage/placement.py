@@ -11,11 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from uuid import uuid4
 
-from storage.disk import sync
+from storage.disk import write_text
 from storage.errors import TerminalError
-from storage.failures import explain
 from storage.types import ROLLBACK, Snapshot, TableRef, Version
 
 FOLDER = "_formats"
@@ -129,18 +127,7 @@ class Placements:
             StorageDeniedError: The lake cannot be written.
             StorageFullError: The disk has no room left.
         """
-        file = self._file(ref)
-        partial = file.with_name(f".{file.name}.{uuid4().hex}")
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(asdict(placement), indent=2, sort_keys=True), "utf-8")
-            sync(partial)
-            partial.replace(file)
-            sync(file.parent)
-        except OSError as error:
-            raise explain(ref.label, error) from error
-        finally:
-            partial.unlink(missing_ok=True)
+        write_text(self._file(ref), json.dumps(asdict(placement), indent=2, sort_keys=True))
 
     def seen(self, ref: TableRef, history: Sequence[Snapshot]) -> list[Snapshot]:
         """A table's own history with the versions that everyone sees, of itself and of what it read."""

@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame
 
 from checks.scanner import Scanner
 from storage.base import TableStore
+from storage.disk import write_text
 from storage.errors import ConfigurationError
 from storage.types import CommitRecord, SourceFile, TableRef, Version
 from tasks.sources.landing import Landing
@@ -194,10 +195,8 @@ class Staged:
 
     def save(self) -> None:
         """Write the handle beside its rows, for a person who inspects a blocked attempt."""
-        folder = Path(self.folder)
-        folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(asdict(self), indent=2, default=str)
-        (folder / "attempt.json").write_text(text, encoding="utf-8")
+        write_text(Path(self.folder) / "attempt.json", text)
 
     @classmethod
     def load(cls, folder: Path) -> Staged | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from flows.api.index import NAME, Index, Sealed, Settled
+from storage.disk import sync
 from storage.errors import ConfigurationError, InputError, StorageDeniedError
 
 INBOX = ".inbox"
@@ -112,7 +113,7 @@ class Segments:
             part.path.unlink()
         self._open = None
         part.close()
-        _sync(self._landing)
+        sync(self._landing)
 
     def waiting(self) -> list[Sealed]:
         """The sealed segments that bronze is not known to have."""
@@ -151,13 +152,13 @@ class Segments:
                 self._land(path, ids, hashlib.sha256(whole).hexdigest(), len(lines))
             else:
                 path.unlink()
-        _sync(self._landing)
+        sync(self._landing)
 
     def _land(self, path: Path, ids: Iterable[str], sha256: str, rows: int) -> None:
         """Ids first: a kill in between leaves a segment that is landed again with the same name."""
         name = path.name.removeprefix(".").removesuffix(OPEN)
         self._index.add(Sealed(name, sha256, rows), ids)
-        _sync(path)
+        sync(path)
         path.rename(self._landing / name)
 
     def _landed(self) -> Iterator[tuple[Sealed, Sequence[str]]]:
@@ -191,7 +192,7 @@ class _Open:
         self.digest = hashlib.sha256()
         self._size = 0
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
-        _sync(path.parent)
+        sync(path.parent)
 
     @classmethod
     def new(cls, inbox: Path, file: str) -> _Open:
@@ -213,11 +214,3 @@ class _Open:
 
     def close(self) -> None:
         os.close(self._file)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

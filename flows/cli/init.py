@@ -13,6 +13,7 @@ import click
 
 from conf.domains import GROUP, KEY, VARIABLE, absolute, of_environment
 from conf.load import CONF, PACKAGES, load_config
+from storage.disk import creating
 from storage.errors import ConfigurationError, StorageDeniedError
 from tasks.sources.landing import is_remote
 from tasks.sources.names import text_of
@@ -134,12 +135,11 @@ class Place:
             kind, _, rest = relative.partition("/")
             path = self.folders[kind] / rest if rest else self.domain
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("x", encoding="utf-8") as file:
-                    file.write(text)
-            except OSError as error:
+                with creating(path) as partial:
+                    partial.write_text(text, "utf-8")
+            except FileExistsError:
                 raise StorageDeniedError(
-                    f"cannot write {path}: {error.strerror}", advice="Choose another --to."
+                    f"cannot write {path}: it exists", advice="Choose another --to."
                 ) from None
             yield path
 

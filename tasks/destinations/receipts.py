@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from storage.disk import write_text
 from tasks.bench import Bench
 from tasks.destinations.difference import position_of
 from tasks.destinations.positions import Position
@@ -27,11 +28,7 @@ def pending(bench: Bench, push: Push) -> bool:
 
 def write(bench: Bench, push: Push, position: Position) -> None:
     """Note what the destination has committed."""
-    path = _path(bench, push)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(asdict(position)), "utf-8")
-    partial.replace(path)
+    write_text(_path(bench, push), json.dumps(asdict(position)))
 
 
 def _read(bench: Bench, push: Push) -> object:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from storage.disk import write_text
 from tasks.generate import crm_people, crm_sales
 from tasks.generate.crm_records import (
     COLUMNS,
@@ -110,7 +111,7 @@ def generate(
         "rows": rows, "seed": seed, "defects": defects, "days": days, "deliveries": deliveries
     }  # fmt: skip
     says = {"domain": "crm", "seed": seed, "parameters": parameters, "defects": planted}
-    (to / TRUTH).write_text(json.dumps(says, indent=1) + "\n", "utf-8")
+    write_text(to / TRUTH, json.dumps(says, indent=1) + "\n")
     return Generated(tuple(files), to / TRUTH)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import TextIO
 
 import numpy as np
 
+from storage import disk
 from tasks.generate.columns import IntArray, Table
 
 _CHUNK_ROWS = 50_000
@@ -32,17 +32,9 @@ class Layout:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
-    """Open `path` for writing under a temporary name; it appears when the block ends well.
-
-    The temporary name ends in `.partial`, so that no source pattern takes it for a delivery.
-    """
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as stream:
-            yield stream
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Open `path` for writing under a temporary name; it appears when the block ends well."""
+    with disk.replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
+        yield stream
 
 
 def write_table(to: Path, table: Table, layout: Layout) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from storage.errors import InputError
-from tasks.sources.content import COMPRESSIONS, file_sha256
+from tasks.sources.content import COMPRESSIONS, changed, file_sha256
 from tasks.sources.csv_files import stage_csv
 from tasks.sources.json_lines import stage_json_lines
 from tasks.sources.landing import Landing, RemoteFolder, StoredObject
@@ -29,11 +31,15 @@ class Parser(Protocol):
     ) -> StagedFile: ...
 
 
-PARSERS: Mapping[FileFormat, Parser] = {
+PARSERS: dict[FileFormat, Parser] = {
     FileFormat.csv: stage_csv,
     FileFormat.jsonl: stage_json_lines,
     FileFormat.parquet: stage_parquet,
 }
+
+
+LONGEST_NAME = 255
+"""Bytes of a file's name that file systems take; an object's name may be longer."""
 
 
 class FileReader:
@@ -66,13 +72,10 @@ class FileReader:
         return found
 
     def stage(self, offer: Offer, target: Path) -> StagedFile:
-        if offer.fetch is not None and not offer.path.exists():
-            offer.fetch()
         by_ending = self._source.format is FileFormat.by_ending
         parse = PARSERS[_ending(offer.path) if by_ending else self._source.format]
-        staged = parse(offer.path, self._source, target, expected_sha256=offer.sha256)
-        if offer.fetch is not None:
-            offer.path.unlink(missing_ok=True)
+        with _held(offer) as path:
+            staged = parse(path, self._source, target, expected_sha256=offer.sha256)
         # a column of a typed file would else be narrower than that of a text file before it
         return replace(staged, types={}) if by_ending else staged
 
@@ -97,12 +100,11 @@ class FileReader:
             copy = _copy(request.scratch, one)
             sha256 = seen.sha256(one)
             if sha256 is None:
-                landing.fetch(one, copy)
-                sha256 = file_sha256(copy)
+                sha256 = landing.fetch(one, copy)
                 seen.remember(one, sha256)
             offer = Offer(
                 copy, one.name, sha256, bytes=one.bytes, mark=one.mark,
-                fetch=partial(landing.fetch, one, copy),
+                fetch=partial(_fetch, landing, one, sha256, request.seen),
             )  # fmt: skip
             found.append((offer, again))
         seen.save(objects)
@@ -115,20 +117,61 @@ def _local(landing: Path, scratch: Path, path: Path) -> Offer:
     sha256, size = file_sha256(path), path.stat().st_size
     if path == landing / name:
         return Offer(path, name, sha256, bytes=size)
-    link = scratch / "links" / sha256[:16] / PurePath(name).name
-    return Offer(link, name, sha256, bytes=size, fetch=partial(_link, link, path))
+    link = scratch / "links" / sha256[:16] / _own_name(name)
+    return Offer(link, name, sha256, bytes=size, fetch=partial(_link, path))
 
 
-def _link(link: Path, path: Path) -> None:
-    link.parent.mkdir(parents=True, exist_ok=True)
-    link.unlink(missing_ok=True)
-    link.symlink_to(path)
+def _link(path: Path, target: Path) -> None:
+    target.symlink_to(path)
+
+
+def _fetch(
+    landing: RemoteFolder, found: StoredObject, expected: str, seen: Path | None, target: Path
+) -> None:
+    """Copy an object again whose hash is known.
+
+    Raises:
+        InputError: Its content has another one, which is forgotten, so that the next run goes by the content.
+        LakehouseError: As `RemoteFolder.fetch`.
+    """
+    if landing.fetch(found, target) != expected:
+        Seen(seen).forget(found)
+        raise changed(Path(found.name))
+
+
+@contextmanager
+def _held(offer: Offer) -> Iterator[Path]:
+    """The file to parse; a copy is moved away first, where no process that looks for deliveries removes it.
+
+    One that could not be taken is put back, so that it is not fetched again.
+    """
+    if offer.fetch is None:
+        yield offer.path
+        return
+    offer.path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=offer.path.parent) as folder:
+        own = Path(folder) / offer.path.name
+        with suppress(FileNotFoundError):
+            offer.path.replace(own)
+        if not own.exists() or file_sha256(own) != offer.sha256:
+            own.unlink(missing_ok=True)
+            offer.fetch(own)
+        try:
+            yield own
+        except InputError:
+            own.replace(offer.path)
+            raise
 
 
 def _copy(scratch: Path, found: StoredObject) -> Path:
-    """Where the copy of an object's content goes: its own name keeps its ending, for readers and messages."""
+    """Where the copy of an object's content goes."""
     key = hashlib.sha256(f"{found.path}\n{found.mark}\n{found.bytes}".encode()).hexdigest()
-    return scratch / "objects" / key[:16] / PurePath(found.name).name
+    return scratch / "objects" / key[:16] / _own_name(found.name)
+
+
+def _own_name(name: str) -> str:
+    """The end of a path's last part that file systems take; it keeps its ending, for readers and messages."""
+    return PurePath(name).name.encode()[-LONGEST_NAME:].decode("utf-8", "ignore")
 
 
 def _ending(path: Path) -> FileFormat:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import IO, Any
 import fsspec
 
 from storage import secrets
+from storage.disk import replacing
 from storage.errors import (
     ConfigurationError,
     InputError,
@@ -20,7 +22,6 @@ from storage.errors import (
     TerminalError,
     TransientError,
 )
-from storage.failures import explain
 from tasks.sources.content import changed
 from tasks.sources.names import delivery_order, matching
 
@@ -83,37 +84,45 @@ class RemoteFolder:
                 found.append(StoredObject(str(path), name, *_identity(told)))
         return sorted(found, key=lambda one: delivery_order(one.name))
 
-    def fetch(self, found: StoredObject, target: Path) -> None:
-        """Copy an object; the target appears whole or not at all.
+    def fetch(self, found: StoredObject, target: Path) -> str:
+        """Copy an object; the target is what was found, whole, or does not appear.
+
+        Returns:
+            SHA-256 of its content.
 
         Raises:
             InputError: The object is another than the one that was found, or was removed.
             StorageFullError: There is no room for the copy.
+            StorageDeniedError: The copy cannot be written.
             LakehouseError: As `find`.
         """
-        partial = target.with_name(f"{target.name}.partial")
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as copy:
-                self._copy(found, copy)
-            partial.replace(target)
-        except OSError as error:  # of this machine; those of the store are the platform's by now
-            raise explain(str(target.parent), error) from None
-        finally:
-            partial.unlink(missing_ok=True)
+        with replacing(target) as partial, partial.open("wb") as copy:
+            return self._copied(found, copy)
 
-    def _copy(self, found: StoredObject, copy: IO[bytes]) -> None:
+    def _copied(self, found: StoredObject, copy: IO[bytes]) -> str:
+        digest, size = hashlib.sha256(), 0
         try:
             with self._reached(found):
                 source = self._system.open(found.path, "rb")
             with source:
+                # what s3fs reads from here on is of this ETag or refused
+                self._refuse_another(found, getattr(source, "details", None))
                 while chunk := self._read(found, source):
                     copy.write(chunk)
-        finally:  # s3fs refuses to go on reading an object that was replaced
+                    digest.update(chunk)
+                    size += len(chunk)
+        finally:
             with self._reached(found):
                 now = self._system.info(found.path)
-            if _identity(now) != (found.bytes, found.mark):
-                raise changed(Path(found.name))
+            self._refuse_another(found, now)
+        if found.bytes and size != found.bytes:
+            raise changed(Path(found.name))
+        return digest.hexdigest()
+
+    @staticmethod
+    def _refuse_another(found: StoredObject, told: Mapping[str, Any] | None) -> None:
+        if told is not None and _identity(told) != (found.bytes, found.mark):
+            raise changed(Path(found.name))
 
     def _read(self, found: StoredObject, source: IO[bytes]) -> bytes:
         with self._reached(found):

@@ -69,7 +69,7 @@ class Offer:
         returns: Whether it is found again when it stays outside of bronze, though it has a position.
         bytes: Size of what was delivered, where it is not that of `path`.
         mark: What an object store says of the content; it changes with it.
-        fetch: Writes `path` anew where it is a copy that is gone.
+        fetch: Writes the content to a path, where `path` is a copy that may be gone.
     """
 
     path: Path
@@ -82,7 +82,7 @@ class Offer:
     returns: bool = False
     bytes: int | None = None
     mark: str = ""
-    fetch: Callable[[], None] | None = None
+    fetch: Callable[[Path], None] | None = None
 
 
 @dataclass(frozen=True)

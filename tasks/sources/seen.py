@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from storage.disk import write_text
 from tasks.sources.landing import StoredObject
 
 
@@ -17,12 +18,7 @@ class Seen:
     _hashes: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.file is None:
-            return
-        try:
-            self._hashes = dict(json.loads(self.file.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            self._hashes = {}
+        self._hashes = _read(self.file)
 
     def sha256(self, found: StoredObject) -> str | None:
         """The hash of the object's content where it is known."""
@@ -34,15 +30,34 @@ class Seen:
         if found.mark:
             self._hashes[found.name] = [_marked(found), sha256]
 
+    def forget(self, found: StoredObject) -> None:
+        """Let the object be read again: what was noted of it does not hold."""
+        self._hashes.pop(found.name, None)
+        if self.file is not None:
+            write_text(self.file, json.dumps(self._hashes))
+
     def save(self, objects: list[StoredObject]) -> None:
-        """Write what is known of these objects; those that are gone are forgotten."""
+        """Write what is known of these objects, by another process too; those that are gone are forgotten."""
         if self.file is None:
             return
-        kept = {o.name: self._hashes[o.name] for o in objects if o.name in self._hashes}
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.file.with_name(f"{self.file.name}.partial")
-        partial.write_text(json.dumps(kept), encoding="utf-8")
-        partial.replace(self.file)
+        known = _read(self.file) | self._hashes
+        kept = {o.name: known[o.name] for o in objects if o.name in known}
+        if kept != _read(self.file):
+            write_text(self.file, json.dumps(kept))
+
+
+def _read(file: Path | None) -> dict[str, list[str]]:
+    """What a file holds; nothing where it is damaged."""
+    try:
+        found = json.loads(file.read_text("utf-8")) if file is not None else {}
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {
+        name: entry for name, entry in found.items()
+        if isinstance(entry, list) and [type(part) for part in entry] == [str, str]
+    }  # fmt: skip
 
 
 def _marked(found: StoredObject) -> str:

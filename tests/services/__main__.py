@@ -22,8 +22,8 @@ from typing import Protocol
 import click
 import psutil
 
-from flows.files import replacing
 from flows.processes import POLL_SECONDS, Service, ServiceError, descendants, stop
+from storage.disk import replacing
 from tests.services import crm
 
 REPOSITORY = Path(__file__).parents[2]

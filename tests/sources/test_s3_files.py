@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import errno
 import gzip
+import hashlib
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from threading import Event, current_thread
+from typing import IO, Any
 from uuid import uuid4
 
 import pyarrow as pa
@@ -21,8 +24,11 @@ from storage import masking
 from storage.errors import InputError, StorageFullError, TerminalError, TransientError
 from storage.types import CommitRecord, SourceFile
 from tasks.decisions import Decision
+from tasks.sources.files import PARSERS, FileReader
 from tasks.sources.landing import RemoteFolder, StoredObject, landing_of
 from tasks.sources.names import files_below
+from tasks.sources.reader import Request
+from tasks.sources.seen import Seen
 from tasks.spec import DriftMode, FileFormat, SourceSpec
 from tests.services.s3 import S3
 from tests.sources.conftest import MakeShop
@@ -222,6 +228,117 @@ def test_an_object_that_changes_while_it_is_read_is_told_and_taken_later(
     shop = replace(make_shop(CSV), landing=bucket.landing())
     shop.run()
     assert shop.rows() == [("a", "2")]
+
+
+def test_two_that_fetch_one_object_at_once_both_have_it_whole(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = csv(*(f"{n},{n}" for n in range(1000)))
+    bucket.put("sale_1.csv", content)
+    [found] = bucket.landing().find("sale*.csv")
+    target, read, began, go_on = tmp_path / "sale_1.csv", RemoteFolder._read, Event(), Event()
+
+    def with_a_pause(landing: RemoteFolder, one: StoredObject, source: IO[bytes]) -> bytes:
+        chunk = read(landing, one, source)
+        if current_thread().name.startswith("slow"):
+            began.set()
+            assert go_on.wait(60)
+        return chunk
+
+    monkeypatch.setattr("tasks.sources.landing.CHUNK_BYTES", 1000)
+    monkeypatch.setattr(RemoteFolder, "_read", with_a_pause)
+    with ThreadPoolExecutor(1, "slow") as pool:
+        slow = pool.submit(bucket.landing().fetch, found, target)
+        assert began.wait(60)
+        quick = bucket.landing().fetch(found, target)
+        assert target.read_text() == content
+        go_on.set()
+        assert slow.result(60) == quick == hashlib.sha256(content.encode()).hexdigest()
+    assert target.read_text() == content
+    assert [*tmp_path.iterdir()] == [target]
+
+
+def test_an_object_that_was_another_for_a_while_is_not_taken_for_itself(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("sale_1.csv", csv("a,1"))
+    landing, read = bucket.landing(), RemoteFolder._read
+    [found] = landing.find("sale*.csv")
+    bucket.put("sale_1.csv", csv("a,2"))
+
+    def and_put_back(reading: RemoteFolder, one: StoredObject, source: IO[bytes]) -> bytes:
+        chunk = read(reading, one, source)
+        bucket.put("sale_1.csv", csv("a,1"))
+        return chunk
+
+    monkeypatch.setattr(RemoteFolder, "_read", and_put_back)
+    with pytest.raises(InputError, match=r"sale_1\.csv: the file changed while it was read"):
+        landing.fetch(found, tmp_path / "sale_1.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_that_another_process_takes_away_is_read_all_the_same(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.put("sale_1.csv", csv("a,1", "b,2"))
+    request = Request("sale", bucket.landing(), tmp_path / "scratch", seen=tmp_path / "seen.json")
+    one, other = FileReader(CSV), FileReader(CSV)
+    [first], [second] = one.offers(request), other.offers(request)
+    parse, staged = PARSERS[FileFormat.csv], []
+
+    def while_another_looks(path: Path, *rest: Any, **more: Any) -> Any:
+        if not staged:
+            staged.append(None)
+            staged.append(other.stage(second, tmp_path / "second.parquet").rows)
+            one.offers(request)
+        return parse(path, *rest, **more)
+
+    monkeypatch.setitem(PARSERS, FileFormat.csv, while_another_looks)
+    assert one.stage(first, tmp_path / "first.parquet").rows == 2
+    assert staged == [None, 2]
+
+
+def test_a_hash_that_was_remembered_of_a_mixed_up_copy_does_not_block_for_good(
+    shop: Shop, bucket: Bucket
+) -> None:
+    bucket.put("sale_1.csv", csv("a,1"))
+    [found] = bucket.landing().find("sale*.csv")
+    seen = shop.root / "staging" / "_seen" / "shop_bronze" / "sale.json"
+    seen.parent.mkdir(parents=True)
+    seen.write_text(json.dumps({"sale_1.csv": [f"{found.bytes}:{found.mark}", "0" * 64]}))
+    staged = shop.stage()
+    assert staged is not None
+    assert "sale_1.csv: the file changed" in staged.problems[0].message
+    shop.run()
+    assert shop.rows() == [("a", "1")]
+
+
+@pytest.mark.parametrize("content", ["[1]", '{"sale_1.csv": ["x"]}', '{"sale_1.csv": null}', "{"])
+def test_notes_of_another_shape_are_no_notes(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "seen.json"
+    file.write_text(content)
+    one = StoredObject("b/in/sale_1.csv", "sale_1.csv", 7, "m")
+    assert Seen(file).sha256(one) is None
+
+
+def test_what_two_processes_remember_is_kept_of_both(tmp_path: Path) -> None:
+    file = tmp_path / "seen.json"
+    objects = [StoredObject(f"b/{n}", n, 7, "m") for n in ("a.csv", "b.csv")]
+    first, second = Seen(file), Seen(file)
+    first.remember(objects[0], "1")
+    second.remember(objects[1], "2")
+    first.save(objects)
+    second.save(objects)
+    assert [Seen(file).sha256(one) for one in objects] == ["1", "2"]
+    Seen(file).save(objects[:1])
+    assert [Seen(file).sha256(one) for one in objects] == ["1", None]
+
+
+def test_a_name_that_is_longer_than_a_local_one_may_be_is_read(shop: Shop, bucket: Bucket) -> None:
+    name = f"sale_{'x' * 400}.csv"
+    bucket.put(name, csv("a,1"))
+    shop.run()
+    assert shop.rows("bronze.sale", "id", "_source_file") == [("a", name)]
 
 
 def test_an_object_that_is_removed_before_it_is_read_is_told_and_the_next_run_goes_on(

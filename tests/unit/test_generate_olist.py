@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from storage.errors import StorageDeniedError
 from tasks.generate.csv_writing import replacing
 from tasks.generate.olist import Generated, generate, row_counts
 
@@ -202,7 +203,7 @@ def test_generating_again_replaces_what_was_there(tmp_path: Path) -> None:
 def test_an_interrupted_file_does_not_appear(tmp_path: Path) -> None:
     target = tmp_path / "file.csv"
     target.write_text("before")
-    with pytest.raises(OSError, match="disk"), replacing(target) as stream:  # noqa: PT012
+    with pytest.raises(StorageDeniedError, match="disk"), replacing(target) as stream:  # noqa: PT012
         stream.write("half")
         raise OSError("disk full")
     assert contents(tmp_path) == {"file.csv": b"before"}
