@@ -17,14 +17,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from conf import formats
+from conf import formats, places
 from conf.domains import GROUP, absolute, domain_file, domain_folders, search_path
 from conf.explain import explain, refuse_missing, unset_variables
 from conf.overrides import chosen, refuse_additions, refuse_long, refuse_untrusted
 from conf.schema import Catalog, Config
 from storage import secrets
 from storage.errors import ConfigurationError
-from tasks.sources.landing import is_remote
 from tasks.spec import expanded
 from tasks.validation import problems
 from tasks.yaml_lines import unreadable
@@ -111,7 +110,7 @@ def load_config(overrides: Sequence[str], values: Mapping[str, Any] | None = Non
 
     Raises:
         ConfigurationError: As `compose_config`, or a value is missing, a layer cannot have the format
-            chosen for it, the catalog's address cannot be used, or the domain is inconsistent.
+            chosen for it, a folder or the catalog's address cannot be used, or the domain is inconsistent.
     """
     config = resolved(compose_config(overrides))
     for key, value in (values or {}).items():
@@ -128,7 +127,7 @@ def load_config(overrides: Sequence[str], values: Mapping[str, Any] | None = Non
             advice=f"Mend {file} or the override that says so.",
         )
     config.domain = expanded(config.domain)
-    _absolute(config)
+    places.place(config)
     if config.catalog.name == "postgres":
         _refuse_unusable(config.catalog)
     return config
@@ -173,8 +172,8 @@ def domain_files(overrides: Sequence[str] = ()) -> dict[str, Path]:
     Raises:
         ConfigurationError: A folder that they name holds no domains.
     """
-    places = [CONF, *domain_folders(overrides)]
-    return {file.stem: file for place in places for file in sorted((place / GROUP).glob("*.yaml"))}
+    folders = [CONF, *domain_folders(overrides)]
+    return {file.stem: file for place in folders for file in sorted((place / GROUP).glob("*.yaml"))}
 
 
 def choices(group: str, folders: Sequence[Path] | None = None) -> list[str]:
@@ -194,7 +193,7 @@ def choices(group: str, folders: Sequence[Path] | None = None) -> list[str]:
 
 
 def _refuse_several(overrides: Sequence[str], folders: Sequence[Path]) -> None:
-    """Refuse what Hydra takes for a sweep, and anything but one name for a configuration group."""
+    """Refuse what Hydra takes for a sweep, and anything but one name for a group of choices or a folder."""
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key, value = override.key_or_group, override.value()
         there = choices(key, folders)
@@ -207,23 +206,15 @@ def _refuse_several(overrides: Sequence[str], folders: Sequence[Path]) -> None:
                 f"{override.input_line}: one value, not several",
                 advice=f"Write {key}=[a,b] for a list, or quote the value: {key}='a,b'",
             )
+        if key.startswith("paths.") and isinstance(value, (bool, int, float)):
+            written = (override.input_line or "").split("=", 1)[1]
+            raise ConfigurationError(
+                f"{override.input_line}: read as {value}, not as a name",
+                advice=f"Quote it: {key}=\"'{written}'\"",
+            )
 
 
 def _refuse_unusable(catalog: Catalog) -> None:
     from storage.postgres import PostgresAddress  # noqa: PLC0415 - its driver is loaded on demand
 
     PostgresAddress(catalog.url, catalog.user, catalog.password)
-
-
-def _absolute(config: Config) -> None:
-    for name in ("landing", "lake", "staging", "logs", "reports", "cache"):
-        if name == "landing" and is_remote(config.paths.landing):
-            continue
-        setattr(config.paths, name, str(Path(getattr(config.paths, name)).expanduser().absolute()))
-    config.spark.local_dir = str(Path(config.spark.local_dir).expanduser().absolute())
-    config.spark.log_file = str(Path(config.spark.log_file).expanduser().absolute())
-    if config.export.folder:
-        config.export.folder = str(absolute(config.export.folder))
-    config.domains = os.pathsep.join(
-        str(absolute(d)) for d in config.domains.split(os.pathsep) if d
-    )

@@ -99,6 +99,18 @@ def chosen(group: str, choice: str, choices: Collection[str]) -> str:
     return f"{group}={QuotedString(choice, Quote.single).with_quotes()}"
 
 
+def assigned(key: str, value: str) -> str:
+    """The override that gives a key a text, in quotes where Hydra would read another one."""
+    plain = f"{key}={value}"
+    try:
+        [override] = OverridesParser.create().parse_overrides([plain])
+        if override.value() == value:
+            return plain
+    except HydraException:
+        pass
+    return f"{key}={QuotedString(value, Quote.single).with_quotes()}"
+
+
 def _judged(text: str, choices: Mapping[str, Collection[str]]) -> str:
     key = text.split("=", 1)[0]
     if not any(_matches(key, pattern) for pattern in ALLOWED_IN_PARAMETERS):

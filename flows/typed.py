@@ -7,6 +7,7 @@ import shlex
 
 from conf.domains import of_environment
 from conf.formats import apart
+from conf.overrides import assigned
 from conf.schema import Config
 
 
@@ -19,4 +20,4 @@ def overrides_of(config: Config, *, landing: bool = False) -> str:
     where["paths.lake"] = config.paths.lake
     if landing:
         where["paths.landing"] = config.paths.landing
-    return " ".join(shlex.quote(f"{key}={value}") for key, value in where.items())
+    return " ".join(shlex.quote(assigned(key, value)) for key, value in where.items())

@@ -111,7 +111,10 @@ def _profile(settings: SparkSettings, jars: Sequence[Path]) -> dict[str, str]:
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.driver.extraClassPath": classpath,
         "spark.driver.extraJavaOptions": " ".join(
-            [f"-Dlog4j2.configurationFile=file:{log4j}", *settings.java_options.split()]
+            [
+                f"-Dlog4j2.configurationFile={log4j.absolute().as_uri()}",
+                *settings.java_options.split(),
+            ]
         ),
         "spark.driver.memory": settings.driver_memory,
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),

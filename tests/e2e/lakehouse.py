@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pytest
 
 from conf.load import load_config
+from conf.overrides import assigned
 from conf.schema import Config
 from flows.cli import invoke
 from flows.reading import Reader
@@ -86,8 +87,8 @@ class Lakehouse:
         return [
             "env=test",
             f"format={self.format}",
-            f"paths.landing={self.landing}",
-            f"paths.lake={self.root / 'lake'}",
+            assigned("paths.landing", str(self.landing)),
+            assigned("paths.lake", str(self.root / "lake")),
             *self.extra,
         ]
 
