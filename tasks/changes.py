@@ -13,6 +13,7 @@ from functools import reduce
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
 import pyarrow.dataset as ds
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -106,22 +107,32 @@ def sides(bench: Bench, ref: TableRef, after: str | None, until: str) -> Sides |
     """
     if after is None:
         return None
-    parts: list[DataFrame] = []
+    alike: dict[tuple[bool, pa.Schema], list[str]] = {}
     for entry in _between(bench, ref, after, until):
         if entry.record is not None and entry.record.notes.get("mark"):
             continue
         path = folder(bench, ref, entry.record.token) if entry.record else None
         if path is None or not path.is_dir():
             return None
-        images = _images(bench.store.session.read.parquet(str(path)))
-        if entry.record is not None and NOTE in entry.record.notes:
-            images = images.unionByName(images.where(f"not {OLD}").withColumn(OLD, F.lit(True)))
-        parts.append(images)
+        restated = entry.record is not None and NOTE in entry.record.notes
+        columns = ds.dataset(path, format="parquet").schema.remove_metadata()
+        alike.setdefault((restated, columns), []).append(str(path))
+    parts = [
+        _sides(bench.store.session.read.parquet(*paths), restated=restated)
+        for (restated, _), paths in alike.items()
+    ]
     if not parts:
         none = bench.store.read(ref).limit(0)
         return Sides(none, none)
     rows = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), parts)
     return Sides(rows.where(OLD).drop(OLD), rows.where(f"not {OLD}").drop(OLD))
+
+
+def _sides(rows: DataFrame, *, restated: bool) -> DataFrame:
+    images = _images(rows)
+    if not restated:
+        return images
+    return images.unionByName(images.where(f"not {OLD}").withColumn(OLD, F.lit(True)))
 
 
 def prune(bench: Bench) -> None:
