@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import OmegaConf
 
 from storage.errors import ConfigurationError
@@ -48,8 +49,9 @@ def _named(paths: str) -> list[Path]:
 
 def search_path(folders: Sequence[Path]) -> list[str]:
     """The override that adds the folders to Hydra's own search path."""
-    quoted = (str(folder).replace("'", r"\'") for folder in folders)
-    entries = ",".join(f"'file://{folder}'" for folder in quoted)  # Hydra reads no %20
+    entries = ",".join(  # Hydra reads no %20
+        QuotedString(f"file://{folder}", Quote.single).with_quotes() for folder in folders
+    )
     return [f"hydra.searchpath=[{entries}]"] if folders else []
 
 

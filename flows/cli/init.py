@@ -13,6 +13,7 @@ import click
 
 from conf.domains import GROUP, KEY, VARIABLE, absolute, of_environment
 from conf.load import CONF, PACKAGES, load_config
+from conf.overrides import assigned
 from storage.disk import creating
 from storage.errors import ConfigurationError, StorageDeniedError
 from tasks.sources.landing import is_remote
@@ -181,7 +182,7 @@ def _said(plan: Plan) -> Iterator[str]:
 def _next(plan: Plan, file: Path, place: Place) -> Iterator[str]:
     """The commands that deliver the file and run the domain."""
     known = place.above is None or place.above in of_environment()
-    given = [f"domain={plan.name}", *([] if known else [f"{KEY}='{place.above}'"])]
+    given = [f"domain={plan.name}", *([] if known else [assigned(KEY, str(place.above))])]
     landing = load_config(given).paths.landing
     yield "next:"
     if not known:

@@ -9,6 +9,7 @@ import yaml
 
 from conf.domains import VARIABLE
 from conf.load import load_config
+from conf.overrides import assigned
 from flows.cli import invoke
 from storage.errors import InputError
 from tasks.starter.csv_profile import read_profile
@@ -282,3 +283,11 @@ def test_a_name_that_is_not_utf_8_is_refused(
     assert invoke(["init", "domain", "shop", "--from", name, "--to", "own"]) == 2
     assert r"--from sale_\xff.csv: its name is not UTF-8" in capsys.readouterr().err
     assert not (tmp_path / "own").exists()
+
+
+def test_a_domain_may_be_begun_in_a_folder_of_any_name(tmp_path: Path) -> None:
+    csv_file(tmp_path, "id,v\na,1\n", "sale.csv")
+    folder = "l\u00e4ke \u65e5 =%+&'\"};!$@()<>`~ 50%off [a]{b}#?*"
+    assert invoke(["init", "domain", "shop", "--from", "sale.csv", "--to", folder]) == 0
+    config = load_config(["domain=shop", assigned("domains", str(tmp_path / folder))])
+    assert config.domain.roots.sql == str(tmp_path / folder / "domain" / "shop" / "sql")
