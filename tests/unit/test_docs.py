@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import dataclasses
 import importlib.util
 import itertools
 import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any, get_type_hints
 
 import click
 import pytest
 from omegaconf import OmegaConf
+from sqlglot import exp, parse_one
 
 from checks.model import CheckSuite
 from conf import load
+from conf.schema import Config
 from flows.cli import cli, invoke
 from storage.secrets import reference
 from tasks import bronze, derived, ops, ordering, quarantine, releases
@@ -27,7 +33,14 @@ from tests import tutorial
 
 ROOT = Path(__file__).parents[2]
 HOW_TO = ROOT / "docs" / "how-to"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "deployments" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+CURRENT = [page for page in PAGES if page.parent.name != "adr" and page.name != "changelog.md"]
+"""Pages that speak of the program as it is; the others are of their time."""
+BACKFILL_KEYS = ("start", "end")
 DOMAINS = sorted(file.stem for file in (ROOT / "conf" / "domain").glob("*.yaml"))
 YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -132,6 +145,85 @@ def _assert_exists(words: list[str]) -> None:
     assert used <= known, f"lakehouse {' '.join(words)}"
 
 
+def test_the_readme_names_every_command() -> None:
+    named = {words[0] for words in _command_lines((ROOT / "README.md").read_text("utf-8")) if words}
+    listed = re.findall(
+        r"^\| (`lakehouse .*?) \|", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE
+    )
+    named |= {word for cell in listed for word in re.findall(r"`(?:lakehouse )?(\w+)", cell)}
+    assert set(cli.commands) <= named
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_keys_of_overrides_exist(page: Path) -> None:
+    for words in _command_lines(page.read_text("utf-8")):
+        for word in words if words[:1] != ["quarantine"] else []:  # it takes columns, too
+            key = word.partition("=")[0]
+            if "=" in word and not key.startswith("-") and key not in (*BACKFILL_KEYS, "KEY"):
+                _assert_key(key)
+
+
+def _assert_key(key: str) -> None:
+    """The schema has the key; below a mapping every name is one."""
+    kind: Any = Config
+    for part in key.split("."):
+        if not dataclasses.is_dataclass(kind):
+            return
+        fields = get_type_hints(kind)
+        assert part in fields, f"there is no key {key}"
+        kind = fields[part]
+
+
+@pytest.mark.parametrize("page", CURRENT, ids=page_id)
+def test_files_and_names_of_the_code_exist(page: Path) -> None:
+    text = page.read_text("utf-8")
+    packages = "conf|flows|tasks|storage|checks|deployments|tests|docs"
+    for path in re.findall(rf"`((?:{packages})/[\w./-]*)`", text):
+        assert "NAME" in path or (ROOT / path).exists(), f"{path} does not exist"
+    for name in re.findall(rf"`((?:{packages})(?:\.\w+)+)`", text):
+        assert _is_there(name) or re.search(r"\.(?:\w+=|y?aml|sql|csv)", name), (
+            f"there is no {name}"
+        )
+
+
+def _is_there(name: str) -> bool:
+    """Whether the dotted name is a module, something in one, or a key or table."""
+    module, _, last = name.rpartition(".")
+    with contextlib.suppress(ModuleNotFoundError):
+        if importlib.util.find_spec(name):
+            return True
+    with contextlib.suppress(ModuleNotFoundError):
+        found = importlib.import_module(module)
+        return hasattr(found, last)
+    return False
+
+
+@pytest.mark.parametrize("page", [p for p in CURRENT if p != tutorial.PAGE], ids=page_id)
+def test_columns_of_queries_exist(page: Path) -> None:
+    known = _columns()
+    text = page.read_text("utf-8")
+    for query in re.findall(r'lakehouse sql "([^"]+)"', text):
+        parsed = parse_one(query.removesuffix(" ..."), dialect="duckdb")
+        made = {alias.alias for alias in parsed.find_all(exp.Alias)}
+        used = {column.name for column in parsed.find_all(exp.Column)}
+        assert used - made <= known, f"{query}: {used - made - known}"
+
+
+@cache
+def _columns() -> set[str]:
+    """Every column of the included domains and of the platform's own tables."""
+    domains = [load.load_config([f"domain={n}", "paths.lake=lake"]).domain for n in DOMAINS]
+    declared = {
+        c
+        for d in domains
+        for layer in (d.silver, d.gold)
+        for t in layer.values()
+        for c in t.columns
+    }
+    declared |= {c for d in domains for source in d.bronze.values() for c in source.columns}
+    return declared | _metadata()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_make_targets_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
@@ -141,7 +233,11 @@ def test_make_targets_exist(page: Path) -> None:
 
 def test_every_column_of_the_platform_is_described() -> None:
     text = (ROOT / "docs" / "reference" / "tables.md").read_text("utf-8")
-    said = set(re.findall(r"`(\w+)`", text))
+    assert _metadata() <= set(re.findall(r"`(\w+)`", text))
+
+
+def _metadata() -> set[str]:
+    """The columns that the platform itself gives tables."""
     metadata = (
         *bronze.METADATA,
         *ordering.METADATA,
@@ -154,8 +250,7 @@ def test_every_column_of_the_platform_is_described() -> None:
     )
     wanted = {name for name, _ in metadata}
     wanted |= {name for schema in ops.TABLES.values() for name in schema.names}
-    wanted |= set(releases.SCHEMA.names)
-    assert wanted <= said
+    return wanted | set(releases.SCHEMA.names)
 
 
 def test_the_tutorials_domain_composes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
