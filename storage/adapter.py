@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import ClassVar
 
@@ -12,14 +12,22 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from storage.base import TableStore, place_of, refuse_duplicates
-from storage.errors import CommitLostError, TableExistsError
+from storage.base import TOKEN_MEMORY, TableStore, place_of, refuse_duplicates
+from storage.errors import CommitConflictError, CommitLostError, TableExistsError
 from storage.evolution import Change, carried, remaining
 from storage.locks import Locks
 from storage.plans import MergePlan
 from storage.schemas import arrow_schema, describe_difference, same_columns
 from storage.sql import quote
-from storage.types import ROLLBACK, Commit, CommitRecord, TableRef, Version
+from storage.types import (
+    ROLLBACK,
+    Commit,
+    CommitRecord,
+    Snapshot,
+    TableRef,
+    Version,
+    lineage,
+)
 
 
 class FormatStore(TableStore):
@@ -34,6 +42,8 @@ class FormatStore(TableStore):
     def __init__(self, session: SparkSession | None, locks: Locks) -> None:
         super().__init__(session)
         self._locks = locks
+        self._expected: Version | None = None
+        """The version that the write under way is made on; None where any will do."""
 
     def format_of(self, ref: TableRef) -> str:
         return self.format
@@ -87,52 +97,94 @@ class FormatStore(TableStore):
         self, ref: TableRef, changes: Sequence[Change], record: CommitRecord | None
     ) -> None: ...
 
-    def append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> Commit:
-        return self._write(ref, "append", record, lambda: self._append(ref, rows, record))
+    def append(
+        self,
+        ref: TableRef,
+        rows: DataFrame,
+        record: CommitRecord,
+        *,
+        expected: Version | None = None,
+    ) -> Commit:
+        return self._write(ref, "append", record, lambda: self._append(ref, rows, record), expected)
 
     def append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> Commit:
         with self._locks.hold(f"{self.format}.{ref.path}.create"):
             self._create_arrow(ref, rows.schema)
-        return self._write(ref, "append", record, lambda: self._append_arrow(ref, rows, record))
+        return self._write(
+            ref, "append", record, lambda: self._append_arrow(ref, rows, record), None
+        )
+
+    def overwrite_arrow(
+        self, ref: TableRef, rows: pa.Table, record: CommitRecord, *, expected: Version
+    ) -> Commit:
+        return self._write(
+            ref, "overwrite", record, lambda: self._overwrite_arrow(ref, rows, record), expected
+        )
 
     def merge(
-        self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord
+        self,
+        ref: TableRef,
+        rows: DataFrame,
+        plan: MergePlan,
+        record: CommitRecord,
+        *,
+        expected: Version | None = None,
     ) -> Commit:
         def run() -> None:
             refuse_duplicates(ref, rows, plan.keys)
             self._merge(ref, rows.select(*map(quote, plan.source_columns)), plan, record)
 
-        return self._write(ref, "merge", record, run)
+        return self._write(ref, "merge", record, run, expected)
 
     def overwrite(
-        self, ref: TableRef, rows: DataFrame, record: CommitRecord, *, where: str | None = None
+        self,
+        ref: TableRef,
+        rows: DataFrame,
+        record: CommitRecord,
+        *,
+        where: str | None = None,
+        expected: Version | None = None,
     ) -> Commit:
         return self._write(
-            ref, "overwrite", record, lambda: self._overwrite(ref, rows, record, where)
+            ref, "overwrite", record, lambda: self._overwrite(ref, rows, record, where), expected
         )
 
-    def replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> Commit:
+    def replace(
+        self,
+        ref: TableRef,
+        rows: DataFrame,
+        record: CommitRecord,
+        *,
+        expected: Version | None = None,
+    ) -> Commit:
         def run() -> None:
             self._replace(ref, rows, record)
             if not same_columns(self.columns(ref), rows.schema):
                 raise CommitLostError(f"{ref.label}: the columns were not replaced")
 
-        return self._write(ref, "replace", record, run)
+        return self._write(ref, "replace", record, run, expected)
 
-    def delete(self, ref: TableRef, where: str, record: CommitRecord) -> Commit:
-        return self._write(ref, "delete", record, lambda: self._delete(ref, where, record))
+    def delete(
+        self, ref: TableRef, where: str, record: CommitRecord, *, expected: Version | None = None
+    ) -> Commit:
+        return self._write(
+            ref, "delete", record, lambda: self._delete(ref, where, record), expected
+        )
 
-    def mark(self, ref: TableRef, record: CommitRecord) -> Commit:
-        return self._write(ref, "mark", record, lambda: self._mark(ref, record))
+    def mark(
+        self, ref: TableRef, record: CommitRecord, *, expected: Version | None = None
+    ) -> Commit:
+        return self._write(ref, "mark", record, lambda: self._mark(ref, record), expected)
 
-    def rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> Commit:
+    def rollback(
+        self, ref: TableRef, to: Version, record: CommitRecord, *, expected: Version | None = None
+    ) -> Commit:
         def run() -> None:
             place_of(ref, self.history(ref), to)
             self._rollback(ref, to, noted)
 
-        note = {"to": to, "of": self.history(ref, limit=1)[0].version}
-        noted = replace(record, notes={**record.notes, ROLLBACK: note})
-        return self._write(ref, "rollback", noted, run)
+        noted = _undoing(record, to, of=self.version(ref))
+        return self._write(ref, "rollback", noted, run, expected)
 
     @abstractmethod
     def _append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None: ...
@@ -142,6 +194,9 @@ class FormatStore(TableStore):
 
     @abstractmethod
     def _append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None: ...
+
+    @abstractmethod
+    def _overwrite_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None: ...
 
     @abstractmethod
     def _merge(
@@ -169,24 +224,80 @@ class FormatStore(TableStore):
     def _translated(self, ref: TableRef) -> AbstractContextManager[None]:
         """Context in which native exceptions become ours."""
 
+    def _onto(self, ref: TableRef, expected: Version | None) -> AbstractContextManager[None]:
+        """Context in which a commit is made on this version or not at all; on any where it is None.
+
+        The table's lock keeps others away as long as it is held. A lock can be lost, and the JVM of a
+        killed run has none: the format itself has to refuse what they have passed.
+        """
+        del ref, expected
+        return nullcontext()
+
     def _write(
-        self, ref: TableRef, operation: str, record: CommitRecord, run: Callable[[], None]
+        self,
+        ref: TableRef,
+        operation: str,
+        record: CommitRecord,
+        run: Callable[[], None],
+        expected: Version | None,
     ) -> Commit:
         with self.locked(ref), self._translated(ref):
             done = self.find(ref, record.token)
             if done is not None:
                 return Commit(done.version, operation, record.token, repeated=True)
-            before = self.history(ref, limit=1)[0].version
+            before = self.version(ref)
+            if expected not in (None, before):
+                raise outdated(ref, before, expected)
             self._locks.assure()
-            run()
+            self._commit_onto(ref, expected, run)
             found = self.find(ref, record.token)
-            if found is None and self.history(ref, limit=1)[0].version == before:
+            if found is None and self.version(ref) == before:
                 # Delta commits nothing for a write without rows; the record must be there all the same.
-                self._mark(ref, record)
+                self._commit_onto(ref, expected, lambda: self._mark(ref, record))
                 found = self.find(ref, record.token)
             if found is None:
                 raise CommitLostError(
                     f"{ref.label}: the {operation} of {record.token} was acknowledged, "
                     "but is not in the table's log"
                 )
+            if expected is not None:
+                self._refuse_other_base(ref, found, expected)
             return Commit(found.version, operation, record.token)
+
+    def _commit_onto(
+        self, ref: TableRef, expected: Version | None, run: Callable[[], None]
+    ) -> None:
+        self._expected = expected
+        try:
+            with self._onto(ref, expected):
+                run()
+        finally:
+            self._expected = None
+
+    def _refuse_other_base(self, ref: TableRef, made: Snapshot, expected: Version) -> None:
+        """Take a commit back that stands on another version than it was checked against."""
+        history = self.history(ref, limit=TOKEN_MEMORY)
+        place = place_of(ref, history, made.version)
+        token = made.record.token if made.record is not None else ""
+        base = next(e for e in history[place:] if e.record is None or e.record.token != token)
+        if base.version == expected:
+            return
+        if place == 0:
+            kept = next((e.record for e in lineage(history[1:]) if e.record is not None), None)
+            kept = kept or CommitRecord(run_id="", token="")
+            undone = replace(kept, token=f"{made.version}.undone", files=(), rows={})
+            self._rollback(ref, base.version, _undoing(undone, base.version, of=made.version))
+        raise outdated(ref, base.version, expected)
+
+
+def outdated(ref: TableRef, found: Version, expected: Version | None) -> CommitConflictError:
+    """The error of a write that was checked against another version than the table has."""
+    return CommitConflictError(
+        f"{ref.label}: the table is at version {found}, but what was to be written was checked against "
+        f"version {expected}, so nothing is written",
+        advice="Run again: it is staged and checked against the table as it is now.",
+    )
+
+
+def _undoing(record: CommitRecord, to: Version, *, of: Version) -> CommitRecord:
+    return replace(record, notes={**record.notes, ROLLBACK: {"to": to, "of": of}})

@@ -33,7 +33,9 @@ class TableStore(ABC):
 
     A store belongs to one Spark session, because the formats take a commit's metadata from session
     settings: use one store, made with `newSession()`, a task. Every write is skipped when its token was
-    committed before.
+    committed before. A write that names the version that it was checked against, `expected`, is made on
+    that version or not at all: `CommitConflictError` says that another writer was there first. Only a
+    write about which no earlier row decides, such as a line of a report, names none.
     """
 
     def __init__(self, session: SparkSession | None) -> None:
@@ -187,6 +189,10 @@ class TableStore(ABC):
                 return Snapshot(newest.version, newest.committed_at, newest.operation, entry.record)
         return newest
 
+    def version(self, ref: TableRef) -> Version:
+        """The current version."""
+        return self.history(ref, limit=1)[0].version
+
     def lineage(self, ref: TableRef, at: Version | None = None) -> list[Snapshot]:
         """The commits behind the table's rows, now or at a version, newest first.
 
@@ -219,7 +225,14 @@ class TableStore(ABC):
     # -- writing --------------------------------------------------------------------------------
 
     @abstractmethod
-    def append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> Commit:
+    def append(
+        self,
+        ref: TableRef,
+        rows: DataFrame,
+        record: CommitRecord,
+        *,
+        expected: Version | None = None,
+    ) -> Commit:
         """Add rows in one commit; a token committed before writes nothing."""
 
     @abstractmethod
@@ -227,8 +240,20 @@ class TableStore(ABC):
         """Add rows without Spark, for small tables of the platform itself; creates the table."""
 
     @abstractmethod
+    def overwrite_arrow(
+        self, ref: TableRef, rows: pa.Table, record: CommitRecord, *, expected: Version
+    ) -> Commit:
+        """Replace all rows without Spark, for small tables of the platform itself."""
+
+    @abstractmethod
     def merge(
-        self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord
+        self,
+        ref: TableRef,
+        rows: DataFrame,
+        plan: MergePlan,
+        record: CommitRecord,
+        *,
+        expected: Version | None = None,
     ) -> Commit:
         """Run a merge plan in one commit.
 
@@ -238,12 +263,25 @@ class TableStore(ABC):
 
     @abstractmethod
     def overwrite(
-        self, ref: TableRef, rows: DataFrame, record: CommitRecord, *, where: str | None = None
+        self,
+        ref: TableRef,
+        rows: DataFrame,
+        record: CommitRecord,
+        *,
+        where: str | None = None,
+        expected: Version | None = None,
     ) -> Commit:
         """Replace all rows, or those that satisfy `where`, in one commit."""
 
     @abstractmethod
-    def replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> Commit:
+    def replace(
+        self,
+        ref: TableRef,
+        rows: DataFrame,
+        record: CommitRecord,
+        *,
+        expected: Version | None = None,
+    ) -> Commit:
         """Replace all rows, and the columns by those of `rows`, in one commit.
 
         History, properties and those partition columns that are still there stay. Row changes over such a
@@ -254,15 +292,21 @@ class TableStore(ABC):
         """
 
     @abstractmethod
-    def delete(self, ref: TableRef, where: str, record: CommitRecord) -> Commit:
+    def delete(
+        self, ref: TableRef, where: str, record: CommitRecord, *, expected: Version | None = None
+    ) -> Commit:
         """Delete the rows that satisfy `where` in one commit."""
 
     @abstractmethod
-    def mark(self, ref: TableRef, record: CommitRecord) -> Commit:
+    def mark(
+        self, ref: TableRef, record: CommitRecord, *, expected: Version | None = None
+    ) -> Commit:
         """Commit a record without changing a row: what was consumed held nothing to publish."""
 
     @abstractmethod
-    def rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> Commit:
+    def rollback(
+        self, ref: TableRef, to: Version, record: CommitRecord, *, expected: Version | None = None
+    ) -> Commit:
         """Make an earlier version current again, as a new commit that carries `record`.
 
         A note in the record names the version, so that the commits between are known to be undone: their

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from storage.adapter import FormatStore
+from storage.adapter import FormatStore, outdated
 from storage.direct import delta_obstacle
 from storage.errors import (
     ChangesNotTrackedError,
@@ -36,8 +36,11 @@ from storage.sql import literal, quote
 from storage.types import CommitRecord, Snapshot, TableRef, TableStats, Version
 
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+REBASES = "spark.databricks.delta.maxCommitAttempts"
+"""How often Spark tries a commit again, upon what others have committed meanwhile."""
 CONFLICTS = ("ConcurrentAppend", "ConcurrentDelete", "ConcurrentModification", "ConcurrentWrite",
-             "MetadataChangedException", "ProtocolChangedException")  # fmt: skip
+             "MetadataChangedException", "ProtocolChangedException",
+             "DELTA_MAX_COMMIT_RETRIES_EXCEEDED")  # fmt: skip
 
 
 class DeltaStore(FormatStore):
@@ -252,12 +255,26 @@ class DeltaStore(FormatStore):
             )
 
     def _append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None:
+        self._write_arrow(ref, rows, record, "append")
+
+    def _overwrite_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None:
+        self._write_arrow(ref, rows, record, "overwrite")
+
+    def _write_arrow(
+        self,
+        ref: TableRef,
+        rows: pa.Table,
+        record: CommitRecord,
+        mode: Literal["append", "overwrite"],
+    ) -> None:
         table = self._open(ref)
+        if self._expected not in (None, str(table.version())):
+            raise outdated(ref, Version(str(table.version())), self._expected)
         write_deltalake(
             table,
             fit(rows, pa.schema(table.schema().to_arrow())),
-            mode="append",
-            commit_properties=_properties(record),
+            mode=mode,
+            commit_properties=_properties(record, rebases=None if self._expected is None else 0),
         )
 
     def _merge(self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord) -> None:
@@ -313,6 +330,17 @@ class DeltaStore(FormatStore):
             raise translate(ref, error) from error
 
     @contextmanager
+    def _onto(self, ref: TableRef, expected: Version | None) -> Iterator[None]:
+        # Spark reads the table when a write begins; without an attempt to rebase it commits the next version.
+        if expected is not None and self.has_session:
+            self.session.conf.set(REBASES, "0")
+        try:
+            yield
+        finally:
+            if expected is not None and self.has_session:
+                self.session.conf.unset(REBASES)
+
+    @contextmanager
     def _metadata(self, record: CommitRecord | None) -> Iterator[None]:
         if record is None:
             yield
@@ -337,9 +365,9 @@ class DeltaStore(FormatStore):
             raise translate(ref, error) from error
 
 
-def _properties(record: CommitRecord | None) -> CommitProperties:
+def _properties(record: CommitRecord | None, *, rebases: int | None = None) -> CommitProperties:
     metadata = {"userMetadata": record.to_json()} if record is not None else {}
-    return CommitProperties(custom_metadata=metadata)
+    return CommitProperties(custom_metadata=metadata, max_commit_retries=rebases)
 
 
 def _definition(change: AddColumn) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.dataset import Scanner
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, ValidationException
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema
@@ -22,7 +24,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.adapter import FormatStore
+from storage.adapter import FormatStore, outdated
 from storage.direct import iceberg_obstacle
 from storage.errors import (
     ChangesNotTrackedError,
@@ -34,7 +36,18 @@ from storage.errors import (
 from storage.evolution import FIRST, AllowNulls, Change, WidenColumn, compare
 from storage.failures import NATIVE, explain, native_text, translate
 from storage.iceberg_catalog import CATALOG, IcebergCatalog
-from storage.iceberg_metadata import RECORD, commits, folder_of, iceberg_type, replacing
+from storage.iceberg_metadata import (
+    RECORD,
+    REPLACES,
+    WAP_ENABLED,
+    abandoned_snapshots,
+    commits,
+    current_version,
+    folder_of,
+    iceberg_type,
+    replacing,
+    staged_snapshots,
+)
 from storage.locks import Locks
 from storage.plans import MergePlan
 from storage.schemas import arrow_schema, fit, storable, type_of
@@ -42,7 +55,13 @@ from storage.sql import quote
 from storage.types import EMPTY, CommitRecord, Snapshot, TableRef, TableStats, Version
 
 SNAPSHOT_PROPERTY = f"spark.sql.iceberg.snapshot-property.{RECORD}"
+ABANDONED_SECONDS = 24 * 3600.0
+"""Age after which a snapshot that was written beside a table is taken for one of a killed write."""
+NO_REBASE = "commit.retry.num-retries"
+WAP_ID = "spark.wap.id"
+"""Setting under which Spark writes a snapshot beside the table (write-audit-publish)."""
 TRACKS_CHANGES = "lakehouse.track-changes"
+CONFLICTING = (CommitFailedException, ValidationException)
 CONFLICTS = ("CommitFailedException", "ValidationException")
 WHOLE_FILES_ONLY = ("Cannot delete file where some, but not all, rows match",
                     "Cannot translate expression to source filter",
@@ -107,7 +126,8 @@ class IcebergStore(FormatStore):
             (ref.database, ref.name),
             Schema(*fields.values()),
             partition_spec=spec,
-            properties=self._properties | {TRACKS_CHANGES: str(track_changes).lower()},
+            properties=self._properties
+            | {TRACKS_CHANGES: str(track_changes).lower(), WAP_ENABLED: "true"},
         )
 
     def _create_database(self, ref: TableRef) -> None:
@@ -250,6 +270,15 @@ class IcebergStore(FormatStore):
         fitted = fit(rows, schema_to_pyarrow(table.schema(), include_field_ids=False))
         table.append(fitted, snapshot_properties={RECORD: record.to_json()})
 
+    def _overwrite_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None:
+        table = self._catalog.load(ref)
+        if self._expected not in (None, found := current_version(table)):
+            raise outdated(ref, found, self._expected)
+        table.metadata.properties[NO_REBASE] = "0"  # of this copy of the metadata, for this commit
+        fitted = fit(rows, schema_to_pyarrow(table.schema(), include_field_ids=False))
+        write = table.overwrite if self.stats(ref).rows else table.append
+        write(fitted, snapshot_properties={RECORD: record.to_json()})
+
     def _merge(self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord) -> None:
         view = f"merge_source_{ref.view}"
         rows.createOrReplaceTempView(view)
@@ -290,7 +319,15 @@ class IcebergStore(FormatStore):
         parts = [F.col(quote(name)) for name in names if name in rows.columns]
         writer = rows.writeTo(self._name(ref)).using("iceberg")
         writer = writer.partitionedBy(*parts) if parts else writer
-        writer.option(f"snapshot-property.{RECORD}", record.to_json()).replace()
+        staging = self.session.conf.get(WAP_ID, None)
+        self.session.conf.unset(WAP_ID)  # new columns cannot wait beside the table
+        if (snapshot := table.current_snapshot()) is not None:
+            writer = writer.option(f"snapshot-property.{REPLACES}", str(snapshot.snapshot_id))
+        try:
+            writer.option(f"snapshot-property.{RECORD}", record.to_json()).replace()
+        finally:
+            if staging is not None:
+                self.session.conf.set(WAP_ID, staging)
 
     def _delete(self, ref: TableRef, where: str, record: CommitRecord) -> None:
         # A delete of whole files would be a commit of metadata alone, which takes no snapshot property;
@@ -357,6 +394,38 @@ class IcebergStore(FormatStore):
         return f"{CATALOG}.{quote(ref.database)}.{quote(ref.name)}"
 
     @contextmanager
+    def _onto(self, ref: TableRef, expected: Version | None) -> Iterator[None]:
+        # Spark appends to whatever is current when it commits. So the snapshot is written beside the table
+        # first, and made current by a commit of the catalog that requires the expected one.
+        if expected is None or not self.has_session:
+            yield
+            return
+        self._prepare_staging(ref)
+        staging = uuid4().hex
+        self.session.conf.set(WAP_ID, staging)
+        try:
+            yield
+        finally:
+            self.session.conf.unset(WAP_ID)
+        table = self._catalog.load(ref)
+        made = staged_snapshots(table, staging)
+        if not made:
+            return
+        if (found := current_version(table)) != expected:
+            table.maintenance.expire_snapshots().by_ids(made).commit()
+            raise outdated(ref, found, expected)
+        table.manage_snapshots().set_current_snapshot(made[-1]).commit()
+
+    def _prepare_staging(self, ref: TableRef) -> None:
+        """Let snapshots be written beside the table; those that a killed write has left there are removed."""
+        table = self._catalog.load(ref)
+        if table.properties.get(WAP_ENABLED) != "true":
+            with table.transaction() as change:
+                change.set_properties({WAP_ENABLED: "true"})
+        if left := abandoned_snapshots(table, int((time.time() - ABANDONED_SECONDS) * 1000)):
+            table.refresh().maintenance.expire_snapshots().by_ids(left).commit()
+
+    @contextmanager
     def _metadata(self, record: CommitRecord) -> Iterator[None]:
         # Spark replaces ${name} in the values of its settings; JSON has another way to write the sign.
         self.session.conf.set(SNAPSHOT_PROPERTY, record.to_json().replace("$", r"\u0024"))
@@ -369,8 +438,8 @@ class IcebergStore(FormatStore):
     def _translated(self, ref: TableRef) -> Iterator[None]:
         try:
             yield
-        except (*NATIVE, SQLAlchemyError, CommitFailedException) as error:
-            known = isinstance(error, CommitFailedException)
+        except (*NATIVE, SQLAlchemyError, *CONFLICTING) as error:
+            known = isinstance(error, CONFLICTING)
             if known or any(name in native_text(error) for name in CONFLICTS):
                 raise CommitConflictError(f"{ref.label}: another writer committed first") from error
             raise translate(ref, error) from error

@@ -118,39 +118,89 @@ class LakeStore(TableStore):
     def since(self, ref: TableRef, after: Version | None) -> list[Snapshot]:
         return super().since(ref, None if after is None else self.placements.of(ref).here(after))
 
-    def append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> Commit:
-        return self._shown(ref, self._of(ref).append(ref, rows, record))
+    def append(
+        self,
+        ref: TableRef,
+        rows: DataFrame,
+        record: CommitRecord,
+        *,
+        expected: Version | None = None,
+    ) -> Commit:
+        native = self._expected(ref, expected)
+        return self._shown(ref, self._of(ref).append(ref, rows, record, expected=native))
 
     def append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> Commit:
         return self._shown(ref, self._of(ref).append_arrow(ref, rows, record))
 
-    def merge(
-        self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord
+    def overwrite_arrow(
+        self, ref: TableRef, rows: pa.Table, record: CommitRecord, *, expected: Version
     ) -> Commit:
-        return self._shown(ref, self._of(ref).merge(ref, rows, plan, record))
+        native = self._native(ref, expected)
+        return self._shown(ref, self._of(ref).overwrite_arrow(ref, rows, record, expected=native))
+
+    def merge(
+        self,
+        ref: TableRef,
+        rows: DataFrame,
+        plan: MergePlan,
+        record: CommitRecord,
+        *,
+        expected: Version | None = None,
+    ) -> Commit:
+        native = self._expected(ref, expected)
+        return self._shown(ref, self._of(ref).merge(ref, rows, plan, record, expected=native))
 
     def overwrite(
-        self, ref: TableRef, rows: DataFrame, record: CommitRecord, *, where: str | None = None
+        self,
+        ref: TableRef,
+        rows: DataFrame,
+        record: CommitRecord,
+        *,
+        where: str | None = None,
+        expected: Version | None = None,
     ) -> Commit:
-        return self._shown(ref, self._of(ref).overwrite(ref, rows, record, where=where))
+        native, store = self._expected(ref, expected), self._of(ref)
+        commit = store.overwrite(ref, rows, record, where=where, expected=native)
+        return self._shown(ref, commit)
 
-    def replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> Commit:
-        return self._shown(ref, self._of(ref).replace(ref, rows, record))
+    def replace(
+        self,
+        ref: TableRef,
+        rows: DataFrame,
+        record: CommitRecord,
+        *,
+        expected: Version | None = None,
+    ) -> Commit:
+        native = self._expected(ref, expected)
+        return self._shown(ref, self._of(ref).replace(ref, rows, record, expected=native))
 
-    def delete(self, ref: TableRef, where: str, record: CommitRecord) -> Commit:
-        return self._shown(ref, self._of(ref).delete(ref, where, record))
+    def delete(
+        self, ref: TableRef, where: str, record: CommitRecord, *, expected: Version | None = None
+    ) -> Commit:
+        native = self._expected(ref, expected)
+        return self._shown(ref, self._of(ref).delete(ref, where, record, expected=native))
 
-    def mark(self, ref: TableRef, record: CommitRecord) -> Commit:
-        return self._shown(ref, self._of(ref).mark(ref, record))
+    def mark(
+        self, ref: TableRef, record: CommitRecord, *, expected: Version | None = None
+    ) -> Commit:
+        native = self._expected(ref, expected)
+        return self._shown(ref, self._of(ref).mark(ref, record, expected=native))
 
-    def rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> Commit:
-        return self._shown(ref, self._of(ref).rollback(ref, self._native(ref, to), record))
+    def rollback(
+        self, ref: TableRef, to: Version, record: CommitRecord, *, expected: Version | None = None
+    ) -> Commit:
+        native, store = self._expected(ref, expected), self._of(ref)
+        commit = store.rollback(ref, self._native(ref, to), record, expected=native)
+        return self._shown(ref, commit)
 
     def _of(self, ref: TableRef) -> FormatStore:
         return self.adapter(self.format_of(ref))
 
     def _native(self, ref: TableRef, version: Version) -> Version:
         return self.placements.of(ref).native(version)
+
+    def _expected(self, ref: TableRef, version: Version | None) -> Version | None:
+        return None if version is None else self._native(ref, version)
 
     def _shown(self, ref: TableRef, commit: Commit) -> Commit:
         version = self.placements.of(ref).current.shown(commit.version)

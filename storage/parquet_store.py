@@ -26,7 +26,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from storage.adapter import FormatStore
+from storage.adapter import FormatStore, outdated
 from storage.errors import TableNotFoundError, TerminalError, VersionNotFoundError
 from storage.evolution import Change, evolved, widens
 from storage.failures import NATIVE, translate
@@ -177,6 +177,9 @@ class ParquetStore(FormatStore):
         pq.write_table(fitted, self.location(ref) / folder / "part.parquet")
         self._commit(ref, "append", record, self._written(ref, folder))
 
+    def _overwrite_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None:
+        raise _only_added(ref, "overwrite")
+
     def _merge(self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord) -> None:
         raise _only_added(ref, "merge")
 
@@ -210,6 +213,8 @@ class ParquetStore(FormatStore):
         columns: pa.Schema | None = None,
     ) -> None:
         newest = self._open(ref)[-1]
+        if self._expected not in (None, str(newest.version)):
+            raise outdated(ref, Version(str(newest.version)), self._expected)
         self._log(ref).commit(
             Manifest(
                 newest.version + 1,

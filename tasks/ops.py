@@ -5,15 +5,16 @@ No run takes its starting point from them; runs and row counts can be rebuilt fr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
 from checks.model import Outcome
 from storage.base import TableStore
+from storage.errors import CommitConflictError
 from storage.evolution import AddColumn, compare
 from storage.types import CommitRecord, Snapshot, TableRef
 from tasks import accounting
@@ -76,6 +77,9 @@ TABLE_METRICS = pa.schema(
         ("recorded_at", pa.timestamp("us", tz="UTC")),
     ]
 )
+Row: TypeAlias = Mapping[str, Any]
+REBUILD_ATTEMPTS = 10
+"""How often a rebuild reads a table of the report again that others write to."""
 REPLACED = "replaced"
 """Status in `table_metrics` of a table that a rebuild wrote anew."""
 ROLLED_BACK = "rolled back"
@@ -244,10 +248,7 @@ def append(
     table = pa.Table.from_pylist(list(rows), schema=TABLES[name])
     upgrade(store, [name])
     if store.exists(ref(name)):
-        known = store.columns(ref(name))
-        for column in known:
-            if column.name not in table.column_names:
-                table = table.append_column(column, pa.nulls(table.num_rows, column.type))
+        table = _as(store.columns(ref(name)), table)
     store.append_arrow(ref(name), table, record)
 
 
@@ -342,7 +343,8 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
     """Write `runs`, `table_metrics` and `batch_metrics` anew from the tables' commit records.
 
     Check results are not in the commit records beyond their score, and pushes are in none: their rows stay
-    as they are.
+    as they are. Each table is replaced in one commit, so a kill loses no row; run it while no run of the
+    domain is under way.
 
     Returns:
         The number of commits reported.
@@ -376,10 +378,22 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
                 run["rows_published"] = int(str(run["rows_published"])) + record.rows.get(
                     "published", 0
                 )
-    _replace(store, domain, "table_metrics", metrics)
-    _replace(store, domain, "batch_metrics", batches)
-    _replace(store, domain, "runs", list(runs.values()))
+    pushing = _pushing(store, domain)
+    _replace(store, "table_metrics", metrics, lambda r: r["domain"] != domain or _of_push(r))
+    _replace(store, "batch_metrics", batches, lambda r: r["domain"] != domain)
+    _replace(
+        store, "runs", list(runs.values()),
+        lambda r: r["domain"] != domain or (r["run_id"] in pushing and r["run_id"] not in runs),
+    )  # fmt: skip
     return len(metrics)
+
+
+def _pushing(store: TableStore, domain: str) -> set[object]:
+    """The runs of a domain that have pushed: one that did nothing else is in no commit record."""
+    if not store.exists(ref("table_metrics")):
+        return set()
+    rows = store.read_arrow(ref("table_metrics")).to_pylist()
+    return {row["run_id"] for row in rows if row["domain"] == domain and _of_push(row)}
 
 
 def _status(entry: Snapshot) -> str:
@@ -397,12 +411,34 @@ def _of_push(row: Mapping[str, object]) -> bool:
     return str(row.get("table_name")).startswith(f"{DESTINATION}.")
 
 
-def _replace(store: TableStore, domain: str, name: str, rows: list[dict[str, object]]) -> None:
-    others: list[dict[str, object]] = []
-    if store.exists(ref(name)):
-        found = store.read_arrow(ref(name)).to_pylist()
-        others = [r for r in found if r["domain"] != domain or _of_push(r)]
-        store.drop(ref(name))
-    table = pa.Table.from_pylist([*others, *rows], schema=TABLES[name])
-    token = f"ops-rebuild:{datetime.now(UTC).isoformat()}"
-    store.append_arrow(ref(name), table, CommitRecord("ops-rebuild", token))
+def _replace(
+    store: TableStore, name: str, rows: list[dict[str, object]], keeps: Callable[[Row], bool]
+) -> None:
+    """Put rows in the place of those that are not kept, in one commit; another's report is never lost."""
+    record = CommitRecord("ops-rebuild", f"ops-rebuild:{datetime.now(UTC).isoformat()}")
+    if not store.exists(ref(name)):
+        append(store, name, rows, record)
+        return
+    upgrade(store, [name])
+    for attempt in range(1, REBUILD_ATTEMPTS + 1):
+        checked = store.version(ref(name))
+        found = store.read_arrow(ref(name))
+        kept = found.filter(pa.array([keeps(row) for row in found.to_pylist()], pa.bool_()))
+        made = _as(found.schema, pa.Table.from_pylist(rows, schema=TABLES[name]))
+        try:
+            store.overwrite_arrow(
+                ref(name), pa.concat_tables([kept, made]), record, expected=checked
+            )
+        except CommitConflictError:  # a run of another domain has reported meanwhile
+            if attempt == REBUILD_ATTEMPTS:
+                raise
+        else:
+            return
+
+
+def _as(columns: pa.Schema, rows: pa.Table) -> pa.Table:
+    """The rows with the columns of a table that another version of the code may have made."""
+    for column in columns:
+        if column.name not in rows.column_names:
+            rows = rows.append_column(column, pa.nulls(rows.num_rows, column.type))
+    return rows.select(columns.names).cast(columns)

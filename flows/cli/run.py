@@ -103,11 +103,13 @@ def demo_command(overrides: tuple[str, ...], rows: int) -> int:
 
 
 def _rebuild_ops(config: Config) -> int:
-    from flows.runtime import Runtime, new_run  # noqa: PLC0415
+    from flows.runtime import Runtime, new_run, run_lock  # noqa: PLC0415
     from tasks import ops  # noqa: PLC0415
 
-    store = Runtime(config, new_run()).metadata_store()
-    commits = ops.rebuild(store, config.domain.name, config.domain.tables())
+    runtime = Runtime(config, new_run())
+    with runtime.lake.locks().hold(run_lock(config), timeout_seconds=config.locking.run_seconds):
+        domain, store = config.domain, runtime.metadata_store()
+        commits = ops.rebuild(store, domain.name, domain.tables())
     click.echo(f"ops.runs, table_metrics and batch_metrics rebuilt from {commits} commits")
     return 0
 

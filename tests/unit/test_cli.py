@@ -19,7 +19,7 @@ import flows.cli
 from checks.gate import Verdict
 from checks.model import CheckResult, Outcome, Severity
 from flows.cli import invoke, rows
-from flows.runtime import lake_of
+from flows.runtime import lake_of, run_lock
 from storage.errors import LockTimeoutError
 from storage.types import CommitRecord, SourceFile, TableRef
 from tasks import ops
@@ -297,3 +297,15 @@ def test_the_status_names_what_stopped_in_its_last_run(
     ]  # fmt: skip
     assert invoke(["status", lake]) == 0
     assert BATCH in capsys.readouterr().out
+
+
+def test_the_report_is_rebuilt_while_no_run_is_under_way(
+    lake: str, make_config: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = make_config(lake.removeprefix("format="), tmp_path)
+    command = ["rebuild", "--ops", lake, "locking.run_seconds=0.1"]
+    with lake_of(config).locks().hold(run_lock(config)):
+        assert invoke(command) == 1
+    assert "was held by another process" in capsys.readouterr().err
+    assert invoke(command) == 0
+    assert "rebuilt from 2 commits" in capsys.readouterr().out

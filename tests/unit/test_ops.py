@@ -11,7 +11,9 @@ from checks.gate import Verdict
 from checks.model import CheckResult, Outcome, Severity
 from flows.runtime import lake_of
 from storage.base import TableStore
-from storage.types import CommitRecord, TableRef
+from storage.evolution import AddColumn
+from storage.lake_store import LakeStore
+from storage.types import Commit, CommitRecord, TableRef
 from tasks import ops
 from tasks.bench import RunInfo
 from tasks.gate import GateReport
@@ -60,6 +62,7 @@ def _report(store: TableStore, run: RunInfo = RUN, domain: str = "shop") -> None
 
 
 REPORTS = ("runs", "check_results", "table_metrics")
+REBUILT = ("runs", "batch_metrics", "table_metrics")
 
 
 def _rows(store: TableStore, name: str) -> list[dict[str, Any]]:
@@ -166,6 +169,107 @@ def test_a_rebuild_keeps_the_pushes(store: TableStore) -> None:
     assert sorted(found) == [
         ("destination.warehouse.sales", "pushed"), ("silver.orders", "published"),
     ]  # fmt: skip
+
+
+PUSHED = TableOutcome(TableRef("shop", "destination", "warehouse.sales"), "pushed", {}, 1.0)
+PUSH_ONLY = RunInfo("run-push", datetime(2024, 1, 3, tzinfo=UTC), "1.0")
+TAXI = RunInfo("run-taxi", datetime(2024, 1, 4, tzinfo=UTC), "1.0")
+
+
+def _reported(store: TableStore) -> dict[str, list[dict[str, Any]]]:
+    return {name: _rows(store, name) for name in REBUILT}
+
+
+def test_a_run_that_has_only_pushed_stays(store: TableStore) -> None:
+    report(store, "shop", PUSH_ONLY, [PUSHED], status="done", score=1.0, message="pushed")
+    rebuild(store, "shop", [ORDERS])
+    runs = {row["run_id"]: row["status"] for row in _rows(store, "runs")}
+    assert runs == {"run-1": "rebuilt", "run-push": "done"}
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("writes", range(3))
+def test_a_rebuild_that_is_killed_loses_no_row(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    report(store, "shop", PUSH_ONLY, [PUSHED], status="done", score=1.0, message="pushed")
+    _report(store)
+    _report(store, TAXI, domain="taxi")
+    before, made = _reported(store), []
+    whole = type(store).overwrite_arrow
+
+    def until_killed(self: TableStore, *given: Any, **named: Any) -> Commit:
+        if len(made) == writes:
+            raise KilledError
+        made.append(given)
+        return whole(self, *given, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(store), "overwrite_arrow", until_killed)
+        with pytest.raises(KilledError):
+            rebuild(store, "shop", [ORDERS])
+    kept = [
+        (name, row)
+        for name, rows in before.items()
+        for row in rows
+        if row["domain"] == "taxi" or row["run_id"] == "run-push"
+    ]
+    assert len(kept) == 7
+    found = _reported(store)
+    assert all(row in found[name] for name, row in kept)
+    rebuild(store, "shop", [ORDERS])
+    found = _reported(store)
+    assert all(row in found[name] for name, row in kept)
+    assert [r["status"] for r in found["runs"] if r["run_id"] == "run-1"] == ["rebuilt"]
+
+
+@pytest.mark.parametrize("passes", ["before the write", "the lock"])
+def test_a_report_of_another_domain_while_a_rebuild_is_under_way_is_kept(
+    store: TableStore, monkeypatch: pytest.MonkeyPatch, passes: str
+) -> None:
+    _report(store)
+    target = type(store) if passes == "before the write" else type(_adapter(store))
+    name = "overwrite_arrow" if passes == "before the write" else "_overwrite_arrow"
+    whole, others = getattr(target, name), []
+
+    def meanwhile(self: Any, table: TableRef, *given: Any, **named: Any) -> Any:
+        if len(others) < 2:
+            others.append(f"taxi-{len(others)}")
+            row = {"run_id": others[-1], "domain": "taxi"}
+            rows = pa.Table.from_pylist([row], schema=ops.TABLES[table.name])
+            adapter = _adapter(store)
+            if passes == "the lock":
+                adapter._append_arrow(table, rows, CommitRecord("run-taxi", others[-1]))
+            else:
+                adapter.append_arrow(table, rows, CommitRecord("run-taxi", others[-1]))
+        return whole(self, table, *given, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(target, name, meanwhile)
+        rebuild(store, "shop", [ORDERS])
+    metrics = _rows(store, "table_metrics")
+    found = sorted((row["domain"], row["run_id"]) for row in metrics)
+    assert found == [("shop", "run-1"), ("taxi", "taxi-0"), ("taxi", "taxi-1")]
+
+
+def _adapter(store: TableStore) -> Any:
+    assert isinstance(store, LakeStore)
+    return store.adapter(store.format_of(ops.ref("runs")))
+
+
+def test_a_rebuild_keeps_what_a_newer_version_has_reported(store: TableStore) -> None:
+    _report(store)
+    runs = ops.ref("runs")
+    store.evolve(runs, [AddColumn("machine", "string", "code")])
+    newer = {"run_id": "run-taxi", "domain": "taxi", "machine": "m1"}
+    rows = pa.Table.from_pylist([newer], schema=store.columns(runs))
+    store.append_arrow(runs, rows, CommitRecord("run-taxi", "newer"))
+    rebuild(store, "shop", [ORDERS])
+    found = {row["run_id"]: row["machine"] for row in _rows(store, "runs")}
+    assert found == {"run-1": None, "run-taxi": "m1"}
 
 
 def test_a_rebuild_without_any_commit_leaves_empty_tables(store: TableStore) -> None:
