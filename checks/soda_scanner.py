@@ -20,13 +20,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pyspark.logger import PySparkLogger
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import TimestampType
 from soda.common import env_helper
 from soda.common.config_helper import ConfigHelper
@@ -68,6 +69,7 @@ _log = logging.getLogger(__name__)
 _building = threading.Lock()
 _ENGINE_ERROR = 3
 _SOURCE = "views"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _load_no_dotenv(*_args: object, **_kwargs: object) -> bool:
@@ -135,7 +137,7 @@ class _Cursor(SparkDfCursor):  # type: ignore[misc]
     cursor_index: int
 
     def fetchall(self) -> tuple[list[object], ...]:
-        return tuple(self._converted(list(row)) for row in self.df.collect())
+        return _fetched(self.df)
 
     def fetchmany(self, size: int) -> tuple[list[object], ...]:
         if self.rowcount < 0:
@@ -145,19 +147,32 @@ class _Cursor(SparkDfCursor):  # type: ignore[misc]
         return self._rows[start : start + size]
 
     def fetchone(self) -> list[object] | None:
-        rows = self.df.limit(2).collect()
+        rows = _fetched(self.df.limit(2))
         if len(rows) > 1:
             message = "the query of a metric must give one row"
             raise MetricQueryError(message)
-        return self._converted(list(rows[0])) if rows else None
+        return rows[0] if rows else None
 
-    def _converted(self, row: list[object]) -> list[object]:
-        return [
-            value.astimezone(UTC)
-            if isinstance(value, datetime) and isinstance(field.dataType, TimestampType)
-            else value
-            for value, field in zip(row, self.df.schema.fields, strict=True)
-        ]
+
+def _fetched(found: DataFrame) -> tuple[list[object], ...]:
+    """The rows, with instants in UTC; PySpark's are local time, and the first day of year 1 is none there."""
+    dated = [isinstance(field.dataType, TimestampType) for field in found.schema.fields]
+    if any(dated):
+        found = found.toDF(*(f"c{place}" for place in range(len(dated))))
+        found = found.select(
+            [
+                F.unix_micros(n) if at else F.col(n)
+                for n, at in zip(found.columns, dated, strict=True)
+            ]
+        )
+    return tuple(
+        [_instant(v) if at and v is not None else v for v, at in zip(row, dated, strict=True)]
+        for row in found.collect()
+    )
+
+
+def _instant(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
 
 
 class _Connection(SparkDfConnection):  # type: ignore[misc]

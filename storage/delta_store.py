@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.exceptions import TableNotFoundError as NoDeltaTable
@@ -30,6 +31,7 @@ from storage.errors import (
 from storage.evolution import FIRST, AddColumn, AllowNulls, Change, WidenColumn, evolved
 from storage.failures import NATIVE, native_text, translate
 from storage.locks import Locks
+from storage.parquet_reading import READ_OPTIONS
 from storage.plans import MergePlan
 from storage.schemas import arrow_schema, fit, named_types, storable
 from storage.sql import literal, quote
@@ -177,7 +179,7 @@ class DeltaStore(FormatStore):
         if obstacle is not None:
             raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
         with self._translated(ref):
-            return table.to_pyarrow_table()
+            return _dataset(table).to_table()
 
     def scan_arrow(
         self,
@@ -192,9 +194,7 @@ class DeltaStore(FormatStore):
         if obstacle is not None:
             raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
         with self._translated(ref):
-            return (
-                table.to_pyarrow_dataset().scanner(columns=list(columns), filter=where).to_reader()
-            )
+            return _dataset(table).scanner(columns=list(columns), filter=where).to_reader()
 
     def _open_at(self, ref: TableRef, at: Version) -> DeltaTable:
         number = _number(ref, self._open(ref), at)
@@ -363,6 +363,10 @@ class DeltaStore(FormatStore):
             if "DELTA_VERSION_NOT_FOUND" in text or "Cannot time travel" in text:
                 raise VersionNotFoundError(f"{ref.label}: {text.splitlines()[0]}") from error
             raise translate(ref, error) from error
+
+
+def _dataset(table: DeltaTable) -> ds.Dataset:
+    return table.to_pyarrow_dataset(parquet_read_options=READ_OPTIONS)
 
 
 def _properties(record: CommitRecord | None, *, rebases: int | None = None) -> CommitProperties:

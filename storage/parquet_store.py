@@ -32,6 +32,7 @@ from storage.evolution import Change, evolved, widens
 from storage.failures import NATIVE, translate
 from storage.locks import Locks
 from storage.parquet_log import COMMITS, DATA, DataFile, Log, Manifest
+from storage.parquet_reading import parquet_dataset
 from storage.plans import MergePlan
 from storage.schemas import arrow_schema, fit, named_types, schema, storable
 from storage.sql import quote
@@ -39,7 +40,6 @@ from storage.types import CommitRecord, Snapshot, TableRef, TableStats, Version
 
 ORPHAN_SECONDS = 24 * 3600.0
 """Age after which the files of a write that was never committed are removed."""
-TIMESTAMPS = "spark.sql.parquet.outputTimestampType"
 
 
 class ParquetStore(FormatStore):
@@ -136,7 +136,7 @@ class ParquetStore(FormatStore):
 
     def _dataset(self, ref: TableRef, log: Sequence[Manifest], number: int) -> ds.Dataset:
         paths = [str(self.location(ref) / file.path) for file in _files(log, number)]
-        return ds.dataset(paths, schema=_arrow(log[number]), format="parquet")
+        return parquet_dataset(paths, _arrow(log[number]))
 
     def history(self, ref: TableRef, limit: int | None = None) -> list[Snapshot]:
         newest = self._open(ref)[::-1][:limit]
@@ -158,9 +158,8 @@ class ParquetStore(FormatStore):
     def _append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
         self._sweep(ref)
         folder = self._new_folder(ref)
-        with self._timestamps():
-            fitted = rows.select(*_fitted(ref, rows, named_types(self.columns(ref))))
-            fitted.write.parquet(str(self.location(ref) / folder))
+        fitted = rows.select(*_fitted(ref, rows, named_types(self.columns(ref))))
+        fitted.write.parquet(str(self.location(ref) / folder))
         self._commit(ref, "append", record, self._written(ref, folder))
 
     def _create_arrow(self, ref: TableRef, schema: pa.Schema) -> None:
@@ -271,16 +270,6 @@ class ParquetStore(FormatStore):
                 advice=f"Load it first: lakehouse run domain={ref.domain} format.bronze=parquet",
             )
         return manifests
-
-    @contextmanager
-    def _timestamps(self) -> Iterator[None]:
-        # Spark's default is a type that Arrow reads as nanoseconds.
-        before = self.session.conf.get(TIMESTAMPS)
-        self.session.conf.set(TIMESTAMPS, "TIMESTAMP_MICROS")
-        try:
-            yield
-        finally:
-            self.session.conf.set(TIMESTAMPS, str(before))
 
     @contextmanager
     def _translated(self, ref: TableRef) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +11,29 @@ from pathlib import Path
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
-from storage.errors import TerminalError
+from storage.errors import ConfigurationError, TerminalError
+from storage.utc import use_utc
 
 EXTENSIONS = (
     "io.delta.sql.DeltaSparkSessionExtension",
     "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
 )
+
+FIXED = {
+    "spark.sql.session.timeZone": "UTC",
+    # Spark's own choice, INT96, is read by others as nanoseconds, which do not reach beyond 2262.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    **{
+        f"spark.sql.parquet.{kind}RebaseModeIn{way}": "CORRECTED"  # the proleptic Gregorian calendar
+        for kind in ("datetime", "int96")
+        for way in ("Read", "Write")
+    },
+}
+"""Settings that decide which instant a value is: in a lake they are the same for ever."""
+
+JAVA_OPTIONS = ("spark.driver.extraJavaOptions", "spark.executor.extraJavaOptions")
+JAVA_ZONE = "-Duser.timezone=UTC"
+"""The last of the options, so that it counts: JDBC drivers take dates and times for local ones."""
 
 
 @dataclass
@@ -40,7 +57,7 @@ class SparkSettings:
     java_options: str = ""
     """Further options of the JVM."""
     conf: dict[str, str] = field(default_factory=dict)
-    """Further settings of Spark; they win."""
+    """Further settings of Spark; they win, except over those that decide which instant a value is."""
 
 
 def start_session(
@@ -53,6 +70,7 @@ def start_session(
     Raises:
         TerminalError: Spark did not start, or came up without one of the SQL extensions.
     """
+    use_utc()
     os.environ["JAVA_HOME"] = str(java_home)
     os.environ.pop("SPARK_HOME", None)  # a foreign Spark would be started instead of the locked one
     os.environ["SPARK_LOCAL_DIRS"] = settings.local_dir
@@ -106,7 +124,7 @@ def jvm_pid(session: SparkSession) -> int:
 def _profile(settings: SparkSettings, jars: Sequence[Path]) -> dict[str, str]:
     classpath = os.pathsep.join(str(jar) for jar in jars)
     log4j = Path(__file__).with_name("log4j2.properties")
-    return {
+    profile = {
         "spark.sql.extensions": ",".join(EXTENSIONS),
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.driver.extraClassPath": classpath,
@@ -123,7 +141,6 @@ def _profile(settings: SparkSettings, jars: Sequence[Path]) -> dict[str, str]:
             settings.default_parallelism
         ),
         "spark.databricks.delta.snapshotPartitions": "1",
-        "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",
         "spark.sql.maxMetadataStringLength": "1000",  # a plan names the folders that it scans
         "spark.ui.enabled": "false",
@@ -131,7 +148,21 @@ def _profile(settings: SparkSettings, jars: Sequence[Path]) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         **settings.conf,
+        **_fixed(settings.conf),
     }
+    for name in JAVA_OPTIONS:
+        profile[name] = f"{profile.get(name, '')} {JAVA_ZONE}".strip()
+    return profile
+
+
+def _fixed(conf: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in FIXED.items():
+        if conf.get(name, value) != value:
+            raise ConfigurationError(
+                f"spark.conf: {name} is {value}, not {conf[name]}",
+                advice="Leave it out: instants would change their values.",
+            )
+    return FIXED
 
 
 @contextmanager

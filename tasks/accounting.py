@@ -22,6 +22,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from storage.base import TableStore
+from storage.parquet_reading import parquet_dataset
 from storage.types import CommitRecord, Snapshot, TableRef, Version, lineage
 from tasks.bench import NOTE, Batch, Staged
 from tasks.frames import HELD_RULE, REFERENCE_MISSING
@@ -79,7 +80,7 @@ def fates(staged: Staged) -> Fates:
     """The staged rows by batch and fate."""
     found: Fates = Counter()
     names = ["_batch_id", "_fate"]
-    for part in ds.dataset(staged.part("rows"), format="parquet").to_batches(columns=names):
+    for part in parquet_dataset(staged.part("rows")).to_batches(columns=names):
         counted = pa.Table.from_batches([part]).group_by(names).aggregate([([], "count_all")])
         for row in counted.to_pylist():
             found[row["_batch_id"], row["_fate"]] += row["count_all"]
@@ -175,7 +176,7 @@ def _moved(staged: Staged, part: str) -> Counter[str]:
     if not Path(staged.part(part)).is_dir():
         return Counter()
     fresh = ds.field(HELD_RULE).is_null() if part == "quarantine" else None
-    rows = ds.dataset(staged.part(part), format="parquet").to_table(["_batch_id"], filter=fresh)
+    rows = parquet_dataset(staged.part(part)).to_table(["_batch_id"], filter=fresh)
     counted = rows.group_by("_batch_id").aggregate([([], "count_all")]).to_pylist()
     return Counter({row["_batch_id"]: row["count_all"] for row in counted})
 

@@ -17,6 +17,7 @@ from checks.scanner import Scanner
 from storage.base import TableStore
 from storage.disk import write_text
 from storage.errors import ConfigurationError
+from storage.parquet_reading import parquet_dataset
 from storage.types import CommitRecord, SourceFile, TableRef, Version
 from tasks.sources.landing import Landing
 from tasks.spec import DomainSpec
@@ -181,9 +182,7 @@ class Staged:
     def count(self, name: str, condition: ds.Expression | None = None) -> int:
         """Rows of one Parquet folder of the attempt, from its footers where there is no condition."""
         path = Path(self.folder) / name
-        return (
-            ds.dataset(path, format="parquet").count_rows(filter=condition) if path.is_dir() else 0
-        )
+        return parquet_dataset(path).count_rows(filter=condition) if path.is_dir() else 0
 
     def part(self, name: str) -> str:
         """Path of one Parquet folder of the attempt."""

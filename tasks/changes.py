@@ -18,6 +18,7 @@ import pyarrow.dataset as ds
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from storage.parquet_reading import parquet_dataset
 from storage.plans import BEFORE, GONE
 from storage.sql import quote
 from storage.types import Snapshot, TableRef, Version
@@ -68,7 +69,7 @@ def rows_of(bench: Bench, staged: Staged) -> DataFrame:
 
 def only_new(bench: Bench, staged: Staged) -> bool:
     """Whether no staged row changes or removes a row of the table."""
-    rows = ds.dataset(_place(bench, staged), format="parquet")
+    rows = parquet_dataset(_place(bench, staged))
     if BEFORE not in rows.schema.names:
         return False
     meets = ds.field(BEFORE).is_valid()
@@ -115,7 +116,7 @@ def sides(bench: Bench, ref: TableRef, after: str | None, until: str) -> Sides |
         if path is None or not path.is_dir():
             return None
         restated = entry.record is not None and NOTE in entry.record.notes
-        columns = ds.dataset(path, format="parquet").schema.remove_metadata()
+        columns = parquet_dataset(path).schema.remove_metadata()
         alike.setdefault((restated, columns), []).append(str(path))
     parts = [
         _sides(bench.store.session.read.parquet(*paths), restated=restated)

@@ -64,5 +64,5 @@ def _cell(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S}"
+        return value.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
     return f"{value:,.6g}" if isinstance(value, float) else str(value)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.dataset as ds
 from sqlalchemy import Engine, Table
 
 from storage.errors import ConfigurationError
+from storage.parquet_reading import parquet_dataset
 from storage.schemas import named_types
 from tasks.bench import Bench
 from tasks.derived import business_columns, key_of
@@ -123,7 +123,7 @@ def _merged(
             key = key_of(bench.domain, wanted.table)
             removed = staging.remove(connection, target, stage, key, whole=difference.whole)
             written = staging.merge(connection, target, stage, key)
-        staged = ds.dataset(folder, format="parquet").count_rows()
+        staged = parquet_dataset(folder).count_rows()
         return Pushed(after.version, staged, written, removed, difference.whole)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

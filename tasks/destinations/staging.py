@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.dataset as ds
 from sqlalchemy import (
     Boolean,
     Column,
@@ -19,6 +18,8 @@ from sqlalchemy import (
     insert,
     text,
 )
+
+from storage.parquet_reading import parquet_dataset
 
 GONE = "_lakehouse_gone"
 """Flag of a staged row: its key has left the gold table."""
@@ -68,7 +69,7 @@ def _copy(connection: Connection, stage: Table, folder: Path) -> None:
 
 
 def _chunks(stage: Table, folder: Path) -> Iterator[Sequence[tuple[Any, ...]]]:
-    files = ds.dataset(folder, format="parquet")
+    files = parquet_dataset(folder)
     names = [column.name for column in stage.columns]
     for batch in files.to_batches(columns=names, batch_size=CHUNK_ROWS):
         if batch.num_rows:

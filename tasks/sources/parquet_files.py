@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from storage.errors import InputError
 from tasks.sources.arrow_text import Texts, text
 from tasks.sources.content import changed, file_sha256
+from tasks.sources.parquet_batches import batches, opened
 from tasks.sources.reader import UNREADABLE, StagedFile
 from tasks.spec import SourceSpec
 
@@ -43,12 +44,12 @@ def stage_parquet(
             source's columns, or changed while it was read.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with opened(path) as file:
             names = _names(path, source, file.schema_arrow)
             types = {f.name: _named(f.type) for f in file.schema_arrow}
             target.parent.mkdir(parents=True, exist_ok=True)
             rows = _write(
-                file, source.columns, [n for n in names if n not in source.columns], target
+                path, file, source.columns, [n for n in names if n not in source.columns], target
             )
     except pa.ArrowNotImplementedError as error:
         raise InputError(
@@ -96,7 +97,7 @@ def _named(kind: pa.DataType) -> str:
 
 
 def _write(
-    file: pq.ParquetFile, columns: Sequence[str], unknown: Sequence[str], target: Path
+    path: Path, file: pq.ParquetFile, columns: Sequence[str], unknown: Sequence[str], target: Path
 ) -> int:
     schema = pa.schema(
         [(c, pa.string()) for c in columns]
@@ -104,7 +105,7 @@ def _write(
     )
     rows = 0
     with pq.ParquetWriter(target, schema) as writer:
-        for batch in file.iter_batches(CHUNK_RECORDS):
+        for batch in batches(path, file, CHUNK_RECORDS):
             count = batch.num_rows
             texts = {name: text(batch.column(name)) for name in batch.schema.names}
             none = pa.nulls(count, pa.string())

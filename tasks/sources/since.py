@@ -29,6 +29,8 @@ SPARK_TYPES = {WatermarkType.instant: "timestamp", WatermarkType.number: "decima
 UNITS = {"s": 1_000_000, "ms": 1_000}
 """Microseconds in the units of `{since:s}` and `{since:ms}`."""
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+_FIRST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+"""The first instant there is, in microseconds."""
 _SINCE = re.compile(r"\{since(?::([^{}]+))?\}")
 
 
@@ -57,7 +59,8 @@ def below(value: Value, overlap: Overlap) -> Value:
     if is_number and overlap.number is not None:
         return replace(value, position=value.position - overlap.number)
     if not is_number and overlap.duration is not None:
-        return replace(value, position=value.position - overlap.duration // _MICROSECOND)
+        earlier = value.position - overlap.duration // _MICROSECOND
+        return replace(value, position=max(earlier, Decimal(_FIRST)))
     raise ValueError(f"the overlap does not fit values of type {value.kind}")
 
 
@@ -75,7 +78,9 @@ def written(value: Value, form: str = "") -> str:
         return str(microseconds // UNITS[form])
     instant = _EPOCH + microseconds * _MICROSECOND
     if form:
-        return instant.strftime(form)
+        return instant.strftime(
+            form.replace("%Y", f"{instant.year:04}")
+        )  # %Y alone leaves out zeros
     return instant.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 

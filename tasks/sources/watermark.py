@@ -112,12 +112,14 @@ def _kind(type_name: str) -> str:
 
 
 def _earlier(instant: str, duration: timedelta) -> str:
-    """An earlier instant in the same notation, cut to whole seconds, or to the day for a date."""
+    """An earlier instant in the same notation, in whole seconds, or days for a date; from year 1 on."""
     matched = _INSTANT.match(instant)
     if matched:
-        moved = datetime.fromisoformat(matched[0]) - duration
+        moved = datetime.fromisoformat(matched[0])
+        moved -= min(duration, moved - datetime.min)
         return moved.isoformat(sep=matched[1])
-    return (date.fromisoformat(instant) - _whole_days(duration)).isoformat()
+    day = date.fromisoformat(instant)
+    return (day - min(_whole_days(duration), day - date.min)).isoformat()
 
 
 def _whole_days(duration: timedelta) -> timedelta:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from checks import soda_scanner
 from checks.gate import judge
@@ -342,13 +342,14 @@ def test_a_run_time_error_is_named_without_its_value(session: SparkSession) -> N
 
 def test_samples_are_never_fetched(session: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[int] = []
-    converted = soda_scanner._Cursor._converted
+    fetch = soda_scanner._fetched
 
-    def counting(self: soda_scanner._Cursor, row: list[object]) -> list[object]:
-        fetched.append(len(row))
-        return converted(self, row)
+    def counting(found: DataFrame) -> tuple[list[object], ...]:
+        rows = fetch(found)
+        fetched.extend(map(len, rows))
+        return rows
 
-    monkeypatch.setattr(soda_scanner._Cursor, "_converted", counting)
+    monkeypatch.setattr(soda_scanner, "_fetched", counting)
     scan(
         session,
         """

@@ -19,6 +19,8 @@ INSTANT, NUMBER = WatermarkType.instant, WatermarkType.number
         ("2026-03-01 10:00:00", "0", "s", "1772359200"),
         ("2026-03-01T10:00:00.1239Z", "0", "ms", "1772359200123"),
         ("1969-12-31T23:59:59.9999Z", "0", "ms", "-1"),
+        ("0001-01-01T00:00:00Z", "1 hour", "", "0001-01-01T00:00:00.000Z"),
+        ("0001-01-03", "1 day", "%Y-%m-%d", "0001-01-02"),
         ("2026-03-01", "1 day", "%Y-%m-%d", "2026-02-28"),
     ],
 )
@@ -50,6 +52,9 @@ def test_the_text_that_spark_reads_keeps_every_digit() -> None:
     value = parsed("2026-03-01T10:00:00.123456+01:00", INSTANT)
     assert value is not None
     assert compared(value) == "2026-03-01T09:00:00.123456Z"
+    early = parsed("0001-01-01", INSTANT)
+    assert early is not None
+    assert compared(early) == "0001-01-01T00:00:00.000000Z"
 
 
 def test_a_template_is_filled_wherever_it_has_a_text() -> None:
