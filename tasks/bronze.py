@@ -31,7 +31,7 @@ from tasks.sources.garbage import collector_paused
 from tasks.sources.hashing import record_hash
 from tasks.sources.reader import Offer, Reader, Request, StagedFile
 from tasks.sources.registry import reader_of
-from tasks.spec import DomainSpec, DriftMode, SourceSpec
+from tasks.spec import DomainSpec, DriftMode, Rounding, SourceSpec
 
 METADATA = (
     ("_ingested_at", "timestamp"),
@@ -436,10 +436,10 @@ def _moved(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
     return rows.select("*", *values).withColumn("_rescued", left)
 
 
-def typed_uses(domain: DomainSpec, ref: TableRef) -> list[tuple[str, str]]:
-    """Source column and type of every silver column that is typed from this bronze table."""
+def typed_uses(domain: DomainSpec, ref: TableRef) -> list[tuple[str, str, Rounding]]:
+    """Source column, type and rounding of every silver column that is typed from this bronze table."""
     return [
-        (column.source or name, column.type)
+        (column.source or name, column.type, column.rounds)
         for silver in domain.silver.values()
         if silver.source == ref.label
         for name, column in silver.row_columns.items()

@@ -18,7 +18,7 @@ ENGINE = 2
 """Counts up whenever the platform itself computes something differently from the same declarations."""
 NO_MEANING = {
     "description", "doc", "owner", "personal", "freshness", "quarantine", "missing_share", "volume",
-    "anomalies", "groups", "group_by", "cluster_by", "full", "partition",
+    "anomalies", "groups", "group_by", "cluster_by", "full", "partition", "rounds",
 }  # fmt: skip
 """Declarations that change no row."""
 LATER = {"first_wins", "sql", "fold"}

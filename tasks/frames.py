@@ -6,24 +6,26 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import MapType, StringType, StructField, StructType
+from pyspark.sql.types import (
+    MapType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampNTZType,
+    TimestampType,
+)
 
+from storage.schemas import type_of
 from storage.sql import quote
 from tasks.ordering import DELETED
+from tasks.parsing import casts_exactly, parsed, refusal, unparseable
 from tasks.sources.reader import UNREADABLE
-from tasks.spec import ColumnSpec, SilverSpec
+from tasks.spec import ColumnSpec, Rounding, SilverSpec
 
 RAW = "_raw"
 """Struct of the bronze columns, carried beside the typed ones."""
-FORMS = {
-    "timestamp": r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d{1,6})?$",
-    "date": r"^\d{4}-\d{2}-\d{2}$",
-    "int": r"^[+-]?\d+$",
-    "bigint": r"^[+-]?\d+$",
-    "decimal": r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$",
-    "double": r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$",
-}
-"""Stricter than Spark's casts, which trim spaces and take a year for a timestamp."""
+MADE = "_made_"
+"""Begins the names of texts of computed values, beside those that their column's type may not hold."""
 
 KEY_MISSING = "key_missing"
 NOT_PARSEABLE = "not_parseable"
@@ -42,27 +44,6 @@ WAIVED = "_waived"
 def is_sourced(column: ColumnSpec) -> bool:
     """Whether the column is typed from a bronze column."""
     return column.expr is None and column.lookup is None
-
-
-def parsed(raw: Column, type_name: str) -> Column:
-    """Text as a typed value; null where it is empty or does not parse."""
-    text = F.nullif(raw, F.lit(""))
-    if type_name == "string":
-        return text
-    form = FORMS.get(type_name.split("(", maxsplit=1)[0])
-    if form is not None:
-        text = F.when(text.rlike(form), text)
-    value = text.try_cast(type_name)
-    if type_name in ("double", "float"):
-        value = F.when(~F.isnan(value) & (F.abs(value) < F.lit(float("inf"))), value)
-    return value
-
-
-def unparseable(raw: Column, type_name: str) -> Column:
-    """True where there is text that is no value of the type."""
-    if type_name == "string":
-        return F.lit(False)
-    return F.coalesce(raw != "", F.lit(False)) & parsed(raw, type_name).isNull()
 
 
 def rescued(columns: Sequence[str]) -> Column:
@@ -89,12 +70,28 @@ def typed(rows: DataFrame, columns: Mapping[str, ColumnSpec], source: Iterable[s
         F.struct(*values).alias(RAW), *[F.col(quote(c)) for c in metadata]
     ).select(
         "*",
-        *[parsed(_raw(n, c), c.type).alias(n) for n, c in sourced.items()],
+        *[parsed(_raw(n, c), c.type, c.rounds).alias(n) for n, c in sourced.items()],
     )  # fmt: skip
     for name, column in columns.items():
         if column.expr is not None:
-            result = result.withColumn(name, F.expr(column.expr).cast(column.type))
+            result = _computed(result, name, column)
     return result
+
+
+def _computed(rows: DataFrame, name: str, column: ColumnSpec) -> DataFrame:
+    """Add a computed value, and where its column may not hold it, the text of what it does not hold."""
+    rows = rows.withColumn(name, F.expr(column.expr or ""))
+    value, kind = F.col(quote(name)), rows.schema[name].dataType
+    if kind == type_of(column.type):
+        return rows
+    if casts_exactly(kind, column.type):
+        return rows.withColumn(name, value.cast(column.type))
+    made, text = MADE + name, value.cast("string")
+    if isinstance(kind, TimestampType | TimestampNTZType):  # a date holds a midnight
+        text = F.when(value != F.to_date(value), text)
+    held = F.when(F.col(quote(made)).isNull(), value.try_cast(column.type))
+    held = held.otherwise(parsed(F.col(quote(made)), column.type, column.rounds))
+    return rows.withColumn(made, text).withColumn(name, held)
 
 
 def judged(rows: DataFrame, spec: SilverSpec) -> DataFrame:
@@ -108,7 +105,8 @@ def judged(rows: DataFrame, spec: SilverSpec) -> DataFrame:
         F.coalesce(F.expr(spec.delete_when), F.lit(False)) if spec.delete_when else F.lit(False)
     )
     rows = rows.withColumn(DELETED, deleted)
-    verdicts = [*_shape(spec), *_rules(spec)]
+    made = [name for name in rows.columns if name.startswith(MADE)]
+    verdicts = [*_shape(spec, made), *_rules(spec)]
     if WAIVED in rows.columns:
         verdicts = [(name, failed & ~waived(name), text) for name, failed, text in verdicts]
     where = F.concat(
@@ -120,7 +118,8 @@ def judged(rows: DataFrame, spec: SilverSpec) -> DataFrame:
     )
     rule = F.coalesce(*[F.when(failed, F.lit(name)) for name, failed, _ in verdicts])
     reason = F.coalesce(*[F.when(failed, text) for _, failed, text in verdicts])
-    return rows.withColumn("_rule", rule).withColumn("_reason", F.concat(reason, where))
+    rows = rows.withColumn("_rule", rule).withColumn("_reason", F.concat(reason, where))
+    return rows.drop(*made)
 
 
 def waived(rule: str) -> Column:
@@ -130,7 +129,7 @@ def waived(rule: str) -> Column:
     return F.coalesce(F.array_contains(F.col(WAIVED), rule), F.lit(False))
 
 
-def _shape(spec: SilverSpec) -> list[tuple[str, Column, Column]]:
+def _shape(spec: SilverSpec, made: Sequence[str]) -> list[tuple[str, Column, Column]]:
     columns = {n: c for n, c in spec.row_columns.items() if is_sourced(c)}
     found = F.get_json_object("_rescued", "$._malformed.found")
     expected = F.get_json_object("_rescued", "$._malformed.expected")
@@ -152,8 +151,14 @@ def _shape(spec: SilverSpec) -> list[tuple[str, Column, Column]]:
         verdicts.append((KEY_MISSING, empty, F.lit(f"{key}: key is empty")))
     for name, column in columns.items():
         raw = _raw(name, column)
-        text = F.concat(F.lit(f"{name}: '"), raw, F.lit(f"' is not a {column.type}"))
-        verdicts.append((NOT_PARSEABLE, unparseable(raw, column.type), text))
+        failed = unparseable(raw, column.type, column.rounds)
+        verdicts.append((NOT_PARSEABLE, failed, refusal(name, raw, column.type)))
+    for name in spec.row_columns:
+        if MADE + name in made:
+            text, value = F.col(quote(MADE + name)), F.col(quote(name))
+            failed = F.coalesce(text != "", F.lit(False)) & value.isNull()
+            reason = refusal(name, text, spec.row_columns[name].type)
+            verdicts.append((NOT_PARSEABLE, failed, reason))
     verdicts += [
         (SEQUENCE_MISSING, F.col(quote(c)).isNull(), F.lit(f"{c}: orders the events, but is empty"))
         for c in spec.sequence_by
@@ -200,13 +205,13 @@ def _rules(spec: SilverSpec) -> list[tuple[str, Column, Column]]:
     ]  # fmt: skip
 
 
-def suspect(columns: Iterable[tuple[str, str]]) -> Column:
+def suspect(columns: Iterable[tuple[str, str, Rounding]]) -> Column:
     """True for a bronze row with `_rescued`, or with a value that does not parse.
 
     Args:
-        columns: Source column and type, of every typed use of the row.
+        columns: Source column, type and rounding, of every typed use of the row.
     """
-    bad = [unparseable(F.col(quote(name)), type_name) for name, type_name in columns]
+    bad = [unparseable(F.col(quote(name)), kind, rounds) for name, kind, rounds in columns]
     return any_of([F.col("_rescued").isNotNull(), *bad])
 
 

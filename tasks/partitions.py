@@ -10,6 +10,8 @@ from typing import Any, Self
 
 WHOLE = "all"
 """Unit of the one partition of a table that is restated whole."""
+OFFSET = ":[0-9.]+[+-][0-9:]+$"
+"""Ends an instant that is given with its distance from UTC."""
 
 
 class Unit(StrEnum):
@@ -69,8 +71,20 @@ class Partition:
         return cls(str(note["unit"]), start, end)
 
     def text(self, column: str) -> str:
-        """Condition over ISO text: it sorts as its dates do, whatever time of day follows."""
-        return f"{column} >= '{self.start}' AND {column} < '{self.end}'"
+        """Condition over ISO text: it sorts as its dates do, whatever time of day follows.
+
+        An instant with an offset is placed by its day in UTC, which is that of its text or one beside it; the
+        wider span of text lets a reader pass over files.
+        """
+        if self.start is None or self.end is None:
+            return "true"
+        first, last = self.start - dt.timedelta(days=1), self.end + dt.timedelta(days=1)
+        plain = f"{column} >= '{self.start}' AND {column} < '{self.end}'"
+        instant = self.typed(f"try_cast({column} AS timestamp)", "timestamp")
+        return (
+            f"{column} >= '{first}' AND {column} < '{last}' AND "
+            f"CASE WHEN {column} RLIKE '{OFFSET}' THEN coalesce({instant}, {plain}) ELSE {plain} END"
+        )
 
     def typed(self, column: str, kind: str) -> str:
         """Condition over a date or timestamp."""

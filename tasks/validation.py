@@ -19,6 +19,7 @@ from tasks.spec import (
     DomainSpec,
     Fold,
     GoldSpec,
+    Rounding,
     SilverSpec,
     SourceSpec,
     Strategy,
@@ -328,6 +329,12 @@ def _columns(domain: DomainSpec, table: SilverSpec) -> list[str]:
             found.append(f"{kind}.{name}.source: {origin} is not a column of {table.source}")
     found += _types(table.row_columns, kind)
     found += [
+        f"{kind}.{name}.rounds: only a decimal that is read or computed is rounded; leave it out"
+        for name, column in table.row_columns.items()
+        if column.rounds is not Rounding.none
+        and (column.lookup is not None or not column.type.startswith("decimal"))
+    ]
+    found += [
         f"{kind}.{name}.required: what is looked up may come later; write a check of the gate instead"
         for name, column in table.row_columns.items()
         if column.required and column.lookup is not None
@@ -337,10 +344,15 @@ def _columns(domain: DomainSpec, table: SilverSpec) -> list[str]:
 
 def _given(columns: Mapping[str, ColumnSpec]) -> list[str]:
     """What is wrong with columns that a query gives, whose rows do not go to quarantine."""
-    return _types(columns) + [
+    found = _types(columns) + [
         f"columns.{name}.required: rows of a query are not judged one by one; write a check of the gate"
         for name, column in columns.items()
         if column.required
+    ]
+    return found + [
+        f"columns.{name}.rounds: a query gives the value; round it there"
+        for name, column in columns.items()
+        if column.rounds is not Rounding.none
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
@@ -29,15 +30,16 @@ from sqlglot.errors import SqlglotError
 
 from flows.api.problems import Problem
 from flows.api.segments import Record
-from tasks.frames import FORMS
+from tasks.cases.values import double, whole
+from tasks.parsing import FORMS
 from tasks.sources.json_text import Number, compact, parse, text_of
-from tasks.spec import ColumnSpec, DomainSpec, RuleSpec, SilverSpec
+from tasks.spec import ColumnSpec, DomainSpec, Rounding, RuleSpec, SilverSpec
 
 INGESTED = "_ingested_at"
 _ROW = "_row"
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+    r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?"
 )
 
 
@@ -164,7 +166,7 @@ def _model(
     fields: dict[str, Any] = {}
     for column in columns:
         spec = by_source.get(column, ColumnSpec())
-        kind = _python(spec.type)
+        kind = _python(spec)
         if spec.required or column == key:
             fields[column] = (kind, Field(description=spec.doc))
         else:
@@ -177,13 +179,13 @@ def _kind(type_name: str) -> str:
     return kind if kind in _ARROW else "string"
 
 
-def _python(type_name: str) -> Any:
-    return _decimal(type_name) if _kind(type_name) == "decimal" else _PYTHON[_kind(type_name)]
+def _python(spec: ColumnSpec) -> Any:
+    return _decimal(spec) if _kind(spec.type) == "decimal" else _PYTHON[_kind(spec.type)]
 
 
-def _decimal(type_name: str) -> Any:
-    """A number as the column holds it: rounded to its scale, as silver does, before a rule sees it."""
-    digits, _, places = type_name.partition("(")[2].rstrip(")").partition(",")
+def _decimal(spec: ColumnSpec) -> Any:
+    """A number as the column holds it: exactly, or rounded as silver does, before a rule sees it."""
+    digits, _, places = spec.type.partition("(")[2].rstrip(")").partition(",")
     precision, scale = int(digits or 10), int(places or 0)
     limit = Decimal(10) ** (precision - scale)
     context = Context(prec=precision + 1, rounding=ROUND_HALF_UP)
@@ -192,6 +194,8 @@ def _decimal(type_name: str) -> Any:
         rounded = value.quantize(Decimal(1).scaleb(-scale), context=context)
         if rounded.copy_abs() >= limit:
             raise ValueError(f"has more than {precision - scale} digits before its point")
+        if rounded != value and spec.rounds is Rounding.none:
+            raise ValueError(f"has more than {scale} digits after its point")
         return rounded
 
     bounds = Field(gt=-limit, lt=limit)
@@ -212,16 +216,21 @@ def _written(kind: str) -> BeforeValidator:
     def checked(value: Any) -> Any:
         if isinstance(value, bool) or (isinstance(value, str) and not form.fullmatch(value)):
             raise ValueError("is no number in the digits 0 to 9")
-        return str(value) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        if kind == "double":
+            return double(value)
+        return whole(value) if kind in ("int", "bigint") else str(value)
 
     return BeforeValidator(checked)
 
 
 def _instant(value: Any) -> Any:
     """ISO 8601; a bare number is no instant, since nothing says of which unit it is."""
-    if not isinstance(value, str) or isinstance(value, Number) or not _INSTANT.fullmatch(value):
-        raise ValueError("is no instant like 2026-03-01T10:00:00Z")
-    return value
+    if isinstance(value, str) and not isinstance(value, Number) and _INSTANT.fullmatch(value):
+        with suppress(ValueError):
+            return datetime.fromisoformat(value)  # cuts digits beyond microseconds, as silver does
+    raise ValueError("is no instant like 2026-03-01T10:00:00Z")
 
 
 def _day(value: Any) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
-from tasks.frames import FORMS
+from tasks.parsing import EXACT_IN_DOUBLE, FORMS
 
 HOW_TO_WRITE: Mapping[str, str] = {
     "boolean": "true or false",
@@ -32,7 +33,10 @@ def value_of(text: str, kind: str) -> object:
     name = kind.split("(", maxsplit=1)[0]
     try:
         return _decimal(text, kind) if name == "decimal" else _CONVERSIONS[name](text)
-    except (ValueError, ArithmeticError):
+    except (
+        ValueError,
+        ArithmeticError,
+    ):  # OverflowError is one: an instant outside of the calendar
         raise ValueError(f"{text!r} is not a {kind}; write {HOW_TO_WRITE[name]}") from None
 
 
@@ -50,12 +54,40 @@ def _boolean(text: str) -> bool:
 
 def _whole(name: str, bits: int) -> Callable[[str], int]:
     def convert(text: str) -> int:
-        number = int(_formed(text, name))
+        number = whole(_formed(text, name))
         if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
             raise ValueError(text)
         return number
 
     return convert
+
+
+def whole(text: str) -> int:
+    """The whole number that a text in the form of a number is, as `tasks.parsing` takes it for one.
+
+    Raises:
+        ValueError: It has a fraction, or an exponent and more digits than a double is sure of.
+    """
+    number = Decimal(text)
+    if number != number.to_integral_value():
+        raise ValueError("has digits after its point")
+    if "e" in text.lower() and abs(number) >= EXACT_IN_DOUBLE:
+        raise ValueError("has an exponent, and more digits than a floating-point number is sure of")
+    return int(number)
+
+
+def double(text: str) -> float:
+    """The nearest double to a text in the form of a number.
+
+    Raises:
+        ValueError: It would be infinite, or zero in place of another number.
+    """
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("is greater than any double")
+    if number == 0 != Decimal(text):
+        raise ValueError("is nearer to 0 than any other double")
+    return number
 
 
 def _decimal(text: str, kind: str) -> Decimal:
@@ -70,7 +102,8 @@ def _decimal(text: str, kind: str) -> Decimal:
 def _timestamp(text: str) -> datetime:
     if re.fullmatch(FORMS["date"], text):
         text = f"{text} 00:00:00"
-    return datetime.fromisoformat(_formed(text, "timestamp")).replace(tzinfo=UTC)
+    found = datetime.fromisoformat(_formed(text, "timestamp"))
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 _CONVERSIONS: Mapping[str, Callable[[str], object]] = {
@@ -78,7 +111,7 @@ _CONVERSIONS: Mapping[str, Callable[[str], object]] = {
     "boolean": _boolean,
     "int": _whole("int", 32),
     "bigint": _whole("bigint", 64),
-    "double": lambda text: float(_formed(text, "double")),
+    "double": lambda text: double(_formed(text, "double")),
     "date": lambda text: date.fromisoformat(_formed(text, "date")),
     "timestamp": _timestamp,
 }

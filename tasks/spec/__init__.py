@@ -7,7 +7,14 @@ the domain must give. Expressions are Spark SQL.
 from __future__ import annotations
 
 from tasks.spec.api import EndpointSpec, PushSpec
-from tasks.spec.columns import ColumnSpec, JoinSpec, PartitionSpec, RuleSpec, WindowSpec
+from tasks.spec.columns import (
+    ColumnSpec,
+    JoinSpec,
+    PartitionSpec,
+    Rounding,
+    RuleSpec,
+    WindowSpec,
+)
 from tasks.spec.destinations import DESTINATION, DestinationSpec, Push
 from tasks.spec.domain import EVENTS, DomainSpec, Roots, dependencies, expanded, ordered
 from tasks.spec.jdbc import KeySnapshotSpec, PartitionsSpec
@@ -65,6 +72,7 @@ __all__ = [
     "QuarantineLimit",
     "RestSpec",
     "Roots",
+    "Rounding",
     "RuleSpec",
     "SilverSpec",
     "SourceKind",

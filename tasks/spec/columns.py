@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from tasks.spec.limits import MUST_GIVE
+
+
+class Rounding(StrEnum):
+    """What becomes of digits beyond the scale of a column."""
+
+    none = "none"
+    """The row goes to quarantine."""
+    half_up = "half_up"
+    """The nearest value of the scale, half away from zero: 1.005 in `decimal(18,2)` becomes 1.01."""
 
 
 @dataclass
@@ -13,6 +23,8 @@ class ColumnSpec:
 
     type: str = "string"
     """A Spark SQL type."""
+    rounds: Rounding = Rounding.none
+    """What becomes of digits beyond the scale (`decimal`): the row is quarantined, or they are rounded."""
     source: str | None = None
     """Bronze column it is typed from; its own name where nothing else is said."""
     expr: str | None = None

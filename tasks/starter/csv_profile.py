@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from storage.errors import ConfigurationError, InputError
-from tasks.frames import FORMS
+from tasks.parsing import FORMS
 from tasks.sources.content import empty, file_sha256, opened, undecodable
 from tasks.sources.csv_files import stage_csv
 from tasks.spec import SourceSpec

@@ -16,12 +16,19 @@ from tasks.cases.values import value_of
         ("True", "boolean", True),
         ("-3", "int", -3),
         ("2147483648", "bigint", 2147483648),
+        ("1.0", "int", 1),
+        ("1e3", "int", 1000),
         ("1e-3", "double", 0.001),
         ("10", "double", 10.0),
         ("12.5", "decimal(18,2)", Decimal("12.5")),
         ("99.99", "decimal(4,2)", Decimal("99.99")),
         ("2018-02-28", "date", date(2018, 2, 28)),
         ("2018-02-28 23:59:59.5", "timestamp", datetime(2018, 2, 28, 23, 59, 59, 500000, UTC)),
+        (
+            "2018-02-28T01:00:00.1234567+02:00",
+            "timestamp",
+            datetime(2018, 2, 27, 23, 0, 0, 123456, UTC),
+        ),
         ("2018-02-28", "timestamp", datetime(2018, 2, 28, tzinfo=UTC)),
     ],
 )
@@ -33,8 +40,9 @@ def test_a_text_becomes_a_value(text: str, kind: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("yes", "boolean"), ("1.0", "int"), ("2147483648", "int"), ("", "int"),
+        ("yes", "boolean"), ("1.5", "int"), ("2147483648", "int"), ("", "int"),
         ("9223372036854775808", "bigint"), ("1,5", "double"), ("nan", "double"),
+        ("1e400", "double"), ("1e-400", "double"), ("9.1e+15", "bigint"),
         ("10.005", "decimal(18,2)"), ("100", "decimal(4,2)"), ("x", "decimal(4,2)"),
         ("2018-02-30", "date"), ("2018-02", "date"), ("2018-02-28 00:00:00", "date"),
         ("2018-02-28 24:00:00", "timestamp"), ("28.02.2018", "timestamp"),

@@ -28,7 +28,7 @@ COLUMNS = (
     "transaction_id", "account_id", "merchant_id", "merchant_category", "amount", "currency",
     "transaction_ts", "channel", "country", "status",
 )  # fmt: skip
-_INSTANT = r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d{1,6})?$"
+_INSTANT = r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d+)?Z?$"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 _JUDGED = f"""

@@ -76,9 +76,9 @@ COLUMNS = {
         "invoice_id", "subscription_id", "amount", "issued_at", "paid_at", "status", "updated_at",
     ),
 }  # fmt: skip
-_TIMESTAMP = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?"
+_TIMESTAMP = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?Z?"
 _NUMBER = r"[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
-_INTEGER = r"[+-]?[0-9]+"
+_INTEGER = r"[+-]?[0-9]+([.]0*)?"
 _TYPES = {
     "monthly_price": ("DECIMAL(18,2)", _NUMBER),
     "amount": ("DECIMAL(18,2)", _NUMBER),

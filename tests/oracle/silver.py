@@ -24,12 +24,12 @@ from tests.oracle.sources import SOURCES, Column, Kind, Source
 
 _NUMBER = r"[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
 _TYPES: dict[Kind, tuple[str, str]] = {
-    "integer": ("INTEGER", r"[+-]?[0-9]+"),
+    "integer": ("INTEGER", r"[+-]?[0-9]+([.]0*)?"),
     "money": ("DECIMAL(18,2)", _NUMBER),
     "double": ("DOUBLE", _NUMBER),
     "timestamp": (
         "TIMESTAMP",
-        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?",
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?Z?",
     ),
 }
 

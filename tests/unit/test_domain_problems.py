@@ -21,6 +21,7 @@ from tasks.spec import (
     PartitionSpec,
     PushSpec,
     Roots,
+    Rounding,
     RuleSpec,
     SilverSpec,
     SourceKind,
@@ -305,6 +306,11 @@ CASES: dict[str, tuple[Change, str]] = {
     "required column of a query": (_set("gold.sales.columns.sum.required", True),
         "domain.gold.sales.columns.sum.required: rows of a query are not judged one by one; "
         "write a check of the gate"),
+    "rounded text": (_set("silver.sale.columns.shop.rounds", Rounding.half_up),
+        "domain.silver.sale.columns.shop.rounds: only a decimal that is read or computed is rounded; "
+        "leave it out"),
+    "rounded column of a query": (_set("gold.sales.columns.sum.rounds", Rounding.half_up),
+        "domain.gold.sales.columns.sum.rounds: a query gives the value; round it there"),
     "lookup of no column": (_set("silver.sale.columns.lat.lookup", "shops.latitude"),
         "domain.silver.sale.columns.lat.lookup: silver.shop has no column 'latitude'"),
     "lookup without column": (_set("silver.sale.columns.lat.lookup", "shops"),

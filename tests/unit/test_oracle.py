@@ -59,7 +59,7 @@ def test_a_row_is_quarantined_under_the_first_rule_that_it_breaks(tmp_path: Path
         items=[
             ("ok", "\t", *item, "x", "1"),
             ("ok", "1", *item, "x", ""),
-            ("ok", "1.0", *item, "1", "1"),
+            ("ok", "1.5", *item, "1", "1"),
             ("none", "1", *item, "", "-1"),
             ("none", "1", *item, "1", "-0.01"),
             ("none", "1", *item, "1", "1"),

@@ -49,7 +49,7 @@ TYPES = {
     "no day": (["2026-02-30", "2026-01-01", "2026-01-02"], "string"),
     "moment": (["2026-01-31 08:00:00", "2026-01-31T08:00:00.5", ""], "timestamp"),
     "no moment": (["2026-01-31 28:00:00", "2026-01-31 08:00:00", ""], "string"),
-    "zone": (["2026-01-31T08:00:00Z", "2026-01-31T08:00:00+01:00", ""], "string"),
+    "zone": (["2026-01-31T08:00:00Z", "2026-01-31T08:00:00.1234567+01:00", ""], "timestamp"),
     "yes": (["true", "FALSE", ""], "boolean"),
     "spaces": (["1", " 2", "3"], "string"),
     "nothing": (["", "", ""], "string"),
@@ -70,7 +70,7 @@ def test_a_column_has_the_narrowest_type_that_holds_all_its_values(
 NOTES = {
     "day.month": (["31.12.2026", "1/2/2027"], "try_to_timestamp(v, 'dd.MM.yyyy')"),
     "comma": (["1.234,50", "3"], "replace(replace(v, '.', ''), ',', '.')"),
-    "zone": (["2026-01-31T08:00:00Z", "2026-01-31T08:00:00+01:00"], "try_cast(v as timestamp)"),
+    "zone": (["2026-01-31T08:00Z", "2026-01-31T08:00+01:00"], "try_cast(v as timestamp)"),
     "zeros": (["007", "8"], "leading zeros"),
     "some": (["2026-01-01", "2026-01-02", "soon"], "2 of 3 values are a date"),
     "empty": (["", ""], "empty in the whole file"),
