@@ -316,6 +316,7 @@ def _drift(
         delivered=parsed.types or dict.fromkeys([*own, *parsed.unknown], "string"),
         missing=[*parsed.missing, *gone],
         mode=source.drift,
+        plain=parsed.plain,
     )
 
 

@@ -81,6 +81,7 @@ def found(
     delivered: Columns,
     missing: Sequence[str],
     mode: DriftMode,
+    plain: Sequence[str] = (),
 ) -> Drift:
     """Compare a delivery with what is expected of it.
 
@@ -92,12 +93,18 @@ def found(
         delivered: Columns and types of this one.
         missing: Declared columns that it lacks.
         mode: With `evolve`, columns that evolved are expected as long as they come.
+        plain: Numbers that have the same text whether a file calls them whole or floating-point.
     """
     expected = [*declared, *(c for c in held if c in last and mode is DriftMode.evolve)]
     before = {c: last.get(c, delivered.get(c, "string")) for c in expected}
     gone = [*missing, *(c for c in expected if c not in declared and c not in delivered)]
     unknown = tuple(c for c in delivered if c not in declared and c not in held)
-    after = {c: last.get(c, kind) if kind == UNTYPED else kind for c, kind in delivered.items()}
+    after = {
+        c: last.get(c, kind)
+        if kind == UNTYPED or (c in plain and _only_notation(last.get(c), kind))
+        else kind
+        for c, kind in delivered.items()
+    }
     changed = [
         (c, last[c], kind) for c, kind in after.items() if last.get(c, kind) not in (kind, UNTYPED)
     ]
@@ -121,14 +128,21 @@ def _gone(gone: Sequence[str], unknown: Sequence[str]) -> list[str]:
     return [f"lacks {', '.join(gone)}{renamed}"]
 
 
+def _only_notation(old: str | None, new: str) -> bool:
+    """Whether whole numbers became floating-point ones or back, as with pandas where a value is missing."""
+    return (old in WHOLE and new in FLOATING) or (old in FLOATING and new in WHOLE)
+
+
 def _holds(new: str, old: str) -> bool:
     """Whether a source's type holds each value of the earlier one; text holds everything."""
     return new == "string" or (old, new) in WIDER or widens(old, new)
 
 
+WHOLE = ("tinyint", "smallint", "int", "bigint")
+FLOATING = ("float", "double")
 WIDER = {
     (small, large)
-    for order in (("tinyint", "smallint", "int", "bigint"), ("float", "double"))
+    for order in (WHOLE, FLOATING)
     for n, small in enumerate(order)
     for large in order[n + 1 :]
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from storage.errors import InputError
@@ -18,6 +19,8 @@ from tasks.sources.reader import UNREADABLE, StagedFile
 from tasks.spec import SourceSpec
 
 CHUNK_RECORDS = 100_000
+EXPONENT_FROM = 1e15
+"""From here on the text of a floating-point number is not that of the same whole number."""
 NAMES = {
     "int8": "tinyint", "int16": "smallint", "int32": "int", "int64": "bigint", "float": "float",
     "bool": "boolean", "date32[day]": "date",
@@ -48,7 +51,7 @@ def stage_parquet(
             names = _names(path, source, file.schema_arrow)
             types = {f.name: _named(f.type) for f in file.schema_arrow}
             target.parent.mkdir(parents=True, exist_ok=True)
-            rows = _write(
+            rows, plain = _write(
                 path, file, source.columns, [n for n in names if n not in source.columns], target
             )
     except pa.ArrowNotImplementedError as error:
@@ -65,7 +68,9 @@ def stage_parquet(
         raise changed(path)
     missing = tuple(c for c in source.columns if c not in names)
     unknown = tuple(n for n in names if n not in source.columns)
-    return StagedFile(target, expected_sha256, rows, missing=missing, unknown=unknown, types=types)
+    return StagedFile(
+        target, expected_sha256, rows, missing=missing, unknown=unknown, types=types, plain=plain
+    )
 
 
 def _names(path: Path, source: SourceSpec, schema: pa.Schema) -> list[str]:
@@ -98,12 +103,14 @@ def _named(kind: pa.DataType) -> str:
 
 def _write(
     path: Path, file: pq.ParquetFile, columns: Sequence[str], unknown: Sequence[str], target: Path
-) -> int:
+) -> tuple[int, tuple[str, ...]]:
+    """Write the records; their number, and the columns of numbers that are plain in each of them."""
     schema = pa.schema(
         [(c, pa.string()) for c in columns]
         + [("_record_number", pa.int64()), ("_rescued", pa.string())]
     )
     rows = 0
+    plain = [f.name for f in file.schema_arrow if _is_number(f.type)]
     with pq.ParquetWriter(target, schema) as writer:
         for batch in batches(path, file, CHUNK_RECORDS):
             count = batch.num_rows
@@ -113,8 +120,20 @@ def _write(
             arrays.append(pa.array(range(rows + 1, rows + count + 1), pa.int64()))
             arrays.append(_rescued(texts, unknown, count))
             writer.write_batch(pa.record_batch(arrays, schema=schema))
+            plain = [name for name in plain if _is_plain(batch.column(name))]
             rows += count
-    return rows
+    return rows, tuple(plain)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _is_plain(values: pa.Array) -> bool:
+    """Whether none of the numbers is so large that floating-point ones are written with an exponent."""
+    size = pc.abs(pc.cast(values, pa.float64(), safe=False))
+    large = pc.and_(pc.is_finite(size), pc.greater_equal(size, EXPONENT_FROM))
+    return not pc.any(large).as_py()
 
 
 def _rescued(texts: Mapping[str, Texts], unknown: Sequence[str], count: int) -> pa.Array:

@@ -98,6 +98,7 @@ class StagedFile:
         types: Every column of the delivery and its type in the source, where that has types.
         skipped: Records that carry nothing beyond the one before them and are left out.
         sparse: Whether records need not name each column, so that one which none names is null.
+        plain: Columns of numbers whose texts are the same whether their type is whole or floating-point.
     """
 
     parquet: Path
@@ -110,6 +111,7 @@ class StagedFile:
     types: Mapping[str, str] = field(default_factory=dict)
     absent: tuple[str, ...] = ()
     sparse: bool = False
+    plain: tuple[str, ...] = ()
 
 
 class Reader(Protocol):

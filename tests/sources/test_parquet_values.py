@@ -7,7 +7,7 @@ import uuid
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.spec import FileFormat, SourceSpec
+from tasks.spec import ColumnSpec, DomainSpec, DriftMode, FileFormat, SourceSpec
 from tests.sources.conftest import MakeShop
 from tests.sources.shop import Shop
 
@@ -69,3 +69,47 @@ def test_what_is_not_utf8_is_kept_out_by_column_and_the_rest_goes_on(
             "city: bytes that are not UTF-8, as base64 S/Zsbg== (record 2 of 1.parquet)",
         )
     ]
+
+
+class Counted(Shop):
+    """The shop, whose amounts are whole numbers."""
+
+    @property
+    def domain(self) -> DomainSpec:
+        made = super().domain
+        made.silver["sale"].columns["amount"] = ColumnSpec("int")
+        return made
+
+
+def test_whole_numbers_that_turn_floating_point_are_taken_each_time(
+    make_shop: MakeShop, format_name: str
+) -> None:
+    strict = SourceSpec(
+        "*.parquet", ["id", "amount"], format=FileFormat.parquet, drift=DriftMode.freeze
+    )
+    made = make_shop(strict, format_name)
+    shop = Counted(made.root, made.lake, made.spark, strict)
+    amounts = ([1, 2], [3.0, None], [4, 5], [6.0, 1.5])
+    for number, values in enumerate(amounts):
+        deliver(
+            shop, str(number), id=pa.array([f"{number}a", f"{number}b"]), amount=pa.array(values)
+        )
+        for label in ("bronze.sale", "silver.sale"):
+            shop.run(label)
+    assert shop.rows("silver.sale", "id", "amount") == [
+        ("0a", 1), ("0b", 2), ("1a", 3), ("1b", None), ("2a", 4), ("2b", 5), ("3a", 6)
+    ]  # fmt: skip
+    assert shop.rows("silver.sale__quarantine", "_reason") == [
+        ("amount: '1.5' does not fit a int exactly (record 2 of 3.parquet)",)
+    ]
+
+
+def test_floating_point_numbers_of_another_text_block(make_shop: MakeShop) -> None:
+    shop = make_shop(source("id", "amount"))
+    deliver(shop, "1", id=pa.array(["a"]), amount=pa.array([10**15]))
+    shop.run()
+    deliver(shop, "2", id=pa.array(["b"]), amount=pa.array([float(10**15)]))
+    staged = shop.stage()
+    assert staged is not None
+    (problem,) = staged.problems
+    assert "amount is double, was bigint" in problem.message

@@ -15,6 +15,7 @@ def difference(
     declared: tuple[str, ...] = ("id", "n"),
     held: tuple[str, ...] = (),
     mode: DriftMode = DriftMode.evolve,
+    plain: tuple[str, ...] = (),
 ) -> Drift:
     missing = [c for c in declared if c not in delivered]
     return found(
@@ -25,6 +26,7 @@ def difference(
         delivered=delivered,
         missing=missing,
         mode=mode,
+        plain=plain,
     )
 
 
@@ -46,6 +48,21 @@ def test_a_changed_type_is_wider_or_breaks(old: str, new: str, says: str) -> Non
     made = difference({"id": "string", "n": old}, {"id": "string", "n": new})
     assert made.difference == says
     assert bool(made.breaking) is ("widens" not in says)
+
+
+@pytest.mark.parametrize("mode", list(DriftMode))
+@pytest.mark.parametrize(
+    ("old", "new"), [("bigint", "double"), ("int", "float"), ("double", "bigint")]
+)
+def test_plain_whole_numbers_may_be_floating_point_and_back(
+    old: str, new: str, mode: DriftMode
+) -> None:
+    known, delivered = {"id": "string", "n": old}, {"id": "string", "n": new}
+    made = difference(known, delivered, mode=mode, plain=("n",))
+    assert (made.difference, made.after, made.is_news(known, mode)) == ("", known, False)
+    assert difference(known, delivered, mode=mode).breaking, (
+        "numbers whose text depends on the type"
+    )
 
 
 @pytest.mark.parametrize("mode", list(DriftMode))

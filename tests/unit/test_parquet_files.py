@@ -63,6 +63,27 @@ def test_a_string_that_is_not_utf8_leaves_the_other_records_as_they_are(tmp_path
 
 
 @pytest.mark.parametrize(
+    ("amounts", "plain"),
+    [
+        (pa.array([1, None, -7]), True),
+        (pa.array([1.0, None, 1.5]), True),
+        (pa.array([float("nan"), float("inf")]), True),
+        (pa.array([1e15]), False),
+        (pa.array([1, 10**15]), False),
+        (pa.array(["1"]), False),
+    ],
+    ids=str,
+)
+def test_numbers_are_plain_while_their_text_does_not_tell_the_type(
+    tmp_path: Path, amounts: pa.Array, plain: bool
+) -> None:
+    staged, rows = stage(tmp_path, pa.table({"id": ["a"] * len(amounts), "amount": amounts}))
+    assert staged.plain == (("amount",) if plain else ())
+    if amounts.type == pa.float64() and plain:
+        assert "e" not in "".join(r["amount"] or "" for r in rows)
+
+
+@pytest.mark.parametrize(
     ("content", "says"),
     [
         (b"id,amount\n1,2\n", "things.parquet: cannot be read as Parquet"),
