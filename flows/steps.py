@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from flows.runs import Run, registered
 from flows.runtime import Runtime
 from flows.typed import overrides_of
-from storage.errors import LakehouseError
+from storage.errors import CommitConflictError, LakehouseError
 from storage.failures import NATIVE, translate, without_secrets
 from storage.types import Commit, TableRef
 from tasks import backfill, bronze, derived, drift, silver, tables
@@ -48,15 +48,7 @@ def stage_step(run_id: str, table: str, partition: Partition | None = None) -> E
     """Write the rows to publish to the staging folder."""
     run, ref = _of(run_id, table)
     run.progress.step(ref, "stage")
-
-    def work() -> Staged | None:
-        bench = run.runtime.bench()
-        tables.create(bench, ref)
-        started = time.monotonic()
-        staged = _stage(bench, ref) if partition is None else _restage(run, bench, ref, partition)
-        return staged.timed(time.monotonic() - started) if staged else None
-
-    staged = guarded(run, ref, work, partition)
+    staged = guarded(run, ref, lambda: _staged(run, ref, partition), partition)
     if staged is None:
         run.settle(TableOutcome(ref, "unchanged", message=_waits_for(run, ref)))
         return Ended("nothing new", name="Unchanged")
@@ -73,17 +65,9 @@ def check_step(
         return Ended("nothing to check", name="Unchanged")
     run.progress.step(ref, "check")
     report = guarded(run, ref, lambda: check(run.runtime.bench(), staged), partition)
-    good, total = passed(report)
     if report.verdict.blocked:
-        drift.record(run.runtime.bench(spark=False), staged, outcome="blocked")
-        advice = settle_commands(run.runtime, report)
-        outcome = TableOutcome(
-            ref, "blocked", dict(staged.rows), staged.seconds, gate=report,
-            message="; ".join(report.verdict.reasons), advice=advice,
-            accounts=staged.notes.get(ACCOUNTS, {}),
-        )  # fmt: skip
-        run.settle(outcome, partition)
-        return Ended(f"{ref.label}: {outcome.message}\n{advice}", name="Blocked", failed=True)
+        return _blocked(run, staged, report, partition)
+    good, total = passed(report)
     text = f"{good} of {total} checks passed, score {report.verdict.score:.3f}"
     return Ended(text, report)
 
@@ -95,12 +79,29 @@ def publish_step(
     report: GateReport | None,
     partition: Partition | None = None,
 ) -> Ended[Commit]:
-    """Commit what was checked."""
+    """Commit what was checked; where the table has moved on since, what is staged and checked once more."""
     run, ref = _of(run_id, table)
     if staged is None or report is None:
         return Ended("nothing to publish", name="Unchanged")
     run.progress.step(ref, "publish")
     started = time.monotonic()
+    try:
+        return _publish(run, staged, report, partition, started)
+    except CommitConflictError:
+        again = guarded(run, ref, lambda: _staged(run, ref, partition), partition)
+    if again is None:
+        run.settle(TableOutcome(ref, "unchanged"), partition)
+        return Ended("nothing new", name="Unchanged")
+    report = guarded(run, ref, lambda: check(run.runtime.bench(), again), partition)
+    if report.verdict.blocked:
+        return _blocked(run, again, report, partition)
+    return _publish(run, again, report, partition, started)
+
+
+def _publish(
+    run: Run, staged: Staged, report: GateReport, partition: Partition | None, started: float
+) -> Ended[Commit]:
+    ref = staged.table
     commit = guarded(run, ref, lambda: publish(run.runtime.bench(), staged, report), partition)
     seconds = staged.seconds + time.monotonic() - started
     status = "unchanged" if commit.operation == "mark" else "published"
@@ -112,6 +113,19 @@ def publish_step(
     return Ended(
         f"{staged.rows.get('published', 0):,} rows published as version {commit.version}", commit
     )
+
+
+def _blocked(run: Run, staged: Staged, report: GateReport, partition: Partition | None) -> Ended[R]:
+    ref = staged.table
+    drift.record(run.runtime.bench(spark=False), staged, outcome="blocked")
+    advice = settle_commands(run.runtime, report)
+    outcome = TableOutcome(
+        ref, "blocked", dict(staged.rows), staged.seconds, gate=report,
+        message="; ".join(report.verdict.reasons), advice=advice,
+        accounts=staged.notes.get(ACCOUNTS, {}),
+    )  # fmt: skip
+    run.settle(outcome, partition)
+    return Ended(f"{ref.label}: {outcome.message}\n{advice}", name="Blocked", failed=True)
 
 
 def push_step(run_id: str, wanted: Push) -> Ended[Pushed]:
@@ -158,6 +172,14 @@ def settle_commands(runtime: Runtime, report: GateReport) -> str:
 def _of(run_id: str, table: str) -> tuple[Run, TableRef]:
     run = registered(run_id)
     return run, run.runtime.config.domain.ref(table)
+
+
+def _staged(run: Run, ref: TableRef, partition: Partition | None) -> Staged | None:
+    bench = run.runtime.bench()
+    tables.create(bench, ref)
+    started = time.monotonic()
+    staged = _stage(bench, ref) if partition is None else _restage(run, bench, ref, partition)
+    return staged.timed(time.monotonic() - started) if staged else None
 
 
 def _stage(bench: Bench, ref: TableRef) -> Staged | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -145,7 +146,7 @@ class Staged:
 
     Attributes:
         table: Where they go.
-        token: Identity of the attempt, from its inputs; a repeat has the same.
+        token: Identity of the attempt, from its inputs and the decisions on them; a repeat has the same.
         folder: Holds `rows/`, and for silver `quarantine/` and `released/`, as Parquet.
         inputs: Version of each upstream table that was read, by `layer.table`.
         rows: Row accounting (see `CommitRecord.rows`).
@@ -158,6 +159,8 @@ class Staged:
         seconds: Time of staging.
         position: What the commit record says was consumed, where that is not what was read: a restated
             part leaves the table where it was.
+        heads: Version of the table, and of those written beside it, by `layer.table`, before anything was
+            read: what is checked is published upon these or not at all.
     """
 
     table: TableRef
@@ -173,6 +176,7 @@ class Staged:
     notes: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     position: Mapping[str, str] | None = None
+    heads: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_part(self) -> bool:
@@ -191,6 +195,10 @@ class Staged:
     def timed(self, seconds: float) -> Staged:
         """A copy that knows how long staging took."""
         return replace(self, seconds=round(seconds, 3))
+
+    def clear(self) -> None:
+        """Empty the folder before it is staged into: what an attempt before it found may be gone."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def save(self) -> None:
         """Write the handle beside its rows, for a person who inspects a blocked attempt."""

@@ -26,6 +26,7 @@ from tasks.bench import Batch, Bench, Problem, Staged, fingerprint
 from tasks.decisions import Decision, Settlement, settlements
 from tasks.drift import Drift
 from tasks.frames import is_sourced, rescued, suspect
+from tasks.heads import heads
 from tasks.ledger import delivered, last_delivery
 from tasks.sources.garbage import collector_paused
 from tasks.sources.hashing import record_hash
@@ -108,9 +109,10 @@ def missing(bench: Bench, ref: TableRef) -> str:
 
 def stage(bench: Bench, ref: TableRef) -> Staged | None:
     """Read what is new record by record into the staging folder; None when there is nothing."""
+    before = heads(bench, ref)
     settled = _settled_attempt(bench, ref)
     if settled is not None:
-        return settled
+        return replace(settled, heads=before)
     found = offered(bench, ref)
     if not found:
         if never_delivered(bench, ref) and bench.domain.bronze[ref.name].required:
@@ -143,6 +145,7 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
         rows={"ingested": rows + taken.skipped, "published": rows}
         | ({"deduplicated": taken.skipped} if taken.skipped else {}),
         contract=_contract(source),
+        heads=before,
         notes=position | _advanced(source, found[-1].offer) | _noted(bench, ref, taken),
     )
     staged.save()
@@ -253,6 +256,15 @@ def _batch_id(ref: TableRef, sha256: str, times: int) -> str:
     """Id of a delivery whose content was taken in so many times before."""
     base = f"{ref.name}-{sha256[:12]}"
     return base if times == 0 else f"{base}-again{times}"
+
+
+def withdrawn(bench: Bench, staged: Staged) -> list[str]:
+    """Batches of an attempt that were rejected after it was staged, and have to stay out."""
+    source = bench.domain.bronze[staged.table.name]
+    decided = settlements(bench.store, bench.domain.name)
+    return [
+        b.batch_id for b in staged.batches if _kept_out(source, decided.get(b.batch_id), b.returns)
+    ]
 
 
 def _kept_out(source: SourceSpec, settled: Settlement | None, returns: bool) -> bool:

@@ -35,6 +35,7 @@ from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
 from tasks.folding import NEW, combined, with_computed
 from tasks.groups import distinct, mapped, restricted, touched, within
+from tasks.heads import heads
 from tasks.histories import folded, spans
 from tasks.ordering import DELETED, content
 from tasks.partitions import Partition
@@ -105,7 +106,7 @@ def plan(bench: Bench, ref: TableRef) -> MergePlan:
 
 def stage(bench: Bench, ref: TableRef) -> Staged | None:
     """Write what differs from the query's result to the staging folder; None when no input moved."""
-    labels = dependencies(bench.domain)[ref.label]
+    labels, found = dependencies(bench.domain)[ref.label], heads(bench, ref)
     before = position(bench, ref)
     contract = contract_of(bench, ref)
     if not any(moved(bench, bench.domain.ref(i), before.get(i)) for i in labels):
@@ -125,12 +126,14 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
         inputs=after,
         contract=contract,
         replace=bench.run.rebuild,
+        heads=found,
         notes={
             "batch_id": batch_id,
             "accepted": decided is not None and decided.decision is Decision.accepted,
             "changes": not first,
         },
     )
+    staged.clear()
     views(bench, after)
     spec, group = spec_of(bench.domain, ref), group_of(bench.domain, ref)
     keys = (
@@ -157,6 +160,7 @@ def restage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str
     Raises:
         ConfigurationError: The table was never computed.
     """
+    found = heads(bench, ref)
     head = bench.store.head(ref).record
     if head is None or not head.inputs:
         raise ConfigurationError(
@@ -173,6 +177,7 @@ def restage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str
         folder=str(backfill_folder(bench, ref, token)),
         inputs=dict(head.inputs),
         contract=contract,
+        heads=found,
         notes={
             NOTE: dict(note),
             "batch_id": batch_id,
@@ -180,6 +185,7 @@ def restage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str
             "changes": True,
         },
     )
+    staged.clear()
     views(bench, head.inputs)
     spec, group = spec_of(bench.domain, ref), group_of(bench.domain, ref)
     parts = within(bench, spec.groups, group, partition, head.inputs)

@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from storage.adapter import outdated
 from storage.evolution import FIRST, AddColumn, compare, widens
 from storage.schemas import named_types
-from storage.types import Commit, CommitRecord, TableRef
+from storage.types import Commit, CommitRecord, TableRef, Version
 from tasks import ops
 from tasks.bench import Bench, Staged
+from tasks.heads import expected
 from tasks.spec import DriftMode
 
 DELIVERED = "delivered"
@@ -172,16 +174,28 @@ def additions(found: pa.Schema, wanted: Sequence[tuple[str, str]]) -> list[AddCo
     return added
 
 
-def apply(bench: Bench, staged: Staged) -> None:
+def apply(bench: Bench, staged: Staged) -> Version:
     """Record how the deliveries of a bronze attempt differ, and add the columns that it brings.
 
     A repeat after a kill records nothing twice and adds what is left.
+
+    Returns:
+        The version that the rows have to find.
+
+    Raises:
+        CommitConflictError: Another writer has committed since the attempt was staged.
     """
+    ref, checked = staged.table, expected(bench, staged, staged.table)
     record(bench, staged, outcome="applied")
     columns = [(str(name), "string") for name in staged.notes.get(EVOLVED, ())]
-    lacking = additions(bench.store.columns(staged.table), columns)
-    if lacking:
-        bench.store.evolve(staged.table, lacking)
+    lacking = additions(bench.store.columns(ref), columns)
+    if not lacking:
+        return checked
+    bench.store.evolve(ref, lacking)
+    newest, *earlier = bench.store.history(ref, limit=2)
+    if checked not in (newest.version, *(entry.version for entry in earlier)):
+        raise outdated(ref, newest.version, checked)
+    return newest.version
 
 
 def record(bench: Bench, staged: Staged, *, outcome: str) -> None:
@@ -209,14 +223,16 @@ def note_declared(bench: Bench, ref: TableRef, lacking: Sequence[AddColumn]) -> 
     _append(bench, [row], f"declared:{ref.path}:{','.join(after)}")
 
 
-def replace(bench: Bench, ref: TableRef, rows: DataFrame, record: CommitRecord) -> Commit:
+def replace(
+    bench: Bench, ref: TableRef, rows: DataFrame, record: CommitRecord, checked: Version
+) -> Commit:
     """Replace rows and columns of a table in one commit, and report the change of its columns."""
     before, after = named_types(bench.store.columns(ref)), named_types(rows.schema)
     evolution = compare(bench.store.columns(ref), rows.schema)
     change = "; ".join([*map(str, evolution.changes), *evolution.breaking])
     row = _row(bench, ref, mode="upgrade", change=change, before=before, after=after)
     _append(bench, [row], f"upgrade:{record.token}")
-    return bench.store.replace(ref, rows, record)
+    return bench.store.replace(ref, rows, record, expected=checked)
 
 
 def _row(

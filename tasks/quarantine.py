@@ -18,11 +18,12 @@ from pyspark.sql.types import StructType
 from storage.plans import NEVER, MergePlan, differs
 from storage.schemas import same_columns, schema
 from storage.sql import quote
-from storage.types import CommitRecord, TableRef
+from storage.types import CommitRecord, TableRef, Version
 from tasks.bench import Bench, Staged
 from tasks.bronze import bronze_schema
 from tasks.decisions import rejected
 from tasks.frames import HELD_RULE, RAW, REFERENCE_MISSING
+from tasks.heads import expected
 from tasks.spec import EVENTS, SourceSpec
 
 ADDED = (("_rule", "string"), ("_reason", "string"), ("_quarantined_at", "timestamp"))
@@ -181,23 +182,24 @@ def enter(bench: Bench, staged: Staged) -> None:
     A rebuild under other columns replaces them; rows that it will release stay until they leave.
     """
     ref, wanted = table(staged.table), _schema(bench, staged.table)
+    checked = expected(bench, staged, ref)
     record = bench.step_record(staged, ENTER.removeprefix("."))
     other = staged.replace and not same_columns(bench.store.columns(ref), wanted)
     flat = _flat(bench, staged, wanted) if staged.count("quarantine") else None
     if other:
         rows = _by_file(bench, _aligned(bench, ref, wanted, flat), Path(staged.part("entering")))
-        bench.store.replace(ref, rows, record)
+        bench.store.replace(ref, rows, record, expected=checked)
     elif flat is None:
         return
     elif not holds(bench, staged.table):
-        bench.store.append(ref, flat, record)
+        bench.store.append(ref, flat, record, expected=checked)
     else:
         plan = MergePlan(
             ("_sequence",), tuple(wanted.names), update_when=differs(["_rule", "_reason"])
         )
         rows = _since_when(flat, bench.store.read(ref))
         rows = _by_file(bench, rows, Path(staged.part("entering")))
-        bench.store.merge(ref, rows, plan, record)
+        bench.store.merge(ref, rows, plan, record, expected=checked)
 
 
 def _flat(bench: Bench, staged: Staged, wanted: StructType) -> DataFrame:
@@ -250,13 +252,15 @@ def note_leaving(bench: Bench, staged: Staged) -> None:
     )
     columns = tuple(name for name, _ in LEFT)
     plan = MergePlan(("_sequence", "_quarantined_at"), columns, update_when="true")
-    bench.store.merge(ref, rows, plan, bench.step_record(staged, "leaving"))
+    record, checked = bench.step_record(staged, "leaving"), bench.store.version(ref)
+    bench.store.merge(ref, rows, plan, record, expected=checked)
 
 
 def leave(bench: Bench, staged: Staged) -> None:
     """Remove the rows that the silver commit released; a repeat removes none."""
     if staged.notes.get("releases"):
-        _remove(bench, staged.table, staged.token, bench.step_record(staged, "leave"))
+        checked = expected(bench, staged, table(staged.table))
+        _remove(bench, staged.table, staged.token, bench.step_record(staged, "leave"), checked)
 
 
 def unsettled(bench: Bench, ref: TableRef) -> bool:
@@ -274,7 +278,7 @@ def finish_release(bench: Bench, ref: TableRef) -> None:
     head = bench.store.head(ref).record
     assert head is not None  # noqa: S101 - unsettled has looked
     record = CommitRecord(run_id=bench.run.run_id, token=f"{head.token}.leave")
-    _remove(bench, ref, head.token, record)
+    _remove(bench, ref, head.token, record, bench.store.version(table(ref)))
 
 
 def undo_entering(bench: Bench, ref: TableRef) -> None:
@@ -287,16 +291,20 @@ def undo_entering(bench: Bench, ref: TableRef) -> None:
     if newest and bench.store.find(ref, token.removesuffix(ENTER)) is None:
         record = before[0].record or CommitRecord(run_id="", token="")
         undo = replace(record, run_id=bench.run.run_id, token=f"{token}.undo", rows={}, notes={})
-        bench.store.rollback(table(ref), before[0].version, undo)
+        to, checked = before[0].version, entered.version
+        bench.store.rollback(table(ref), to, undo, expected=checked)
 
 
-def _remove(bench: Bench, ref: TableRef, token: str, record: CommitRecord) -> None:
+def _remove(
+    bench: Bench, ref: TableRef, token: str, record: CommitRecord, checked: Version
+) -> None:
     noted = bench.store.read(history(ref)).where(F.col("_merge_id") == token)
     plan = MergePlan(
         ("_sequence",), ("_sequence",), update_when=NEVER, delete_when="true", insert_when=NEVER
     )
     path = bench.folder(ref, token) / "leaving"
-    bench.store.merge(table(ref), _by_file(bench, noted.select("_sequence"), path), plan, record)
+    rows = _by_file(bench, noted.select("_sequence"), path)
+    bench.store.merge(table(ref), rows, plan, record, expected=checked)
 
 
 def _by_file(bench: Bench, rows: DataFrame, path: Path) -> DataFrame:

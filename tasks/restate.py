@@ -7,7 +7,6 @@ stands in for it. The table's position stays where it was, so no new delivery is
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from tasks.bench import NOTE, Batch, Bench, Staged, backfill_folder, fingerprint
 from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
 from tasks.frames import any_of
+from tasks.heads import heads
 from tasks.judging import judge
 from tasks.ledger import delivered
 from tasks.ordering import DELETED, merge_key, sequence
@@ -92,6 +92,7 @@ def stage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str, 
         ConfigurationError: The table was never loaded.
     """
     part = Part(ref, bench.domain.silver[ref.name], partition)
+    found = heads(bench, *silver.written(bench, ref))
     head = bench.store.head(ref).record
     if head is None or not head.inputs:
         raise ConfigurationError(
@@ -108,8 +109,9 @@ def stage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str, 
         inputs=intake.after,
         contract=contract,
         position=dict(head.inputs),
+        heads=found,
     )
-    shutil.rmtree(staged.folder, ignore_errors=True)  # what an attempt before it found may be gone
+    staged.clear()
     rows = _judged(bench, part, intake).cache()
     try:
         return _write(bench, part, staged, intake, rows, note)

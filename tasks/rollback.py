@@ -108,7 +108,7 @@ def restore(bench: Bench, step: Restore) -> Commit:
         rows={},
         notes=notes,
     )
-    return store.rollback(ref, step.to, record)
+    return store.rollback(ref, step.to, record, expected=step.of)
 
 
 def _withdraw(bench: Bench, step: Restore) -> None:
@@ -121,7 +121,7 @@ def _withdraw(bench: Bench, step: Restore) -> None:
         held = quarantine.table(ref)
         if not gone or not store.exists(held):
             continue
-        where = f"_delivery IN ({', '.join(map(str, gone))})"
+        where, checked = f"_delivery IN ({', '.join(map(str, gone))})", store.version(held)
         found = store.read(held).where(where).groupBy("_batch_id", "_delivery").count().collect()
         if found:
             head = store.head(ref).record
@@ -137,7 +137,7 @@ def _withdraw(bench: Bench, step: Restore) -> None:
                 code=bench.run.code,
                 notes={RECALLED: dict(recalled)},
             )
-            store.delete(held, where, record)
+            store.delete(held, where, record, expected=checked)
 
 
 def _deliveries(store: TableStore, ref: TableRef, at: Version) -> set[int]:

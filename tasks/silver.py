@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow.dataset as ds
@@ -21,6 +21,7 @@ from tasks.bench import Batch, Bench, Staged, attempt_id, fingerprint, moved, po
 from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
 from tasks.frames import HELD_RULE, judged, typed
+from tasks.heads import heads
 from tasks.judging import judge
 from tasks.ledger import arrived
 from tasks.lookups import looked_up, stale
@@ -48,6 +49,7 @@ class Intake:
 
     Attributes:
         asks: Whether a person asks for rows in quarantine.
+        decisions: What persons have decided that bears on its rows, by batch.
     """
 
     before: Mapping[str, str]
@@ -55,6 +57,7 @@ class Intake:
     batches: tuple[Batch, ...]
     rejected: tuple[Batch, ...]
     asks: bool = False
+    decisions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pending(self) -> list[str]:
@@ -70,12 +73,16 @@ class Intake:
 def stage(bench: Bench, ref: TableRef) -> Staged | None:
     """Write the rows to publish, to quarantine and to release; None when nothing is new."""
     spec = bench.domain.silver[ref.name]
+    quarantine.finish_release(bench, ref)
+    found = heads(bench, *written(bench, ref))
     intake = _intake(bench, ref)
     if intake is None:
         return None
     contract = contract_of(bench, ref)
     rebuilding = [bench.run.run_id] if bench.run.rebuild else []
-    token = fingerprint(ref.label, intake.before, intake.after, contract, rebuilding)
+    token = fingerprint(
+        ref.label, intake.before, intake.after, contract, rebuilding, intake.decisions
+    )
     staged = Staged(
         table=ref,
         token=token,
@@ -83,7 +90,9 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
         inputs=intake.after,
         contract=contract,
         replace=bench.run.rebuild,
+        heads=found,
     )
+    staged.clear()
     rows = ranked(_judged_rows(bench, ref, spec, intake), spec).cache()
     try:
         counts = accounting.count(rows)
@@ -110,6 +119,13 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
     )
     staged.save()
     return staged
+
+
+def written(bench: Bench, ref: TableRef) -> list[TableRef]:
+    """The tables that a publication of the table writes to: itself, and those beside it."""
+    beside = [quarantine.table(ref)]
+    beside += [tombstones.table(ref)] if tombstones.kept_for(bench.domain.silver[ref.name]) else []
+    return [ref, *beside]
 
 
 def _graves(spec: SilverSpec, staged: Staged) -> dict[str, int]:
@@ -159,7 +175,6 @@ def _intake(bench: Bench, ref: TableRef) -> Intake | None:
     assert spec.source is not None  # noqa: S101 - validated with the domain
     before = position(bench, ref)
     labels = dependencies(bench.domain)[ref.label]
-    quarantine.finish_release(bench, ref)
     asked = releases.asked(bench.store, ref, before.get(releases.LABEL))
     if not asked and not any(
         moved(bench, bench.domain.ref(label), before.get(label)) for label in labels
@@ -170,6 +185,9 @@ def _intake(bench: Bench, ref: TableRef) -> Intake | None:
     pending = _pending(bench, spec.source, before.get(spec.source), after[spec.source])
     decided = settlements(bench.store, bench.domain.name)
     decision = {b: s.decision for b, s in decided.items()}
+    bearing = {
+        b: d.value for b, d in decision.items() if b in pending or d is Decision.rejected
+    }  # a rejected batch of an earlier attempt may have rows in quarantine
     return Intake(
         before,
         after,
@@ -180,6 +198,7 @@ def _intake(bench: Bench, ref: TableRef) -> Intake | None:
         ),
         tuple(Batch(b, n) for b, n in pending.items() if decision.get(b) is Decision.rejected),
         asks=bool(asked),
+        decisions=bearing,
     )
 
 

@@ -20,6 +20,7 @@ from storage.types import TableRef
 from tasks import changes
 from tasks.bench import Bench, Staged
 from tasks.decisions import rejected
+from tasks.heads import expected
 from tasks.ordering import DELETED, last, sequence
 from tasks.spec import Deletes, SilverSpec
 
@@ -84,20 +85,22 @@ def enter(bench: Bench, staged: Staged, spec: SilverSpec) -> None:
     if not kept_for(spec):
         return
     ref, record = table(staged.table), bench.step_record(staged, "tombstones")
+    checked = expected(bench, staged, ref)
     if not staged.rows.get("tombstones"):
         wanted = tombstone_schema(spec)
         if staged.replace and (
             bench.store.stats(ref).rows or not same_columns(bench.store.columns(ref), wanted)
         ):
             none = bench.store.session.createDataFrame([], wanted)
-            bench.store.replace(ref, none, record)
+            bench.store.replace(ref, none, record, expected=checked)
         return
     columns = [*_columns(spec), *(name for name, _ in METADATA)]
     rows = changes.rows_of(bench, staged).where(DELETED).select(*map(quote, columns))
     if staged.replace:
-        bench.store.replace(ref, rows, record)
+        bench.store.replace(ref, rows, record, expected=checked)
     else:
-        bench.store.merge(ref, rows, upsert_plan(_columns(spec), columns, []), record)
+        plan = upsert_plan(_columns(spec), columns, [])
+        bench.store.merge(ref, rows, plan, record, expected=checked)
 
 
 def _columns(spec: SilverSpec) -> list[str]:

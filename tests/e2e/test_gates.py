@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,12 +13,14 @@ import pytest
 from pyspark.sql import DataFrame
 
 from conf.load import load_config
+from flows import steps
 from flows.quality_report import report_path
 from storage.plans import MergePlan
-from storage.types import TableRef
+from storage.types import Commit, TableRef
 from tasks import ops, silver
 from tasks.anomalies import RUNS
-from tasks.bench import Bench, RunInfo
+from tasks.bench import Bench, RunInfo, Staged
+from tasks.gate import GateReport
 from tasks.ops import TableOutcome
 from tasks.silver import Intake
 from tasks.spec import SilverSpec
@@ -80,6 +83,7 @@ def test_too_many_bad_rows(loaded: Lakehouse) -> None:
     assert batch in out
     assert loaded.run(SOME).status == 0
     assert sorted(loaded.table("silver.sellers")["seller_id"].to_pylist()) == ["s1", "s2"]
+    assert loaded.quarantined("sellers") == [], "the attempt that was blocked had staged 30 rows"
     assert loaded.run(SOME).summary["message"].startswith("nothing new")
 
 
@@ -135,6 +139,32 @@ def test_a_key_made_not_unique_by_the_merge(
     monkeypatch.undo()
     assert loaded.run(SOME).status == 0
     assert sorted(loaded.table("silver.sellers")["seller_id"].to_pylist()) == ["s1", "s2", "s3"]
+
+
+def test_a_table_that_has_moved_on_since_its_check_is_staged_and_checked_once_more(
+    loaded: Lakehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a run whose lock was lost: the attempt is refused, and the run goes on by itself."""
+    whole, theirs = steps.publish, []
+
+    def meanwhile(bench: Bench, staged: Staged, report: GateReport) -> Commit:
+        if staged.table.label == "silver.sellers" and not theirs:
+            head = bench.store.head(staged.table).record
+            assert head is not None
+            record = replace(head, token="theirs", rows={}, notes={"mark": True})
+            theirs.append(bench.store.mark(staged.table, record).version)
+        return whole(bench, staged, report)
+
+    monkeypatch.setattr(steps, "publish", meanwhile)
+    loaded.deliver("olist_sellers_dataset_2.csv", SELLERS, *good("s3"))
+    result = loaded.run(SOME)
+    assert result.status == 0, result.summary["message"]
+    assert result.statuses()["silver.sellers"] == "published"
+    ids = sorted(loaded.table("silver.sellers")["seller_id"].to_pylist())
+    assert ids == ["s1", "s2", "s3"]
+    reader = loaded.reader
+    history = reader.store.history(reader.config.domain.ref("silver.sellers"))
+    assert [entry.version for entry in history[1:2]] == theirs
 
 
 def test_a_day_with_far_fewer_rows(loaded: Lakehouse) -> None:

@@ -1,0 +1,89 @@
+"""A batch that is rejected leaves no row in quarantine, however far an attempt had come before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tasks import publish, quarantine
+from tasks.bench import Bench, Staged
+from tasks.decisions import Decision, settle
+from tests.conftest import MakeLake
+from tests.property import driver
+from tests.quarantine.shop import ORDERS, Shop, order
+from tests.quarantine.test_release import assert_balanced, killed_run
+from tests.sessions import BOTH
+
+
+@pytest.fixture(params=BOTH)
+def shop(
+    request: pytest.FixtureRequest, spark: SparkSession, make_lake: MakeLake, tmp_path: Path
+) -> Shop:
+    return Shop(spark, make_lake(request.param), tmp_path)
+
+
+def decide(shop: Shop, file: str, decision: Decision) -> None:
+    found = shop.store.read(shop.domain.ref("bronze.orders")).select("_batch_id", "_source_file")
+    (batch,) = {r._batch_id for r in found.collect() if Path(r._source_file).stem == file}
+    settle(
+        shop.store, "shop", batch_id=batch, table_name="bronze.orders", decision=decision,
+        reason="looked at", by="ann",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        pytest.param(driver, "check", id="staged"),
+        pytest.param(quarantine, "enter", id="checked"),
+        pytest.param(publish, "_write", id="in quarantine already"),
+    ],
+)
+def test_rows_of_a_rejected_batch_are_not_in_quarantine(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, module: object, name: str
+) -> None:
+    shop.deliver("orders_1", ORDERS, order("o1", 1, 1))
+    shop.run()
+    bad = [order(f"o{n}", 1, -1) for n in range(2, 32)]
+    shop.deliver("orders_2", ORDERS, *bad, order("o32", 1, 1))
+    killed_run(shop, monkeypatch, module, name)
+
+    decide(shop, "orders_2", Decision.rejected)
+    staged = shop.run()["silver.orders"]
+    assert staged is not None
+    assert (staged.rows["rejected"], staged.rows["quarantined"]) == (31, 0)
+    assert (shop.orders(), shop.held()) == ({"o1": 1}, {})
+    assert_balanced(shop)
+    assert set(shop.run().values()) == {None}
+
+
+def test_a_decision_makes_another_attempt_of_the_same_input(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = []
+
+    whole = driver.check_and_publish
+
+    def note(bench: Bench, staged: Staged, *told: Any) -> None:
+        if staged.table != shop.fed:
+            whole(bench, staged, *told)
+            return
+        tokens.append(staged.token)
+        raise RuntimeError("blocked")
+
+    shop.deliver("orders_1", ORDERS, order("o1", 1, -1))
+    with monkeypatch.context() as patched:
+        patched.setattr(driver, "check_and_publish", note)
+        for decision in (None, None, Decision.rejected, Decision.accepted):
+            if decision is not None:
+                decide(shop, "orders_1", decision)
+            with pytest.raises(RuntimeError, match="blocked"):
+                shop.run()
+    undecided, again, rejected, accepted = tokens
+    assert undecided == again, "a repeat has the same token"
+    assert len({undecided, rejected, accepted}) == 3
+    shop.run()
+    assert shop.held() == {("o1", "-1"): "negative"}, "rejected, and then accepted after all"
