@@ -14,6 +14,7 @@ from typing import Any
 from pyspark.errors import AnalysisException, PySparkException
 
 from checks.model import CheckResult, DeclaredCheck, Outcome
+from checks.names import named
 
 _OUTCOMES = {"pass": Outcome.PASS, "warn": Outcome.WARN, "fail": Outcome.FAIL}
 # Messages of Soda's evaluation that are made of the check's own text.
@@ -149,7 +150,7 @@ def _measured(check: DeclaredCheck, soda_check: Any) -> tuple[float | None, str]
     elif " must " in check.line:
         subject = "rows without their reference"
     elif "(" in check.line:
-        subject = check.line.partition(")")[0] + ")"
+        subject = named(check.line).subject
     return value, f"{subject}: {value:g}{limit}"
 
 

@@ -24,7 +24,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pyspark.logger import PySparkLogger
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -50,7 +49,9 @@ from soda.data_sources.spark_df_data_source import SparkDfDataSource  # noqa: E4
 from soda.sampler.sampler import Sampler  # noqa: E402
 from soda.scan import Scan  # noqa: E402
 
+from checks import yaml_text  # noqa: E402
 from checks.model import CheckDefinitionError, CheckResult, CheckSuite, Outcome  # noqa: E402
+from checks.names import named  # noqa: E402
 from checks.soda_results import (  # noqa: E402
     Evaluated,
     MetricQueryError,
@@ -181,10 +182,19 @@ class _Connection(SparkDfConnection):  # type: ignore[misc]
 
 
 class _Views(SparkDfDataSource):  # type: ignore[misc]
-    """The temporary views of one session."""
+    """The temporary views of one session, with texts that Spark reads as they are written."""
 
     def connect(self) -> None:
         self.connection = _Connection(self.spark_session)
+
+    def escape_string(self, value: str) -> str:
+        return value.replace("\\", "\\\\").replace("'", "\\'")
+
+    def escape_regex(self, value: str) -> str:
+        return value  # escaped where it becomes a literal
+
+    def expr_regexp_like(self, expr: str, regex_pattern: str) -> str:
+        return f"{expr} rlike({self.literal_string(regex_pattern)})"
 
 
 class _Scan(Scan):  # type: ignore[misc]
@@ -281,7 +291,7 @@ def _document(check: DeclaredCheck, variables: Mapping[str, str]) -> str:
     """
     line, config = check.resolved(variables)
     if line.startswith("freshness"):
-        name = line.partition("(")[2].partition(")")[0].partition(",")[2].strip() or "NOW"
+        [name] = named(line).others or ("NOW",)
         if name not in variables:
             message = f"the time {name!r} to measure freshness against is not given as a variable"
             raise CheckDefinitionError(message)
@@ -292,6 +302,4 @@ def _document(check: DeclaredCheck, variables: Mapping[str, str]) -> str:
         nested["failed_row_count query"] = (
             f"SELECT COUNT(*) FROM (\n{query.rstrip().rstrip(';')}\n)"
         )
-    return yaml.safe_dump(
-        {f"checks for {check.dataset}": [{line: nested}]}, sort_keys=False, allow_unicode=True
-    )
+    return yaml_text.written({f"checks for {check.dataset}": [{named(line).quoted: nested}]})

@@ -13,12 +13,15 @@ The files stay plain SodaCL; severity is the attribute of that name:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import yaml
+
+from checks import yaml_text
+from checks.names import named
 
 _HEADER = re.compile(r"checks for ([A-Za-z_]\w*)", re.ASCII)
 _VARIABLE = re.compile(r"\$\{\s*([A-Za-z_]\w*)\s*\}", re.ASCII)
@@ -128,7 +131,7 @@ def parse_checks(source: str, text: str) -> tuple[DeclaredCheck, ...]:
             an item without name or with several keys, an unknown severity, or no check at all.
     """
     try:
-        document = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+        document = yaml_text.read(text)
     except yaml.YAMLError as error:
         message = f"{source}: not readable as YAML: {error}"
         raise CheckDefinitionError(message) from error
@@ -192,6 +195,7 @@ def _read_item(item: object, dataset: str, where: str) -> DeclaredCheck:
         if key not in {"name", "attributes"} | _CONFIGURED_ELSEWHERE
     }
     _map_texts({line: kept}, lambda text: _refuse_templates(text, where))
+    _refuse_names(line.strip(), where)
     severity = _severity(config.get("attributes"), where)
     return DeclaredCheck(name.strip(), dataset, line.strip(), kept, severity, where)
 
@@ -201,6 +205,13 @@ def _refuse_templates(text: str, where: str) -> str:
         message = f"{where}: {text!r} holds a template; only ${{name}} of a given variable is known"
         raise CheckDefinitionError(message)
     return text
+
+
+def _refuse_names(line: str, where: str) -> None:
+    try:
+        named(line)
+    except ValueError as error:
+        raise CheckDefinitionError(f"{where}: {line!r}: {error}") from None
 
 
 def _severity(attributes: object, where: str) -> Severity:
@@ -221,23 +232,3 @@ def _map_texts(node: Any, change: Callable[[str], str]) -> Any:
     if isinstance(node, list):
         return [_map_texts(value, change) for value in node]
     return node
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A key given twice would silently replace the checks below the first one."""
-
-
-def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Hashable, Any]:
-    seen: set[Hashable] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if key in seen:
-            problem = f"the key {key!r} is given twice"
-            raise yaml.constructor.ConstructorError(
-                problem=problem, problem_mark=key_node.start_mark
-            )
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from checks.model import CheckDefinitionError, CheckSuite, DeclaredCheck
+from checks.names import named
 from storage.schemas import named_types, schema
 from storage.types import TableRef
 from tasks.inspection.analyzer import Fail, Inspection
@@ -22,8 +23,6 @@ from tasks.yaml_lines import line_of, read
 VARIABLES = {"as_of": "2000-01-01 00:00:00", "expected_rows": "1"}
 """Stand-ins for what the gate gives; see the reference of checks."""
 VOLUME = {"input_rows": "double", "output_rows": "double", "ratio": "double"}
-_METRIC = re.compile(r"^(\w+)\s*\(([^()]*)\)")
-_REFERENCE = re.compile(r"^values in \(([^()]*)\) must (?:not )?exist in (\w+) \(([^()]*)\)")
 _ITEM = re.compile(r"checks for (\w+), item (\d+)")
 _LINE = re.compile(r"line (\d+), column")
 
@@ -128,12 +127,12 @@ class _Look:
         except CheckDefinitionError as error:
             self._error(self.place.line, str(error))
             return
-        self._columns(view, _names(line))
-        reference = _REFERENCE.match(line)
-        if reference and reference[2] not in self.views:
-            self._error(self.place.line, f"there is no view {reference[2]}")
-        elif reference:
-            self._columns(self.views[reference[2]], _split(reference[3]), reference[2])
+        found = named(line)
+        self._columns(view, found.columns)
+        if found.view and found.view not in self.views:
+            self._error(self.place.line, f"there is no view {found.view}")
+        elif found.view:
+            self._columns(self.views[found.view], found.referenced, found.view)
         for outcome in ("fail", "warn"):
             if isinstance(config.get(outcome), dict):
                 self._schema(view, config[outcome])
@@ -178,17 +177,3 @@ class _Look:
 
     def _error(self, line: int, text: str) -> None:
         self.inspection.found.error_at(self.file, line, self.check.name, text)
-
-
-def _names(line: str) -> Iterator[str]:
-    """The columns that the line of a check names."""
-    reference, metric = _REFERENCE.match(line), _METRIC.match(line)
-    if reference:
-        yield from _split(reference[1])
-    elif metric:
-        named = _split(metric[2])
-        yield from named[:1] if metric[1] == "freshness" else named
-
-
-def _split(names: str) -> list[str]:
-    return [name.strip().strip('`"') for name in names.split(",") if name.strip()]
