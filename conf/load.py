@@ -141,7 +141,6 @@ def resolved(composed: DictConfig) -> Config:
     """
     refuse_missing(composed)
     try:
-        OmegaConf.resolve(composed)
         return cast("Config", OmegaConf.to_object(composed))
     except InterpolationResolutionError as error:
         raise unset_variables(composed) or ConfigurationError(

@@ -28,8 +28,8 @@ KEY_COLUMNS = 12
 """Columns that combinations for a key are made of; the first ones, as files begin with their keys."""
 KEY_PARTS = 3
 SAMPLE_CHARACTERS = 1 << 20
-_DATA = re.compile(r"[-+.,:/\d\sTZ]*")
-"""A first line with such a cell (a number, a date, nothing) holds values instead of names."""
+_DATA = re.compile(r"[-+.,:/\d\s]+|\d{4}-\d\d-\d\dT[-+.:\dZ]*")
+"""A first line with such a cell (a number, a date) holds values instead of names."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ def read_profile(
     headers = _header(path, encoding, sign)
     names = _names(path, headers)
     with tempfile.TemporaryDirectory(prefix="lakehouse-init-") as folder:
-        source = SourceSpec(columns=list(headers), delimiter=sign, encoding=encoding)
+        renamed = {h: n for h, n in zip(headers, names, strict=True) if h != n}
+        source = SourceSpec(columns=names, header=renamed, delimiter=sign, encoding=encoding)
         target = Path(folder) / "records.parquet"
         staged = stage_csv(path, source, target, expected_sha256=file_sha256(path))
         rows = staged.rows - staged.malformed
@@ -131,6 +132,12 @@ def read_profile(
         keys = [tuple(key)] if key else list(records.keys(columns, rows))
         repeated = rows - records.distinct(_given(key, columns, rows)) if key else 0
     return Profile(path, sign, encoding, rows, staged.malformed, columns, tuple(keys), repeated)
+
+
+def _name(header: str, place: int) -> str:
+    """A name for a header that is none: its place where no letter of it can be in a name."""
+    plain = identifier(header)
+    return plain if IDENTIFIER.fullmatch(plain) else f"column_{plain or place}"
 
 
 def identifier(text: str) -> str:
@@ -175,13 +182,16 @@ def _names(path: Path, headers: Sequence[str]) -> list[str]:
             f"{path.name}: the first line is no header: {values[0]!r} is no name of a column",
             advice="Write a first line with a name for each column.",
         )
-    names = [h if IDENTIFIER.fullmatch(h) else identifier(h) for h in headers]
-    for header, name in zip(headers, names, strict=True):
-        if not IDENTIFIER.fullmatch(name):
-            raise InputError(
-                f"{path.name}: column {header!r}: no name can be made of it",
-                advice="Name the column in the header with letters, digits and underscores.",
-            )
+    empty_ones = [str(place) for place, header in enumerate(headers, 1) if not header]
+    if empty_ones:
+        raise InputError(
+            f"{path.name}: the header has no name for the fields {', '.join(empty_ones[:FEW])} of "
+            f"{len(headers)}",
+            advice="Name each column; where they hold nothing, write the file without them.",
+        )
+    names = [
+        h if IDENTIFIER.fullmatch(h) else _name(h, place) for place, h in enumerate(headers, 1)
+    ]
     lower = [name.lower() for name in names]
     doubled = [h for h, name in zip(headers, lower, strict=True) if lower.count(name) > 1]
     if doubled:
@@ -214,14 +224,15 @@ _MEASURES = rf"""
     count_if(regexp_full_match(v, '{_WHOLE}')),
     count_if(regexp_full_match(v, '\+\d+|[+-]?0\d+')),
     count_if(regexp_full_match(v, '[+-]?(\d+\.?\d*|\.\d+)')),
-    count_if(regexp_full_match(v, '{FORMS["double"]}')),
+    count_if(regexp_full_match(v, '{FORMS["double"]}') and isfinite(try_cast(v as double))),
     coalesce(max(length(regexp_extract(v, '^[+-]?(\d*)\.?\d*$', 1))), 0),
     coalesce(max(length(regexp_extract(v, '^[+-]?\d*\.(\d*)$', 1))), 0),
     max(abs(case when regexp_full_match(v, '-?\d{{1,30}}') then v::hugeint end)),
     count_if(starts_with(v, '-') and regexp_full_match(v, '{FORMS["double"]}')),
-    count_if(regexp_full_match(v, '{FORMS["date"]}') and try_cast(v as date) is not null),
+    count_if(regexp_full_match(v, '{FORMS["date"]}') and try_cast(v as date) is not null and v > '0001'),
     count_if(regexp_full_match(v, '{FORMS["timestamp"]}')
-        and try_cast(replace(v, 'T', ' ') as timestamp) is not null),
+        and try_cast(replace(v, 'T', ' ') as timestamp) is not null and v > '0001'
+        and substr(v, 12, 2) < '24'),
     count_if(lower(v) in ('true', 'false')),
     count_if(regexp_full_match(v, '\d{{1,2}}[./-]\d{{1,2}}[./-]\d{{4}}.*')),
     count_if(regexp_full_match(v, '\d{{4}}-\d\d-\d\d[ T]\d\d:\d\d.*(Z|[+-]\d\d:?\d\d)')),
@@ -273,8 +284,7 @@ class _Records:
                     return
 
     def _text(self, name: str) -> str:
-        quoted = self._headers[name].replace('"', '""')
-        return f'"{quoted}"'
+        return f'"{name}"'
 
     def _row(self, query: str) -> tuple[int, ...]:
         row = self._db.execute(query).fetchone()

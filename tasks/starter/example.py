@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from tasks.starter.plan import COUNT, Gold, Plan, scalar
+from tasks.starter.plan import Gold, Plan
+from tasks.starter.text import scalar
 
 Row = dict[str, Any]
 
@@ -54,7 +55,7 @@ def _expected(gold: Gold, rows: list[Row]) -> list[Row]:
         grouped.setdefault(grain, []).append(row)
     expected = []
     for grain, part in grouped.items():
-        made: Row = {gold.key: grain, COUNT: len(part)}
+        made: Row = {gold.key: grain, gold.count: len(part)}
         if gold.measure:
             made[gold.total] = sum(row[gold.measure.name] for row in part)
         expected.append(made)

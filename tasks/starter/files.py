@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 from tasks.sources.names import is_hidden
 from tasks.starter.example import example
 from tasks.starter.guesses import Typed, is_identifying
-from tasks.starter.plan import COUNT, Gold, Plan, scalar, sql
+from tasks.starter.plan import Gold, Plan
+from tasks.starter.text import quoted, said, scalar, sql
 
 
 def files(plan: Plan) -> dict[str, str]:
@@ -28,7 +28,7 @@ def _domain(plan: Plan, gold: Gold) -> str:
     file = plan.guess.profile.path.name
     columns = "\n".join(_column(c, plan.guess.key) for c in plan.guess.columns)
     return f"""\
-# The domain {plan.name}, begun from {file}. What was guessed is said; change what is wrong.
+# The domain {plan.name}, begun from {said(file)}. What was guessed is said; change what is wrong.
 # Every key: docs/reference/domain.md. A table that has rows already follows a change by: lakehouse upgrade
 name: {scalar(plan.name)}
 description: {scalar(f"Begun from {file}")}
@@ -65,11 +65,11 @@ gold:
     sql: gold/{gold.name}.sql
 {_groups(plan, gold)}
     columns:
-      {scalar(gold.key)}: {{type: {gold.key_type}, doc: {json.dumps(_key_doc(gold))}}}
-      {COUNT}: {{type: bigint, doc: "Rows of silver.{plan.table}."}}
+      {scalar(gold.key)}: {{type: {gold.key_type}, doc: {quoted(_key_doc(gold))}}}
+      {scalar(gold.count)}: {{type: bigint, doc: "Rows of silver.{plan.table}."}}
 {_total(gold)}    volume: # every row of the input has to arrive
-      input: select count(*) from silver.{plan.table} {gold.filter}
-      output: coalesce(sum({COUNT}), 0)
+      input: {scalar(f"select count(*) from silver.{plan.table} {gold.filter}".rstrip())}
+      output: coalesce(sum({sql(gold.count)}), 0)
 """
 
 
@@ -93,11 +93,9 @@ def _source(plan: Plan) -> str:
     renamed = {c.header: c.name for c in profile.columns if c.header != c.name}
     if renamed:
         lines.append("    header: # names in the file that are no names of table columns")
-        lines += [
-            f"      {json.dumps(h, ensure_ascii=False)}: {scalar(n)}" for h, n in renamed.items()
-        ]
+        lines += [f"      {quoted(h)}: {scalar(n)}" for h, n in renamed.items()]
     if profile.delimiter != ",":
-        lines.append(f"    delimiter: {json.dumps(profile.delimiter)}")
+        lines.append(f"    delimiter: {quoted(profile.delimiter)}")
     if profile.encoding.lower() not in ("utf-8", "utf8"):
         lines.append(f"    encoding: {profile.encoding}")
     tagged = [c for c in plan.guess.columns if c.personal]
@@ -138,7 +136,7 @@ def _rules(plan: Plan) -> str:
     return f"""\
     # Rows for which a rule holds go to quarantine. Take the signs away to have this one:
     # rules:
-    #   bad_{name}: {{when: "{when}", column: {scalar(name)}, says: {says}}}"""
+    #   bad_{name}: {{when: {quoted(when)}, column: {scalar(name)}, says: {says}}}"""
 
 
 def _groups(plan: Plan, gold: Gold) -> str:
@@ -161,13 +159,13 @@ def _total(gold: Gold) -> str:
     if gold.measure is None:
         return ""
     doc = f"Sum of {gold.measure.name}; null if no row has one."
-    return f"      {gold.total}: {{type: {_type(gold.total_type)}, doc: {json.dumps(doc)}}}\n"
+    return f"      {scalar(gold.total)}: {{type: {_type(gold.total_type)}, doc: {quoted(doc)}}}\n"
 
 
 def _query(gold: Gold) -> str:
     measure = gold.measure
     total = (
-        f",\n    cast(sum({sql(measure.name)}) as {gold.total_type}) as {gold.total}"
+        f",\n    cast(sum({sql(measure.name)}) as {gold.total_type}) as {sql(gold.total)}"
         if measure
         else ""
     )
@@ -176,7 +174,7 @@ def _query(gold: Gold) -> str:
 -- One row a {gold.grain}. Spark SQL; tables are named layer.table.
 select
     {gold.key_sql} as {sql(gold.key)},
-    count(*) as {COUNT}{total}
+    count(*) as {sql(gold.count)}{total}
 from silver.{gold.source}
 {end}
 """
@@ -224,7 +222,7 @@ checks for result:
       attributes: {{severity: high}}
   - failed rows:
       name: every row counts something
-      fail condition: {COUNT} < 1
+      fail condition: {scalar(f"{sql(gold.count)} < 1")}
 """
 
 
@@ -236,17 +234,18 @@ def _given(name: str) -> str:
 
 
 def _listed(columns: Iterable[Typed], key: Sequence[str]) -> list[Typed]:
-    """Columns of text with few values, none of them personal."""
+    """Columns of text with few values, none of them personal, that a check can write."""
     return [
         c
         for c in columns
         if c.type == "string" and c.name not in key and not (c.personal or is_identifying(c.name))
         and 1 < len(c.column.values) <= c.column.filled / 2
+        and not any("${" in value for value in c.column.values)
     ]  # fmt: skip
 
 
 def _known(typed: Typed) -> str:
-    values = ", ".join(json.dumps(value, ensure_ascii=False) for value in typed.column.values)
+    values = ", ".join(quoted(value) for value in typed.column.values)
     return f"""\
   - invalid_count({typed.name}):
       name: {typed.name} is one of those seen first

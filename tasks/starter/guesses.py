@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from storage.errors import InputError
 from tasks.starter.csv_profile import FEW, Column, Profile
+from tasks.starter.text import sql
 
 INT_LIMIT = 2**31 // 10
 """Greater numbers are `bigint`: a counter that came so far goes further."""
@@ -142,7 +143,7 @@ def _number(column: Column) -> tuple[str, str]:
 
 def _nearly(column: Column, forms: dict[str, int]) -> str:
     """What nearly is a type, or would be one if it were written in another form."""
-    filled, name = column.filled, column.name
+    filled, name = column.filled, sql(column.name)
     if column.other_dates == filled:
         expr = f"cast(try_to_timestamp({name}, 'dd.MM.yyyy') as date)"
         form = "with your form in place of dd.MM.yyyy"

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 
-import yaml
-
 from tasks.starter.csv_profile import identifier
 from tasks.starter.guesses import Guess
+from tasks.starter.text import sql
 
 COUNT = "number_of_rows"
-RESERVED = frozenset(
-    {
-        "all", "and", "as", "asc", "by", "case", "cast", "check", "create", "cross", "default", "desc",
-        "distinct", "else", "end", "except", "false", "from", "full", "group", "having", "in", "inner",
-        "intersect", "into", "join", "left", "like", "limit", "natural", "not", "null", "offset", "on",
-        "or", "order", "outer", "primary", "references", "right", "select", "table", "then", "to",
-        "true", "union", "unique", "using", "values", "when", "where", "window", "with",
-    }
-)  # fmt: skip
-"""Words that a query can take for its own: written in back-ticks."""
+LONGEST = 60
+"""Characters of a table's name: it is part of the names of files."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +39,7 @@ class Plan:
 
 def table_name(stem: str) -> str:
     """The table that a file of this name feeds: without a date or number at its end; may be empty."""
-    return re.sub(r"(_?\d+)+$", "", identifier(stem)).lstrip("0123456789_")
+    return re.sub(r"(_?\d+)+$", "", identifier(stem)).lstrip("0123456789_")[:LONGEST].rstrip("_")
 
 
 def pattern_of(stem: str, suffix: str) -> str:
@@ -68,11 +58,12 @@ class Gold:
         self.source = table
         by = self.time or self.group
         self.key = "month" if self.time else self.group.name if self.group else "part"
-        self.name = f"{table}_by_{self.key}" if by else f"{table}_in_all"
+        self.name = f"{table}_by_{self.key.lower()[:LONGEST]}" if by else f"{table}_in_all"
         self.grain = {
             "month": "month", "part": "table",
         }.get(self.key, f"value of {self.key}")  # fmt: skip
-        self.total = f"total_{self.measure.name}" if self.measure else ""
+        self.count = _other(COUNT, self.key)
+        self.total = _other(f"total_{self.measure.name}", self.key) if self.measure else ""
 
     @property
     def key_type(self) -> str:
@@ -99,12 +90,6 @@ class Gold:
         return f"where {sql(by.name)} is not null" if by else ""
 
 
-def sql(name: str) -> str:
-    """A name in a query."""
-    return f"`{name}`" if name.lower() in RESERVED else name
-
-
-def scalar(text: str) -> str:
-    """A text in YAML, quoted where it has to be."""
-    plain = re.fullmatch(r"[\w][\w ./()=<>*-]*", text) and not text.endswith(" ")
-    return text if plain and yaml.safe_load(text) == text else json.dumps(text, ensure_ascii=False)
+def _other(name: str, taken: str) -> str:
+    """The name, or another one where it is taken."""
+    return f"{name}_" if name.lower() == taken.lower() else name

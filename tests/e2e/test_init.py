@@ -12,6 +12,7 @@ import pytest
 from flows.cli import invoke
 from storage.types import TableRef
 from tests.e2e.lakehouse import Lakehouse
+from tests.steps.starter import ODD
 
 pytestmark = pytest.mark.spark
 
@@ -27,6 +28,7 @@ FILES = {
         "booked,account,amount,exchange\n2026-01-01,a,-1.50,1.1e0\n2026-01-01,b,,\n2026-02-01,a,20,0.9\n",
         ",",
     ),
+    "names and values of SQL, YAML and the platform": (ODD["all at once"], ","),
     "nothing but keys": ("code|kind\n001|x\n002|x\n003|\n", "|"),
 }  # fmt: skip
 

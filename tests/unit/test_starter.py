@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import fnmatch
 from pathlib import Path
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
+from checks.model import CheckSuite
 from conf.domains import VARIABLE
 from conf.load import load_config
 from conf.overrides import assigned
 from flows.cli import invoke
 from storage.errors import InputError
+from tasks.sql_text import tables_in
 from tasks.starter.csv_profile import read_profile
 from tasks.starter.guesses import Guess, guess
 from tasks.starter.plan import pattern_of, table_name
+from tasks.starter.text import quoted, scalar, sql
+from tests.steps.starter import ODD
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +109,24 @@ def test_the_key_is_what_identifies_a_record(
     assert guessed(tmp_path, text).key == key
 
 
+@pytest.mark.parametrize(
+    "name", ["select", "order", "user", "Order", "current_date", "1e3", "имя", "a b", "a`b"]
+)
+def test_a_name_that_is_none_in_sql_is_quoted(name: str) -> None:
+    assert sql(name) == "`" + name.replace("`", "``") + "`"
+    assert sql("order_id") == "order_id"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["${oc.env:HOME}", r"\${x}", r"\\${x}", "it's", "yes", "1e3", "a: b", "\n", "имя", "\x85", ""],
+)
+def test_a_text_of_the_configuration_is_that_text(text: str) -> None:
+    config = OmegaConf.create(f"a: {scalar(text)}")
+    assert config.a == text
+    assert yaml.safe_load(quoted(text)) == text
+
+
 def test_a_given_key_counts_the_records_that_repeat_it(tmp_path: Path) -> None:
     found = guessed(tmp_path, "a,b\n1,x\n1,x\n2,x\n", key=("a",))
     assert (found.key, found.profile.repeated) == (("a",), 1)
@@ -123,14 +147,17 @@ def test_personal_data_is_tagged_by_name(tmp_path: Path) -> None:
 REFUSED = {
     "empty": (b"", "sales.csv: the file is empty"),
     "no header": (b"1,s1,3.20\n2,s2,4.10\n", "the first line is no header: '1' is no name"),
-    "an empty name": (b"id,,x\n1,2,3\n", "the first line is no header: '' is no name"),
+    "an empty name": (b"id,,x\n1,2,3\n", "the header has no name for the fields 2 of 3"),
+    "empty names at the end": (
+        b"id,x,,\n1,2,,\n",
+        "the header has no name for the fields 3, 4 of 4",
+    ),
     "no record": (b"id,name\n", "there is no record below the header"),
     "Latin-1": ("id,city\n1,Köln\n".encode("latin-1"), "near record 1: byte 0xf6 is not utf-8"),
     "Latin-1 header": ("id,Straße\n1,a\n".encode("latin-1"), "byte 0xdf is not utf-8"),
     "twice": (b"id,name,name\n1,a,b\n", "the header names 'name', 'name', which are one name"),
     "case": (b"id,ID\n1,2\n", "the header names 'id', 'ID', which are one name"),
     "made one": (b"id,Unit Price,unit_price\n1,2,3\n", "'Unit Price', 'unit_price', which are"),
-    "no name": ("id,価格\n1,2\n".encode(), "column '価格': no name can be made of it"),
     "quote": (b'id,name\n1,"a\n', "record 1 (ends in line 2): unexpected end of data"),
     "no key": (
         b"a,b\n1,x\n1,x\n",
@@ -203,17 +230,6 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
 
 
-ODD = {
-    "words of YAML and SQL": "yes,null,order,on\n1,2,2026-01-01,x\n2,3,2026-02-01,x\n",
-    "no time, a kind": "id,kind\n1,a\n2,b\n3,b\n4,\n",
-    "no time, no kind": "id\n1\n2\n",
-    "true or false": "id,open\n1,true\n2,false\n",
-    "time is the key": "day,n\n2026-01-01,1\n2026-01-02,2\n",
-    "words of YAML made of other signs": "No.,On?,ID\nx,1,2\ny,2,2\n",
-    "signs": 'id,kind\n1,"a: ""b"""\n2,"#c\nd"\n3,"#c\nd"\n4,"a: ""b"""\n',
-}
-
-
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD)
 def test_what_is_written_composes_and_fits_together(tmp_path: Path, text: str) -> None:
     _yaml(tmp_path, text)
@@ -228,7 +244,64 @@ def test_what_is_written_composes_and_fits_together(tmp_path: Path, text: str) -
     assert silver == "silver.sales"
     assert {c for row in rows for c in row} <= set(config.domain.silver["sales"].columns)
     for layer, table in (("bronze", "sales"), ("silver", "sales"), ("gold", name)):
-        assert (Path(config.domain.roots.checks) / layer / f"{table}.yml").is_file()
+        assert CheckSuite.load(Path(config.domain.roots.checks), layer, table).checks
+    for query in (tmp_path / "out").rglob("*.sql"):
+        assert tables_in(query.read_text("utf-8")) == {"silver.sales"}
+
+
+def test_odd_headers_have_names_and_are_found_again(tmp_path: Path) -> None:
+    _yaml(tmp_path, ODD["odd headers"])
+    source = load_config(["domain=shop", f"domains={tmp_path / 'out'}"]).domain.bronze["sales"]
+    assert source.columns == [
+        "id", "column_2", "column_100", "it_s", "say_so", "back_slash", "a_b",
+        "source", "column_2019_sales", "T", "x_y", "rescued",
+    ]  # fmt: skip
+    assert source.header["имя"] == "column_2"
+    assert source.header['say "so"'] == "say_so"
+    assert {"id", "T"}.isdisjoint(source.header)
+
+
+def test_values_are_written_as_they_are(tmp_path: Path) -> None:
+    values = ["can't", "1e3", "yes", "\\", 'a"b', "24:00:00", "0x1f", "1_000", "~", "007"]
+    records = "".join(
+        f'{n},"{v.replace(chr(34), chr(34) * 2)}"\n' for n, v in enumerate(values * 2)
+    )
+    _yaml(tmp_path, f"id,kind\n{records}")
+    suite = CheckSuite.load(tmp_path / "out" / "domain" / "shop" / "checks", "silver", "sales")
+    [known] = [c for c in suite.checks if "seen first" in c.name]
+    assert known.config["valid values"] == sorted(values)
+
+
+def test_a_template_among_the_values_is_no_variable_of_a_check(tmp_path: Path) -> None:
+    _yaml(tmp_path, "id,kind\n1,${x}\n2,${x}\n3,b\n4,b\n")
+    suite = CheckSuite.load(tmp_path / "out" / "domain" / "shop" / "checks", "silver", "sales")
+    assert [c.name for c in suite.checks] == ["id is given", "id is unique"]
+
+
+NAMES = ("${oc.env:HOME}.csv", "it's.csv", "a: b #c.csv", "line\nbreak.csv", "100 %.csv", "имя.csv", "-x.csv",
+         "1e3.csv", "yes.csv", "a" * 240 + ".csv", "$\\{x}.csv")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES, ids=repr)
+def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
+    file = csv_file(tmp_path, "id,day\n1,2026-01-01\n2,2026-01-02\n", name)
+    assert invoke(["init", "domain", "shop", "--from", str(file), "--to", "out"]) == 0
+    domain = load_config(["domain=shop", f"domains={tmp_path / 'out'}"]).domain
+    [source] = domain.bronze.values()
+    assert fnmatch.fnmatchcase(name, source.pattern)
+    assert domain.description == f"Begun from {name}"
+    assert all(len(ref.name) < 200 for ref in domain.tables())
+
+
+@pytest.mark.parametrize("name", ["number_of_rows", "Number_Of_Rows", "total_price", "k" * 250])
+def test_columns_of_the_example_have_names_of_their_own(tmp_path: Path, name: str) -> None:
+    _yaml(tmp_path, f"id,{name},price\n1,a,1.5\n2,a,2.5\n3,b,3.5\n")
+    domain = load_config(["domain=shop", f"domains={tmp_path / 'out'}"]).domain
+    [(label, gold)] = domain.gold.items()
+    assert len({column.lower() for column in gold.columns}) == 3
+    assert gold.key == [name]
+    assert label == label.lower()
+    assert len(label) < 100
 
 
 @pytest.mark.parametrize(
