@@ -291,7 +291,7 @@ def _document(check: DeclaredCheck, variables: Mapping[str, str]) -> str:
     """
     line, config = check.resolved(variables)
     if line.startswith("freshness"):
-        [name] = named(line).others or ("NOW",)
+        name = next(iter(named(line).others), "NOW")
         if name not in variables:
             message = f"the time {name!r} to measure freshness against is not given as a variable"
             raise CheckDefinitionError(message)

@@ -11,6 +11,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from conf import formats
 from conf.explain import explain, missing_keys, unset_keys
 from conf.load import chosen_file, compose_config, place_roots, resolved
 from conf.schema import Config
@@ -63,7 +64,7 @@ def examine(name: str, file: Path, overrides: Sequence[str]) -> Examined:
     if config is None:
         return Examined(None, found)
     place_roots(config, file)
-    for text in problems(config.domain):
+    for text in (*problems(config.domain), *formats.unnameable(config.format, config.domain)):
         if text.startswith(_CIRCLE):
             first = text.removeprefix(_CIRCLE).split(" -> ", maxsplit=1)[0]
             found.error(f"domain.{first}", text)

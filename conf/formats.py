@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from conf.schema import TableFormat
 from storage.registry import BRONZE_FORMATS, FORMATS
+from tasks.spec import DomainSpec
 
+REFUSED_BY_DELTA = " ,;{}()\n\t="
+"""Signs that no column of a Delta table can have in its name, where columns are not mapped."""
 LAYERS = ("bronze", "silver", "gold", "ops")
 
 
@@ -37,3 +40,20 @@ def problems(formats: TableFormat) -> list[str]:
                 f"choose {' or '.join(allowed)}"
             )
     return found
+
+
+def unnameable(formats: TableFormat, domain: DomainSpec) -> list[str]:
+    """Columns whose names the format of their layer cannot have, each with its key."""
+    mapped = formats.properties.get("delta", {}).get("delta.columnMapping.mode", "none") != "none"
+    columns = [
+        *(("bronze", t, list(s.columns), "header") for t, s in domain.bronze.items()),
+        *(("silver", t, list(s.columns), "source") for t, s in domain.silver.items()),
+        *(("gold", t, list(s.columns), "as") for t, s in domain.gold.items()),
+    ]
+    return [
+        f"domain.{layer}.{table}.columns: {name!r} has a sign that Delta takes in no name of a column "
+        f"(blank , ; {{ }} ( ) = tab line break); give it another name, by `{way}`, or choose format=iceberg"
+        for layer, table, names, way in columns
+        for name in names
+        if chosen(formats)[layer] == "delta" and not mapped and set(name) & set(REFUSED_BY_DELTA)
+    ]

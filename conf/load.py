@@ -121,6 +121,7 @@ def load_config(overrides: Sequence[str], values: Mapping[str, Any] | None = Non
     file = chosen_file(overrides, config.domain.name)
     place_roots(config, file)
     found = problems(config.domain, layers=config.layers, tables=config.tables)
+    found += formats.unnameable(config.format, config.domain)
     if found:
         raise ConfigurationError(
             f"domain {config.domain.name}: " + "; ".join(found),

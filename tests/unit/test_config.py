@@ -94,6 +94,28 @@ def test_a_wrong_override_is_explained_in_one_line(override: str, message: str) 
         assert noise not in str(refused.value)
 
 
+ODD_COLUMNS = """
+name: odd
+roots: {sql: sql, checks: checks}
+as_of: select 1
+bronze: {orders: {pattern: "*.csv", columns: [id, Unit price, Größe, "a=b", "it's", "100%"]}}
+silver: {orders: {source: bronze.orders, key: [id], columns: {id: {}, price: {source: Unit price}}}}
+"""
+
+
+def test_names_of_columns_that_delta_cannot_have_are_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "domain").mkdir()
+    (tmp_path / "domain" / "odd.yaml").write_text(ODD_COLUMNS, "utf-8")
+    given = ["domain=odd", f"domains={tmp_path}"]
+    with pytest.raises(ConfigurationError) as refused:
+        load_config(given)
+    assert "domain.bronze.orders.columns: 'Unit price' has a sign" in refused.value.message
+    assert refused.value.message.count("has a sign") == 2
+    mapped = "format.properties={delta: {delta.columnMapping.mode: name}}"
+    for way in ("format=iceberg", "format.bronze=parquet", mapped):
+        assert load_config([*given, way]).domain.bronze["orders"].columns[1] == "Unit price"
+
+
 def test_missing_values_are_named_with_what_to_give() -> None:
     with pytest.raises(ConfigurationError) as refused:
         load_config(["env=test"])
