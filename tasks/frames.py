@@ -18,7 +18,7 @@ from pyspark.sql.types import (
 from storage.schemas import type_of
 from storage.sql import quote
 from tasks.ordering import DELETED
-from tasks.parsing import casts_exactly, parsed, refusal, unparseable
+from tasks.parsing import beyond_years, casts_exactly, parsed, refusal, unparseable
 from tasks.sources.reader import UNREADABLE
 from tasks.spec import ColumnSpec, Rounding, SilverSpec
 
@@ -27,6 +27,7 @@ RAW = "_raw"
 MADE = "_made_"
 """Begins the names of texts of computed values, beside those that their column's type may not hold."""
 
+DATED = ("date", "timestamp")
 KEY_MISSING = "key_missing"
 NOT_PARSEABLE = "not_parseable"
 REQUIRED_MISSING = "required_missing"
@@ -159,6 +160,13 @@ def _shape(spec: SilverSpec, made: Sequence[str]) -> list[tuple[str, Column, Col
             failed = F.coalesce(text != "", F.lit(False)) & value.isNull()
             reason = refusal(name, text, spec.row_columns[name].type)
             verdicts.append((NOT_PARSEABLE, failed, reason))
+    for name, column in spec.row_columns.items():
+        if column.expr is not None and column.type in DATED:
+            value = F.col(quote(name))
+            text = F.concat(
+                F.lit(f"{name}: '"), value.cast("string"), F.lit("' is beyond the years 1 to 9999")
+            )
+            verdicts.append((NOT_PARSEABLE, beyond_years(value), text))
     verdicts += [
         (SEQUENCE_MISSING, F.col(quote(c)).isNull(), F.lit(f"{c}: orders the events, but is empty"))
         for c in spec.sequence_by

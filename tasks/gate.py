@@ -20,7 +20,17 @@ from checks.model import (
 )
 from storage.plans import MergePlan
 from storage.types import TableRef
-from tasks import accounting, anomalies, bronze, derived, freshness, quarantine, restate, silver
+from tasks import (
+    accounting,
+    anomalies,
+    bronze,
+    derived,
+    freshness,
+    instants,
+    quarantine,
+    restate,
+    silver,
+)
 from tasks.bench import Bench, Staged, live, views
 from tasks.spec import EVENTS, QuarantineLimit, SilverSpec, VolumeSpec, dependencies
 from tasks.sql_text import tables_in, to_views
@@ -70,6 +80,7 @@ def check(bench: Bench, staged: Staged) -> GateReport:
         *_engine_checks(bench, staged),
         *anomalies.checks(bench, staged),
         *freshness.checks(bench, staged),
+        *instants.checks(staged),
         *_declared_checks(bench, staged),
     ]
     waivable = [r for r in results if r.outcome in BLOCKING and _is_waived(r, staged)]
@@ -88,7 +99,7 @@ def _is_waived(result: CheckResult, staged: Staged) -> bool:
     Where every batch of the attempt is accepted, everything is. Otherwise the rows of accepted batches
     are not among those that `staged` checks see, and only checks on the whole table are let through.
     """
-    if any(not problem.acceptable for problem in staged.problems):
+    if result.name == instants.CHECK or any(not problem.acceptable for problem in staged.problems):
         return False
     if not staged.batches:
         return bool(staged.notes.get("accepted"))
@@ -189,10 +200,11 @@ def _as_of(bench: Bench, staged: Staged) -> str:
         else:
             bench.store.read(ref).createOrReplaceTempView(view)
     text = to_views(bench.domain.as_of, AS_OF)
-    value = bench.store.session.sql(text).collect()[0][0]
+    found = bench.store.session.sql(text).toDF("as_of")
+    value = found.select(F.col("as_of").cast("string")).collect()[0][0]
     if value is None:
         return bench.run.started_at.strftime("%Y-%m-%d %H:%M:%S")
-    return str(value) if " " in str(value) else f"{value} 23:59:59"
+    return str(value) if " " in value else f"{value} 23:59:59"
 
 
 def _register_volume(bench: Bench, expected: float, actual: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import TimestampType
+from pyspark.sql.types import DataType, DateType, TimestampType
 
 from storage.errors import ConfigurationError
 from storage.sql import quote
@@ -24,6 +24,7 @@ FEW = 200
 MOST = 20_000
 """Up to so many keys the ranges that they fall in are written into the query, for the same reason."""
 RANGES = 16
+DATED = (DateType, TimestampType)
 
 
 def touched(
@@ -129,13 +130,14 @@ def restricted(rows: DataFrame, touched_keys: DataFrame, keys: Sequence[str]) ->
 
     A null in a key is a value of its own.
     """
-    few = touched_keys.limit(MOST + 1).collect()
+    kinds = [field.dataType for field in touched_keys.schema.fields]
+    few = touched_keys.limit(MOST + 1).select(*map(_sent, touched_keys.columns, kinds)).collect()
     for place, key in enumerate(keys):
         values = {row[place] for row in few}
-        dated = isinstance(touched_keys.schema[place].dataType, TimestampType)
-        if dated or len(few) > MOST:
-            continue  # an instant does not survive the way through Python in every time zone
-        column, given = F.col(quote(key)), sorted(values - {None})
+        if len(few) > MOST:
+            continue
+        column = F.col(quote(key))
+        given = [_literal(value, kinds[place]) for value in sorted(values - {None})]
         near = _near(column, given)
         rows = rows.where(near | column.isNull() if None in values else near)
         if len(keys) == 1 and len(values) <= FEW:
@@ -145,7 +147,17 @@ def restricted(rows: DataFrame, touched_keys: DataFrame, keys: Sequence[str]) ->
     return rows.join(F.broadcast(theirs), reduce(Column.__and__, same), "left_semi")
 
 
-def _near(column: Column, values: Sequence[Any]) -> Column:
+def _sent(name: str, kind: DataType) -> Column:
+    """A key as it goes through Python: dates and instants as text, since not each has a value there."""
+    column = F.col(quote(name))
+    return column.cast("string") if isinstance(kind, DATED) else column
+
+
+def _literal(value: Any, kind: DataType) -> Column:
+    return F.lit(value).cast(kind) if isinstance(kind, DATED) else F.lit(value)
+
+
+def _near(column: Column, values: Sequence[Column]) -> Column:
     """Whether a value is one of a few, or falls in one of the ranges that many of them span."""
     if len(values) <= FEW:
         return column.isin(*values)

@@ -82,7 +82,8 @@ def window_start(spec: SilverSpec) -> Column:
     """First day of the window that an event falls in."""
     assert spec.window is not None  # noqa: S101 - the caller has looked
     day = F.unix_date(F.to_date(F.col(quote(spec.window.column))))
-    return F.date_from_unix_date(day - F.pmod(day, F.lit(spec.window.days)))
+    start = F.date_from_unix_date(day - F.pmod(day, F.lit(spec.window.days)))
+    return F.greatest(start, F.lit("0001-01-01").cast("date"))  # the first that every reader holds
 
 
 def event_id(spec: SilverSpec) -> Column:

@@ -73,8 +73,13 @@ def parsed(raw: Column, type_name: str, rounds: Rounding = Rounding.none) -> Col
         return _double(text)
     if kind in ("date", "timestamp"):
         value = F.when(text.rlike(FORMS[kind]), text).try_cast(type_name)
-        return F.when(F.year(value).between(FIRST_YEAR, LAST_YEAR), value)
+        return F.when(~beyond_years(value), value)
     return text.try_cast(type_name)
+
+
+def beyond_years(value: Column) -> Column:
+    """True for a date or instant that Spark holds, but not every reader of a table."""
+    return F.coalesce(~F.year(value).between(FIRST_YEAR, LAST_YEAR), F.lit(False))
 
 
 def unparseable(raw: Column, type_name: str, rounds: Rounding = Rounding.none) -> Column:

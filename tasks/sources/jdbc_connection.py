@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from pyspark.sql import DataFrame, DataFrameReader, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import (
     BinaryType,
     DateType,
@@ -30,6 +31,7 @@ from tasks.spec import PartitionsSpec, SourceSpec
 DEFAULTS = {"fetchsize": "10000", "preferTimestampNTZ": "true"}
 """Without a fetch size some drivers hold the whole result in memory; without the other, wall-clock times
 move by the time zone of this machine."""
+TEXTUAL = ("numeric", "time", "timetz", "timestamp", "timestamptz", "date")
 ADVICE = "Check url, table and options of the source, and that the database answers."
 
 
@@ -60,7 +62,10 @@ def loaded(
     texts = _as_text(table.schema, source)
     if not texts:
         return table, table.schema
-    return _of(reader.option("customSchema", texts), source).load(), table.schema
+    listed = ", ".join(f"{quote(name)} string" for name in texts)
+    found = _of(reader.option("customSchema", listed), source).load()
+    zoned = [n for n, kind in texts.items() if kind == "timestamptz"]
+    return found.withColumns({n: _utc(F.col(quote(n))) for n in zoned}), table.schema
 
 
 def place(source: SourceSpec) -> str:
@@ -137,21 +142,30 @@ def _named(schema: StructType, column: str, source: SourceSpec) -> StructField:
     )
 
 
-def _as_text(schema: StructType, source: SourceSpec) -> str:
-    """PostgreSQL's columns that are read as text.
+def _as_text(schema: StructType, source: SourceSpec) -> Mapping[str, str]:
+    """PostgreSQL's columns that are read as text, each with its type there.
 
     Spark would cut `numeric` to 38 digits and has no NaN in it; a `time` would get a date; an `infinity`
-    has no place in its dates. Columns that the database compares keep their types.
+    has no place in its dates; Java lacks the days from 1582-10-05 to 14. Columns that the database compares
+    keep their types.
     """
     if not _url(source).startswith("jdbc:postgresql:"):
-        return ""
+        return {}
     typed = {source.watermark.column.lower()} if source.watermark else set()
     typed |= {source.partitions.column.lower()} if source.partitions else set()
-    return ", ".join(
-        f"{quote(f.name)} string"
+    return {
+        f.name: kind
         for f in schema.fields
-        if f.metadata.get("jdbcClientType") in ("numeric", "time", "timetz", "timestamp", "date")
-        and f.name.lower() not in typed
+        if (kind := f.metadata.get("jdbcClientType")) in TEXTUAL and f.name.lower() not in typed
+    }
+
+
+def _utc(column: Column) -> Column:
+    """PostgreSQL's text of an instant for a client in UTC, in Spark's form and with its infinities."""
+    return (
+        F.when(column == "infinity", "9999-12-31 23:59:59.999")
+        .when(column == "-infinity", "0001-01-01 00:00:00")
+        .otherwise(F.regexp_replace(column, r"\+00$", ""))
     )
 
 

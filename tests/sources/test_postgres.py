@@ -171,12 +171,48 @@ def test_types_become_exact_text(make_shop: MakeShop, shop_db: Postgres) -> None
     assert set(empty) == {None}
 
 
+DATED = [
+    ("0001-01-01 00:00:00", "0001-01-01 00:00:00+00", "0001-01-01"),
+    ("1500-02-28 12:00:00", "1500-02-28 12:00:00.5+00", "1500-02-28"),
+    ("1883-11-18 12:03:58", "1893-01-01 00:00:00+00", "1883-11-18"),  # zones of odd minutes
+    ("2026-03-29 02:30:00", "2026-03-29 01:30:00+00", "2026-03-29"),  # no such time in Berlin
+    ("2026-10-25 02:30:00", "2026-10-25 00:30:00+00", "2026-10-25"),
+    ("9999-12-31 23:59:59.999999", "9999-12-31 23:59:59.999999+00", "9999-12-31"),
+]
+LACKING = ("1582-10-10 00:00:00", "1582-10-10 00:00:00+00", "1582-10-10")
+"""A day that Java's calendar lacks."""
+
+
+@pytest.mark.parametrize("mark", [None, "wall", "at", "day"])
+def test_instants_of_every_calendar_and_offset(
+    make_shop: MakeShop, shop_db: Postgres, mark: str | None
+) -> None:
+    """A watermark's column keeps its type, which Java reads; others are read as text."""
+    dated = DATED if mark else [*DATED, LACKING]
+    rows = ", ".join(f"({n}, '{wall}', '{at}', '{day}')" for n, (wall, at, day) in enumerate(dated))
+    shop_db.run(
+        "create table dated (id int, wall timestamp, at timestamptz, day date)",
+        f"insert into dated values {rows}",
+    )
+    watermark = WatermarkSpec(mark, "10 minutes") if mark else None
+    columns = ["id", "wall", "at", "day"]
+    shop = make_shop(source(shop_db, table="dated", columns=columns, watermark=watermark))
+    shop.run()
+    found = sorted(shop.rows(), key=lambda row: int(row[0]))
+    assert found == [
+        (str(n), wall, at.removesuffix("+00"), day) for n, (wall, at, day) in enumerate(dated)
+    ]
+
+
 SPECIAL = [
     ("int", "7", "7"),
     ("numeric", "NaN", "NaN"), ("numeric(10,2)", "NaN", "NaN"), ("numeric", "Infinity", "Infinity"),
     ("double precision", "Infinity", "Infinity"), ("real", "NaN", "NaN"),
     ("timestamp", "infinity", "infinity"), ("timestamp", "-infinity", "-infinity"),
     ("date", "infinity", "infinity"), ("timestamptz", "infinity", "9999-12-31 23:59:59.999"),
+    ("timestamptz", "-infinity", "0001-01-01 00:00:00"),
+    ("timestamptz", "10000-01-01 00:00:00+00", "10000-01-01 00:00:00"),
+
 ]  # fmt: skip
 
 
