@@ -115,7 +115,11 @@ def _merged(
                 targets.ensure(
                     connection, target, dict(business_columns(bench.domain, wanted.table))
                 )
-                staging.load(connection, stage, folder)
+                columns = bench.domain.gold[wanted.table.name].columns
+                personal = {name for name, column in columns.items() if column.personal}
+                key = key_of(bench.domain, wanted.table)
+                place = f"destination {wanted.destination}: {wanted.table.label}"
+                staging.load(connection, stage, folder, place=place, key=key, personal=personal)
             # What defines tables is above: some databases commit that at once. From here on it is one commit.
             positions.take(connection, target, before, after, bench.run.run_id)
             if rows is None:

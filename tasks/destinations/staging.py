@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
 from sqlalchemy import (
     Boolean,
     Column,
@@ -19,6 +24,7 @@ from sqlalchemy import (
     text,
 )
 
+from storage.errors import DestinationError
 from storage.parquet_reading import parquet_dataset
 
 GONE = "_lakehouse_gone"
@@ -26,6 +32,9 @@ GONE = "_lakehouse_gone"
 STAGE = "_lakehouse_stage"
 CHUNK_ROWS = 10_000
 """Rows in memory at once, and in one statement where rows are sent as statements."""
+NUL = "\0"
+SHOWN = 3
+"""Rows in a message."""
 
 
 def stage_table(connection: Connection, target: Table) -> Table:
@@ -42,13 +51,33 @@ def stage_table(connection: Connection, target: Table) -> Table:
     )
 
 
-def load(connection: Connection, stage: Table, folder: Path) -> None:
+def load(
+    connection: Connection,
+    stage: Table,
+    folder: Path,
+    *,
+    place: str,
+    key: Sequence[str],
+    personal: Set[str],
+) -> None:
     """Fill the staging table from Parquet files.
 
     PostgreSQL takes them by COPY; any other destination by inserts of many rows.
+
+    Args:
+        connection: In the transaction of the merge.
+        stage: The table to fill.
+        folder: The files.
+        place: The destination and its table, for messages.
+        key: Columns that tell rows from each other, for messages.
+        personal: Columns whose values messages do not show.
+
+    Raises:
+        DestinationError: A text has a character that the destination has no place for.
     """
     stage.create(connection)
     if connection.dialect.name == "postgresql":
+        _refuse_nul(folder, place, key, personal)
         _copy(connection, stage, folder)
         return
     for rows in _chunks(stage, folder):
@@ -66,6 +95,33 @@ def _copy(connection: Connection, stage: Table, folder: Path) -> None:
             for row in rows:
                 copy.write_row(row)
     connection.execute(text(f"ANALYZE {prepare.format_table(stage)}"))  # no statistics otherwise
+
+
+def _refuse_nul(folder: Path, place: str, key: Sequence[str], personal: Set[str]) -> None:
+    """PostgreSQL's text holds every character but NUL, and its driver names neither row nor column."""
+    files = parquet_dataset(folder)
+    texts = [f.name for f in files.schema if pa.types.is_string(f.type)]
+    if not texts:
+        return
+    has_nul = reduce(or_, (pc.match_substring(ds.field(name), NUL) for name in texts))
+    rows = files.to_table(list(dict.fromkeys([*key, *texts])), filter=has_nul)
+    if rows.num_rows:
+        shown = [_place(row, texts, key, personal) for row in rows.slice(0, SHOWN).to_pylist()]
+        more = f", and {rows.num_rows - SHOWN} more" if rows.num_rows > SHOWN else ""
+        raise DestinationError(
+            f"{place}: a text of PostgreSQL cannot hold the character NUL, U+0000: {'; '.join(shown)}{more}",
+            advice="Take it out where the column is made, as translate(column, char(0), '') does, or keep "
+            "such rows out by a rule of silver. Nothing of this push is visible.",
+        )
+
+
+def _place(
+    row: Mapping[str, Any], texts: Sequence[str], key: Sequence[str], personal: Set[str]
+) -> str:
+    """The columns of a row that hold the character, and the row's key."""
+    columns = [name for name in texts if NUL in (row[name] or "")]
+    named = (f"{name} = {'***' if name in personal else repr(row[name])}" for name in key)
+    return f"{', '.join(columns)} of the row with {', '.join(named)}"
 
 
 def _chunks(stage: Table, folder: Path) -> Iterator[Sequence[tuple[Any, ...]]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from storage.errors import DestinationUnavailableError
+from storage.errors import DestinationError, DestinationUnavailableError
 from tasks.destinations import positions, staging
 from tasks.spec import ColumnSpec
 from tests.destinations.conftest import MakeShop
@@ -60,6 +62,27 @@ def test_a_destination_follows_its_gold_table(shop: Shop) -> None:
     assert (rebuilt.staged, rebuilt.written, rebuilt.removed) == (3, 1, 1)
     assert shop.pushed() == shop.gold()
     assert shop.written()[1] == before[1]
+
+
+@pytest.mark.parametrize(("personal", "shown"), [([], "2"), (["contact"], r"\*\*\*")])
+def test_a_nul_is_named_with_its_column_and_key_and_the_next_push_goes_on(
+    shop: Shop, personal: list[str], shown: str
+) -> None:
+    shop.spec.gold["sales"].columns["id"].personal = personal
+    shop.publish(ONE)
+    shop.push()
+    shop.publish((2, "so\0uth", *TWO[2:]), THREE)
+    where = rf"^destination warehouse: gold\.sales: .* region of the row with id = {shown}$"
+    with pytest.raises(DestinationError, match="the character NUL") as refused:
+        shop.push()
+    assert re.match(where, refused.value.message)
+    assert "translate(column, char(0), '')" in refused.value.advice
+    assert shop.pushed() == [(*ONE[:4], NOON.replace(tzinfo=None), *ONE[5:])]
+
+    shop.publish(TWO)
+    shop.push()
+    assert shop.pushed() == shop.gold()
+    assert shop.ids() == [1, 2, 3]
 
 
 def test_a_destination_that_others_changed_is_mended(make_shop: MakeShop) -> None:
@@ -141,10 +164,10 @@ def test_of_two_pushes_at_once_one_is_refused_and_may_be_repeated(
     shop.publish(TWO)
     load = staging.load
 
-    def load_while_another_pushes(*arguments: object) -> None:
+    def load_while_another_pushes(*arguments: Any, **named: Any) -> None:
         monkeypatch.setattr(staging, "load", load)
         shop.push()
-        load(*arguments)  # type: ignore[arg-type]
+        load(*arguments, **named)
 
     monkeypatch.setattr(staging, "load", load_while_another_pushes)
     with pytest.raises(DestinationUnavailableError, match="another push has moved it"):
