@@ -42,7 +42,7 @@ def flattened(value: Any, columns: Sequence[str]) -> dict[str, Any] | None:
         raise ValueError("it is no Debezium event: op is missing")
     if op == "t":
         raise ValueError("op 't' (truncate) names no row: load the table again")
-    if op not in IMAGES:
+    if not isinstance(op, str) or op not in IMAGES:
         raise ValueError(f"op {op!r} is none of {', '.join(IMAGES)}")
     image = IMAGES[op]
     row = event.get(image)

@@ -114,13 +114,12 @@ def _is_of_array(text: str, *, is_first: bool) -> bool:
     opens, closes = text.startswith(("[", ",")), text.endswith(("]", ","))
     if not opens and not closes:
         return False
-    if is_first and opens:
-        return True
-    bare = text.lstrip("[, \t").rstrip("], \t")
     try:
-        return opens != closes and isinstance(parse(bare), dict)
+        if opens and closes:
+            return is_first and any(isinstance(value, dict) for value in parse(text))
+        return isinstance(parse(text.lstrip("[, \t").rstrip("], \t")), dict)
     except ValueError:
-        return False
+        return is_first and opens
 
 
 def stage_lines(

@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,13 +19,12 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from storage.errors import InputError
-from tasks.sources.content import file_sha256
 from tasks.sources.hashing import record_hash
-from tasks.sources.json_lines import stage_json_lines
+from tasks.sources.json_lines import stage_lines
 from tasks.sources.landing import Landing
 from tasks.sources.position import advanced, known
 from tasks.sources.reader import Offer, Request, StagedFile
-from tasks.sources.rest_extraction import Extraction, extract
+from tasks.sources.rest_extraction import Extraction, extract, frozen_lines
 from tasks.sources.since import SPARK_TYPES, Value, below, compared, parsed, written
 from tasks.sources.unseen import HASH, unseen
 from tasks.sources.watermark import Overlap
@@ -70,9 +68,8 @@ class RestReader:
     def stage(self, offer: Offer, target: Path) -> StagedFile:
         if not offer.path.stat().st_size:
             return _without_records(self._source, offer, target)
-        sha256 = file_sha256(offer.path)
-        staged = stage_json_lines(offer.path, self._source, target, expected_sha256=sha256)
-        return replace(staged, sha256=offer.sha256)
+        lines = frozen_lines(offer.path)
+        return stage_lines(lines, self._source, target, sha256=offer.sha256, of=offer.name)
 
     def _extracted(self, request: Request, frozen: Path) -> Extraction:
         os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
@@ -131,7 +128,7 @@ class RestReader:
             read.lines.rename(target)
             return read.digests
         parquet = request.scratch / "frozen.parquet"
-        stage_json_lines(read.lines, self._source, parquet, expected_sha256=file_sha256(read.lines))
+        stage_lines(frozen_lines(read.lines), self._source, parquet, sha256="")
         rows = session.read.parquet(str(parquet)).withColumn(
             HASH, record_hash(self._source.columns)
         )

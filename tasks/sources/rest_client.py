@@ -32,17 +32,21 @@ from urllib3.util import Retry
 
 from storage import secrets
 from storage.errors import InputError, LakehouseError
-from tasks.sources.json_text import parse
+from tasks.sources.json_faults import Faulty, judged, parse_leniently
 from tasks.sources.rest_auth import authentication
 from tasks.sources.rest_errors import is_overload, refusal, unreached
 from tasks.spec import PageKind, PageSpec, RestSpec
+
+NO_CONTENT = 204
+SHOWN = 8
+"""Keys in a message."""
 
 
 @dataclass(frozen=True)
 class Page:
     """The records of one answer, with every number as it was written, and whether more follow."""
 
-    records: list[Any]
+    records: list[dict[str, Any] | Faulty]
     has_next: bool
 
 
@@ -120,9 +124,11 @@ class Connection:
             return next(found, None)
         except RequestException as error:
             failure = unreached(self.who, error)
+        except _NoContentError:
+            return None
         except ValueError:  # of a paginator; its text has the whole answer
             failure = InputError(
-                f"{self.who}: the answer lacks what leads to the next page",
+                f"{self._client.at}: the answer lacks what leads to the next page",
                 advice="Check `rest.pages` of the source.",
             )
         raise failure  # out of the handler, whose error may hold a key or rows
@@ -157,41 +163,71 @@ class Connection:
         return wait <= self._spec.max_wait_seconds
 
 
+class _NoContentError(Exception):
+    """The server says that there is nothing, and nothing more."""
+
+
 class _Client(RESTClient):
-    """dlt's client, strict about answers: none is taken for an empty one, and no digit is lost."""
+    """dlt's client, strict about answers: none is taken for an empty one, and no digit is lost.
+
+    A record at fault is told from the others of its page.
+    """
 
     who = ""
     records = "$"
+    page = 0
+    _known: frozenset[str] = frozenset()
+
+    @property
+    def at(self) -> str:
+        """The page that was answered last, for people."""
+        return f"{self.who}: page {self.page}"
 
     def extract_response(self, response: Response, data_selector: Any) -> list[Any]:
         del data_selector
         if not 200 <= response.status_code < 300:
             raise refusal(self.who, response)
+        self.page += 1
+        if response.status_code == NO_CONTENT:
+            raise _NoContentError
         try:
-            body = parse(response.content.decode("utf-8-sig"))
+            body = parse_leniently(response.content)
         except ValueError as error:
             begin = secrets.hidden(response.content[:80].decode("utf-8", "replace"))
             raise InputError(
-                f"{self.who}: the answer is no JSON ({error}): it begins with {begin!r}",
+                f"{self.at}: the answer is no JSON ({error}): it begins with {begin!r}",
                 advice="Check `rest.url` and `path`; a proxy in between may have answered.",
             ) from None
-        found = jsonpath.find_values(self.records, body)
-        if not found:
+        records = self._listed(body)
+        found = [
+            judged(record, f"record {n} of page {self.page}") for n, record in enumerate(records, 1)
+        ]
+        if self.page == 1 and records and not any(isinstance(record, dict) for record in records):
             raise InputError(
-                f"{self.who}: the answer has no `{self.records}`",
+                f"{self.at}: record 1 is no JSON object",
+                advice="Set the source's `rest.records` to a list of objects.",
+            )
+        return found
+
+    def _listed(self, body: Any) -> list[Any]:
+        """The records of an answer.
+
+        One without the list has none if it is like the answers before it: an answer that says something else
+        may be an error.
+        """
+        found = jsonpath.find_values(self.records, body)
+        keys = frozenset(body) if isinstance(body, dict) else frozenset()
+        if not found and not (self.page > 1 and isinstance(body, dict) and keys <= self._known):
+            has = f"; it has {', '.join(sorted(keys)[:SHOWN])}" if keys else ""
+            raise InputError(
+                f"{self.at}: the answer has no `{self.records}`{has}",
                 advice="Set the source's `rest.records` to where the records are.",
             )
+        self._known |= keys
         records = found[0] if len(found) == 1 else found
         if records is None:
             return []
-        records = records if isinstance(records, list) else [records]
-        strays = [n for n, record in enumerate(records, 1) if not isinstance(record, dict)]
-        if strays:
-            raise InputError(
-                f"{self.who}: record {strays[0]} of a page is no JSON object",
-                advice="Set the source's `rest.records` to a list of objects.",
-            )
-        return records
+        return records if isinstance(records, list) else [records]
 
 
 def _paginator(pages: PageSpec) -> paginators.BasePaginator:

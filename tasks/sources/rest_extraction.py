@@ -8,22 +8,28 @@ before, so that nothing moves; it also goes on where an API ends a search after 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from storage.errors import InputError
-from tasks.sources.json_text import compact, text_of
+from tasks.sources.json_faults import Faulty
+from tasks.sources.json_lines import Line
+from tasks.sources.json_text import compact, parse, text_of
 from tasks.sources.since import Value, filled, parsed
 from tasks.spec import RestSpec, WatermarkSpec
+
+FAULTY = "!"
+"""What the line of a record begins with that is none; that of a record begins with a bracket."""
 
 
 class Page(Protocol):
     """One answer."""
 
     @property
-    def records(self) -> Sequence[dict[str, Any]]:
+    def records(self) -> Sequence[dict[str, Any] | Faulty]:
         """Its records, numbers as they were written."""
 
     @property
@@ -110,6 +116,32 @@ def unnested(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return flat
 
 
+def frozen_lines(path: Path) -> Iterator[Line]:
+    """The lines of an extraction, with the place and the reason of those that are no record."""
+    with path.open(encoding="utf-8", newline="\n") as file:
+        for number, text in enumerate(file, 1):
+            if not text.startswith(FAULTY):
+                yield Line(number, text.rstrip("\n"))
+                continue
+            kept = parse(text.removeprefix(FAULTY))
+            yield Line(number, kept["line"], kept["where"], kept["values"], kept["says"], "line")
+
+
+def _frozen(record: Faulty, values: Mapping[str, Any]) -> str:
+    texts = {_storable(key): _storable(value) for key, value in values.items()}
+    kept = {"says": record.says, "where": record.where, "line": record.line, "values": texts}
+    return f"{FAULTY}{json.dumps(kept)}"
+
+
+def _storable(value: Any) -> str | None:
+    """A value's text without what no table can hold; None for one that is nested too deeply."""
+    try:
+        text = text_of(value)
+    except RecursionError:
+        return None
+    return None if text is None else text.encode("utf-8", "replace").decode()
+
+
 class _Freezer:
     """Reads the pages of an API into a file."""
 
@@ -153,11 +185,12 @@ class _Freezer:
         }
 
     def _take(
-        self, records: Sequence[dict[str, Any]], last: Value | None, who: str
+        self, records: Sequence[dict[str, Any] | Faulty], last: Value | None, who: str
     ) -> Value | None:
         """Write the records of a page; the watermark of the last one that has any."""
         for record in records:
-            flat = unnested(record, self._spec.unnest)
+            values = record.values if isinstance(record, Faulty) else record
+            flat = unnested(values, self._spec.unnest)
             value = self._noted(flat)
             if last is not None and value is not None and value < last and self._keyset:
                 raise InputError(
@@ -165,7 +198,10 @@ class _Freezer:
                     advice="Sort them in the request, or leave `rest.pages.keyset` out.",
                 )
             last = last if value is None else value
-            self._write(compact(flat))
+            if isinstance(record, Faulty):
+                self._write(_frozen(record, flat), identity=record.line)
+            else:
+                self._write(compact(flat))
         return last
 
     def _noted(self, record: Mapping[str, Any]) -> Value | None:
@@ -186,8 +222,8 @@ class _Freezer:
             read.lowest = value
         return value
 
-    def _write(self, line: str) -> None:
-        digest = hashlib.sha256(line.encode()).digest()
+    def _write(self, line: str, identity: str = "") -> None:
+        digest = hashlib.sha256((identity or line).encode()).digest()
         if self._mark is not None:
             if digest in self._written:
                 return

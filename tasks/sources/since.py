@@ -26,6 +26,8 @@ class Value:
 
 SPARK_TYPES = {WatermarkType.instant: "timestamp", WatermarkType.number: "decimal(38,9)"}
 """As what Spark compares the text of watermarks."""
+DIGITS = 29
+"""Before the point; a number that has more does not count, since Spark could not compare it."""
 UNITS = {"s": 1_000_000, "ms": 1_000}
 """Microseconds in the units of `{since:s}` and `{since:ms}`."""
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
@@ -39,7 +41,8 @@ def parsed(text: str | None, kind: WatermarkType) -> Value | None:
     try:
         if kind is WatermarkType.number:
             number = Decimal(text or "")
-            return Value(number, kind) if number.is_finite() else None
+            held = number.is_finite() and number.adjusted() < DIGITS
+            return Value(number, kind) if held else None
         instant = datetime.fromisoformat(text or "")
         known = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
         return Value(Decimal((known - _EPOCH) // _MICROSECOND), kind)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from storage.sql import quote
+from tasks.sources.reader import MALFORMED
 from tasks.spec import WatermarkSpec
 
 HASH = "_record_hash"
+CONTENT = "_content"
 
 
 def unseen(
@@ -18,7 +20,7 @@ def unseen(
     """Without the rows that bronze holds: of each key the newest, or of any key where none is given.
 
     Args:
-        rows: What was read, with `_record_hash`.
+        rows: What was read, with `_record_hash` and `_rescued`.
         held: The rows of the bronze table; None where it has none.
         mark: Column and key of the extraction.
         since: Text of the value from which on rows were read; None for all.
@@ -29,7 +31,18 @@ def unseen(
     if since is not None:
         value = F.col(quote(mark.column)).try_cast(type_name)
         held = held.where((value >= F.lit(since).cast(type_name)) | value.isNull())
-    key = [quote(c) for c in mark.key] or [HASH]
+    held = held.withColumn(CONTENT, _content())
+    key = [*(quote(c) for c in mark.key), _malformed()] if mark.key else [CONTENT]
     newest = Window.partitionBy(*key).orderBy(F.col("_sequence").desc())
     ranked = held.withColumn("_rank", F.row_number().over(newest))
-    return rows.join(ranked.where("_rank = 1").select(HASH), HASH, "left_anti")
+    known = ranked.where("_rank = 1").select(CONTENT)
+    return rows.withColumn(CONTENT, _content()).join(known, CONTENT, "left_anti").drop(CONTENT)
+
+
+def _malformed() -> Column:
+    """The line of what is no record: it tells such rows from each other, which may have no value at all."""
+    return F.get_json_object("_rescued", f"$.{MALFORMED}.line")
+
+
+def _content() -> Column:
+    return F.coalesce(F.sha2(_malformed(), 256), F.col(HASH))

@@ -152,6 +152,11 @@ def test_a_file_that_cannot_be_taken_is_refused_by_name(
     assert refused.value.advice
 
 
+def test_a_first_line_that_is_a_list_of_no_objects_is_one_bad_line(tmp_path: Path) -> None:
+    staged, rows = stage(tmp_path, '[1, 2]\n{"id":1}\n')
+    assert ([row["id"] for row in rows], staged.malformed) == ([None, "1"], 1)
+
+
 def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_lines, "LINE_LIMIT_CHARACTERS", 20)
     with pytest.raises(InputError, match="record 2 is longer than 20 characters"):
@@ -250,6 +255,8 @@ def test_tombstones_alone_are_a_delivery_without_rows(tmp_path: Path) -> None:
     [
         (event("t"), "op 't' (truncate) names no row: load the table again"),
         (event("x", None, {"id": 1}), "op 'x' is none of c, r, u, d"),
+        ('{"op": {"c": 1}, "after": {"id": 1}}', "op {'c': '1'} is none of c, r, u, d"),
+        ('{"op": ["c"], "after": {"id": 1}}', "op ['c'] is none of c, r, u, d"),
         (event("u", {"id": 1}, None), "op 'u' comes without `after`"),
         (event("d"), "op 'd' comes without `before`: the database must log it (REPLICA IDENTITY)"),
         ('{"id": 1}', "it is no Debezium event: op is missing"),

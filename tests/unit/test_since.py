@@ -32,6 +32,19 @@ def test_an_instant_is_asked_for_in_utc_and_never_above_itself(
     assert written(below(value, Overlap.parse(overlap)), form) == asked
 
 
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999999999", "-1e29", "", "x"])
+def test_what_cannot_be_compared_is_no_watermark(text: str) -> None:
+    assert parsed(text, NUMBER) is None
+
+
+def test_no_instant_is_before_the_year_1() -> None:
+    first = parsed("0001-01-01T00:00:00Z", INSTANT)
+    assert first is not None
+    assert below(first, Overlap.parse("10 minutes")) == first
+    assert written(first) == "0001-01-01T00:00:00.000Z"
+    assert compared(first) == "0001-01-01T00:00:00.000000Z"
+
+
 def test_numbers_are_compared_as_numbers() -> None:
     nine, ten = parsed("9", NUMBER), parsed("10", NUMBER)
     assert nine is not None
