@@ -16,7 +16,7 @@ from flows.runtime import Runtime, new_run
 from storage.base import TableStore
 from storage.errors import ConfigurationError
 from storage.types import TableRef
-from tasks.sql_text import DATABASES, to_views
+from tasks.sql_text import DATABASES, to_views, trimmed
 
 Say = Callable[[str], None]
 
@@ -80,6 +80,7 @@ class Reader:
         Raises:
             ConfigurationError: The text is no query, or names a table that does not exist.
         """
+        sql = trimmed(sql, "duckdb")
         refs = [self.ref(label) for label in sorted(_tables_in(sql))]
         obstacles = {ref: self.store.obstacle(ref) for ref in refs}
         if any(obstacles.values()):

@@ -217,7 +217,7 @@ def _register_volume(bench: Bench, expected: float, actual: float) -> None:
 def _volumes(bench: Bench, spec: VolumeSpec, rows: DataFrame) -> tuple[float, float]:
     """What the inputs say is to be expected, and what the rows give, in one query; nothing counts as 0."""
     expected = bench.store.session.sql(to_views(spec.input)).toDF("expected").limit(1)
-    actual = rows.selectExpr(f"cast({spec.output} as double) actual")
+    actual = rows.selectExpr(f"cast({spec.output}\n as double) actual")
     found = actual.join(expected, how="left").collect()[0]
     return float(found["expected"] or 0), float(found["actual"] or 0)
 

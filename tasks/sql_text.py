@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlglot import Token, TokenType, exp, parse_one, tokenize
+from sqlglot import Dialect, Token, TokenType, exp, parse_one, tokenize
+from sqlglot.errors import TokenError
 
 DATABASES = ("bronze", "silver", "gold", "ops")
 
@@ -41,6 +42,22 @@ def _names(sql: str) -> Iterator[tuple[Token, Token]]:
         inside = place > 0 and tokens[place - 1].token_type is TokenType.DOT
         if layer.text in DATABASES and dot.token_type is TokenType.DOT and not inside:
             yield layer, name
+
+
+def trimmed(sql: str, dialect: str | None = None) -> str:
+    """A query without the semicolons and comments that it ends in, so that it can stand in brackets.
+
+    Args:
+        sql: One query.
+        dialect: Name of its dialect, as sqlglot has it; one that it does not know is read as standard SQL.
+    """
+    try:
+        tokens = tokenize(sql, read=Dialect.get(dialect or ""))
+    except TokenError:
+        return sql.strip()  # the database says what is wrong with it
+    while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
+        tokens.pop()
+    return sql[: tokens[-1].end + 1].lstrip() if tokens else sql
 
 
 def tables_in(sql: str) -> set[str]:

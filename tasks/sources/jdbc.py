@@ -24,7 +24,6 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
     BinaryType,
-    DataType,
     MapType,
     StructField,
     StructType,
@@ -35,7 +34,8 @@ from storage.failures import NATIVE
 from storage.sql import quote
 from tasks.sources import key_snapshot
 from tasks.sources.hashing import record_hash, rows_sha256
-from tasks.sources.jdbc_connection import explained, loaded, place
+from tasks.sources.jdbc_connection import Loaded, explained, field_of, loaded, place
+from tasks.sources.jdbc_postgres import bound_of, is_text, text_of
 from tasks.sources.landing import Landing
 from tasks.sources.position import advanced, known
 from tasks.sources.reader import Offer, Request, StagedFile
@@ -178,16 +178,16 @@ class JdbcReader:
         """Every key in the database, by one statement, kept in the scratch folder."""
         folder = str(request.scratch / "keys")
         try:
-            table, _ = loaded(session, self._source, parted=False)
-            fields = {f.name.lower(): f for f in table.schema.fields}
-            named = [(c, fields[c.lower()]) for c in spec.key]
-            texts = [_text(F.col(quote(f.name)), f.dataType).alias(c) for c, f in named]
-            table.select(*texts).write.parquet(folder)
-        except KeyError as error:
-            raise InputError(
-                f"{place(self._source)}: it has no column {error.args[0]} of key_snapshot.key",
-                advice="Name the columns as the database does.",
-            ) from None
+            table = loaded(session, self._source, parted=False)
+            named = {c: field_of(table.native, c) for c in spec.key}
+            if None in named.values():
+                wanted = next(c for c, f in named.items() if f is None)
+                raise InputError(
+                    f"{place(self._source)}: it has no column {wanted} of key_snapshot.key",
+                    advice="Name the columns as the database does.",
+                )
+            texts = [_text(table, f).alias(c) for c, f in named.items() if f is not None]
+            table.rows.select(*texts).write.parquet(folder)
         except NATIVE as error:
             failure = explained(self._source, request.table, error)
         else:
@@ -211,18 +211,18 @@ class JdbcReader:
                 overlap does not fit the watermark.
         """
         started = datetime.now(UTC)
-        table, native = loaded(session, self._source)
-        by_name = {f.name.lower(): f for f in table.schema.fields}
+        table = loaded(session, self._source)
+        rows, native = table.rows, table.native
         given = key_snapshot.given(self._source)
         own = [c for c in self._source.columns if c not in given]
-        found = {c: by_name[c.lower()] for c in own if c.lower() in by_name}
+        found = {c: f for c in own if (f := field_of(native, c)) is not None}
         missing = tuple(c for c in own if c not in found)
         mark = self._source.watermark
         if not found or (mark is not None and mark.column in missing):
             wanted = mark.column if mark is not None and found else ", ".join(missing)
             raise InputError(
                 f"{place(self._source)}: it has no column {wanted}; "
-                f"it has {', '.join(table.columns)}",
+                f"it has {', '.join(native.names)}",
                 advice="Name the columns as the database does.",
             )
         type_name, since = "string", None
@@ -233,20 +233,22 @@ class JdbcReader:
             if watermark is not None and is_ahead(watermark, type_name, started):
                 watermark = None  # it hides rows that nobody has read
             since = self._since(watermark, type_name)
+            as_text = is_text(rows.schema[field.name], field.dataType)
             if since is not None:
-                bound = F.lit(since).cast(type_name)
-                table = table.where((value >= bound) | value.isNull())
+                bound = bound_of(since, field.dataType) if as_text else F.lit(since).cast(type_name)
+                rows = rows.where((value >= bound) | value.isNull())
+            value = _text(table, field).try_cast(type_name) if as_text else value
         texts = [
             (key_snapshot.alive(c) if c in given
-             else _text(F.col(quote(found[c].name)), found[c].dataType) if c in found
+             else _text(table, found[c]) if c in found
              else F.lit(None).cast("string")).alias(c)
             for c in self._source.columns
         ]  # fmt: skip
         names = {f.name: declared for declared, f in found.items()}
         types = {names.get(f.name, f.name): f.dataType.simpleString() for f in native.fields}
         types |= dict.fromkeys(given, "string")
-        rest = [f for f in table.schema.fields if f.name not in names]
-        rows = table.select(*texts, value.alias(MARK), _rescued(rest).alias("_rescued"))
+        rest = [f for f in native.fields if f.name not in names]
+        rows = rows.select(*texts, value.alias(MARK), _rescued(table, rest).alias("_rescued"))
         return Extraction(rows, type_name, started, watermark, since, missing, types)
 
     def _since(self, watermark: str | None, type_name: str) -> str | None:
@@ -278,7 +280,12 @@ class JdbcReader:
         raise failure
 
 
-def _text(column: Column, data_type: DataType) -> Column:
+def _text(table: Loaded, field: StructField) -> Column:
+    """The text of one of the table's columns, given as the database has it."""
+    column, read = F.col(quote(field.name)), table.rows.schema[field.name]
+    if is_text(read, field.dataType):
+        return text_of(read, field.dataType)
+    data_type = read.dataType
     if isinstance(data_type, BinaryType):
         return F.hex(column)
     if isinstance(data_type, ArrayType | MapType | StructType):
@@ -286,9 +293,9 @@ def _text(column: Column, data_type: DataType) -> Column:
     return column.cast("string")
 
 
-def _rescued(fields: Sequence[StructField]) -> Column:
+def _rescued(table: Loaded, fields: Sequence[StructField]) -> Column:
     """The columns that the source does not name, as a JSON object."""
-    texts = [_text(F.col(quote(f.name)), f.dataType).alias(f.name) for f in fields]
+    texts = [_text(table, f).alias(f.name) for f in fields]
     return F.to_json(F.struct(*texts)) if texts else F.lit(None).cast("string")
 
 

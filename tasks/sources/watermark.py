@@ -6,6 +6,7 @@ all that get their instant until then; so would the last row of an extraction lo
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +17,8 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 UNITS = ("second", "minute", "hour", "day")
-NUMBERS = ("tinyint", "smallint", "int", "bigint", "float", "double", "decimal")
+FLOATS = ("float", "double")
+NUMBERS = ("tinyint", "smallint", "int", "bigint", "decimal", *FLOATS)
 INSTANTS = ("timestamp", "timestamp_ntz", "date", "string")
 _DURATION = re.compile(rf"(\d+) ({'|'.join(UNITS)})s?")
 _DATED = r"^\d{4}-\d{2}-\d{2}"
@@ -84,10 +86,12 @@ class Overlap:
 
 
 def is_ahead(watermark: str, type_name: str, started: datetime) -> bool:
-    """Whether a watermark is an instant after the one at which an extraction began.
+    """Whether a watermark is an instant after the one at which an extraction began, or no finite number.
 
-    One without a time zone counts as UTC.
+    An instant without a time zone counts as UTC.
     """
+    if _kind(type_name) in FLOATS:
+        return not math.isfinite(float(watermark))
     if _kind(type_name) not in INSTANTS or not re.match(_DATED, watermark):
         return False
     try:
@@ -99,6 +103,8 @@ def is_ahead(watermark: str, type_name: str, started: datetime) -> bool:
 
 def ahead(watermark: Column, type_name: str, started: datetime) -> Column:
     """`is_ahead` of each row; never null."""
+    if _kind(type_name) in FLOATS:
+        return F.coalesce(F.isnan(watermark) | (F.abs(watermark) == float("inf")), F.lit(False))
     if _kind(type_name) not in INSTANTS:
         return F.lit(False)
     later = watermark.try_cast("timestamp") > F.lit(started.isoformat()).cast("timestamp")

@@ -6,7 +6,7 @@ import pytest
 from sqlglot.errors import ParseError, TokenError
 
 from storage.sql import literal, quote
-from tasks.sql_text import named_tables, tables_in, to_views
+from tasks.sql_text import named_tables, tables_in, to_views, trimmed
 
 SQL_FILES = sorted((Path(__file__).parents[2] / "tasks" / "sql").rglob("*.sql"))
 
@@ -33,6 +33,32 @@ SQL_FILES = sorted((Path(__file__).parents[2] / "tasks" / "sql").rglob("*.sql"))
 )
 def test_table_names_become_views(sql: str, expected: str) -> None:
     assert to_views(sql) == expected
+
+
+@pytest.mark.parametrize(
+    ("sql", "dialect", "expected"),
+    [
+        ("select 1", None, "select 1"),
+        (" select 1 ; ", "postgres", "select 1"),
+        ("select 1 -- all", "postgres", "select 1"),
+        (
+            "select 'é;--' /* a;b */ from t;; -- x\n;/* y */\n",
+            "postgres",
+            "select 'é;--' /* a;b */ from t",
+        ),
+        ('select "a--b;" ; select 2', "postgres", 'select "a--b;" ; select 2'),
+        ("select $$--;$$ -- x", "postgres", "select $$--;$$"),
+        ("select 1 # all", "mysql", "select 1"),
+        ("select a # b from t", "postgres", "select a # b from t"),
+        ("select 1 -- all", "h2", "select 1"),
+        ("select 'open -- x", "postgres", "select 'open -- x"),
+        ("-- nothing", "postgres", "-- nothing"),
+    ],
+)
+def test_a_query_is_trimmed_of_what_it_ends_in(
+    sql: str, dialect: str | None, expected: str
+) -> None:
+    assert trimmed(sql, dialect) == expected
 
 
 def test_views_can_have_a_prefix_of_their_own() -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from tasks.sources.watermark import Overlap
+from tasks.sources.watermark import Overlap, is_ahead
 
 
 @pytest.mark.parametrize(
@@ -21,12 +23,22 @@ from tasks.sources.watermark import Overlap
         ("500", "20", "int", "-480"),
         ("0.5", "10.25", "decimal(18,2)", "9.75"),
         ("1", "1.0E3", "double", "999"),
+        ("10 minutes", "0001-01-01 00:05:00", "timestamp", "0001-01-01 00:00:00"),
+        ("1 day", "0001-01-01", "date", "0001-01-01"),
     ],
 )  # fmt: skip
 def test_rows_are_read_again_from_the_watermark_less_the_overlap(
     overlap: str, watermark: str, type_name: str, since: str
 ) -> None:
     assert Overlap.parse(overlap).below(watermark, type_name) == since
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("type_name", ["float", "double"])
+def test_what_is_no_finite_number_counts_as_ahead(text: str, type_name: str) -> None:
+    assert is_ahead(text, type_name, datetime.now(UTC))
+    assert not is_ahead("1.0E300", type_name, datetime.now(UTC))
+    assert not is_ahead(text, "string", datetime.now(UTC))
 
 
 def test_the_bound_of_a_text_is_never_above_the_exact_one() -> None:
