@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, replace
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from storage.sql import quote
@@ -23,12 +22,13 @@ class MergePlan:
     """A MERGE of source rows `s` into a target `t`.
 
     Attributes:
-        keys: Merge key; a pair matches where every key column is equal.
+        keys: Merge key; a pair matches where every key column is equal. A null is equal to nothing.
         columns: Columns that are written.
         update_when: Condition over `t` and `s` under which a match is updated.
         delete_when: Condition under which a match is deleted instead; None never deletes.
         insert_when: Condition over `s` under which a row that matches nothing is inserted.
         flags: Columns of the source that conditions ask for and that are not written.
+        null_keys: Whether a null in the key is a value like any other, equal to another null.
     """
 
     keys: tuple[str, ...]
@@ -37,10 +37,13 @@ class MergePlan:
     delete_when: str | None = None
     insert_when: str = "true"
     flags: tuple[str, ...] = ()
+    null_keys: bool = False
 
     @property
     def condition(self) -> str:
         """The join condition of the MERGE."""
+        if self.null_keys:
+            return same(self.keys)
         return " AND ".join(f"t.{quote(k)} = s.{quote(k)}" for k in self.keys)
 
     @property
@@ -77,9 +80,9 @@ class MergePlan:
 
         It follows the plan's own condition, so a fault in the plan shows here before it is published.
         """
-        t, s = target.alias("t"), source.alias("s")
+        t, s = target.alias("t"), source.withColumn("_in_s", F.lit(True)).alias("s")
         matched = t.join(s, F.expr(self.condition), "left")
-        found = " AND ".join(f"s.{quote(k)} IS NOT NULL" for k in self.keys)
+        found = "s._in_s IS NOT NULL"
         if self.delete_when is not None:
             deleted = f"{found} AND ({self.delete_when})"
             matched = matched.where(F.expr(f"NOT coalesce({deleted}, false)"))
@@ -100,11 +103,11 @@ class MergePlan:
             The source's columns; `_written`: whether the row would be inserted, or would update or delete
             a row; `_before`: the target's row that it meets, null where it meets none.
         """
-        t, s = target.alias("t"), source.alias("s")
+        t, s = target.withColumn("_in_t", F.lit(True)).alias("t"), source.alias("s")
         written = F.coalesce(F.expr(f"({self.update_when})"), F.lit(False))
         if self.delete_when is not None:
             written = written | F.coalesce(F.expr(f"({self.delete_when})"), F.lit(False))
-        met = reduce(Column.__and__, [F.col(f"t.{quote(k)}").isNotNull() for k in self.keys])
+        met = F.col("t._in_t").isNotNull()
         inserted = ~met & F.coalesce(F.expr(f"({self.insert_when})"), F.lit(False))
         before = F.when(met, F.struct(*[F.col(f"t.{quote(c)}") for c in target.columns]))
         pairs = s.join(t, F.expr(self.condition), "left")
@@ -114,17 +117,17 @@ class MergePlan:
 
 
 def newer(order: Sequence[str], one: str = "s", other: str = "t") -> str:
-    """Whether `one` comes after `other` by columns of which the first counts most; nulls come first."""
-    if not order:
-        return NEVER
-    if len(order) == 1:
-        return f"{one}.{quote(order[0])} > {other}.{quote(order[0])}"
-    return f"{_tuple(one, order)} > {_tuple(other, order)}"
+    """Whether `one` comes after `other` by columns of which the first counts most; nulls come first.
+
+    Structs compare so, which a single column does not: `null < 'a'` is unknown, `struct(null) < struct('a')`
+    is true. The rows of an attempt are ranked by structs too (`tasks.ordering.last`).
+    """
+    return f"{_tuple(one, order)} > {_tuple(other, order)}" if order else NEVER
 
 
-def same(order: Sequence[str]) -> str:
-    """Whether `s` and `t` have the same place in an order."""
-    return " AND ".join(f"s.{quote(c)} <=> t.{quote(c)}" for c in order) or "true"
+def same(columns: Sequence[str], one: str = "s", other: str = "t") -> str:
+    """Whether the two have equal values in the columns, null being a value."""
+    return " AND ".join(f"{one}.{quote(c)} <=> {other}.{quote(c)}" for c in columns) or "true"
 
 
 def _tuple(side: str, order: Sequence[str]) -> str:
@@ -173,9 +176,8 @@ def removing(plan: MergePlan, flag: str, sequence: Sequence[str]) -> MergePlan:
         sequence: Columns of the order before any tie is broken.
     """
     later = newer(sequence, "t", "s")
-    return MergePlan(
-        plan.keys,
-        plan.columns,
+    return replace(
+        plan,
         update_when=f"NOT s.{quote(flag)} AND ({plan.update_when})",
         delete_when=f"s.{quote(flag)} AND NOT ({later})",
         insert_when=f"NOT s.{quote(flag)}",
@@ -192,6 +194,7 @@ def difference_plan(keys: Sequence[str], columns: Sequence[str]) -> MergePlan:
         delete_when=f"s.{GONE}",
         insert_when=f"NOT s.{GONE}",
         flags=(GONE,),
+        null_keys=True,
     )
 
 
@@ -203,14 +206,14 @@ def difference(
     Args:
         target: Rows as they are.
         result: Rows as they should be, with the target's columns.
-        keys: Columns that identify a row on both sides.
+        keys: Columns that identify a row on both sides; a null in them is a value.
         compared: Columns whose difference is a change.
 
     Returns:
         The target's columns, `_gone`, and `_before`; one row a key that is new, changed or gone.
     """
     t, s = target.alias("t"), result.alias("s")
-    on = " AND ".join(f"t.{quote(k)} <=> s.{quote(k)}" for k in keys)
+    on = same(keys)
     in_target = t.withColumn("_in_t", F.lit(True)).alias("t")
     in_result = s.withColumn("_in_s", F.lit(True)).alias("s")
     pairs = in_target.join(in_result, F.expr(on), "full")
@@ -224,6 +227,11 @@ def difference(
         (~new).alias(GONE),
         F.when(old, F.struct(*[F.col(f"t.{quote(c)}") for c in target.columns])).alias(BEFORE),
     )
+
+
+def lacking(rows: DataFrame, others: DataFrame, keys: Sequence[str]) -> DataFrame:
+    """The rows whose key is not among the others'; a null in a key is a value."""
+    return rows.alias("s").join(others.alias("t"), F.expr(same(keys)), "left_anti")
 
 
 def differs(columns: Sequence[str]) -> str:

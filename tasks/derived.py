@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from functools import reduce
+from typing import Any, NamedTuple
 
 import pyarrow.dataset as ds
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from storage.errors import ConfigurationError
 from storage.metrics import rows_read, scans
-from storage.plans import GONE, MergePlan, difference, difference_plan
+from storage.plans import GONE, MergePlan, difference, difference_plan, lacking
 from storage.schemas import describe_difference, same_columns, schema
 from storage.sql import quote
-from storage.types import TableRef
+from storage.types import TableRef, Version
 from tasks import changes
 from tasks.bench import (
     NOTE,
@@ -54,6 +55,8 @@ from tasks.sql_text import to_views
 METADATA = (("_batch_id", "string"), ("_merge_id", "string"), ("_updated_at", "timestamp"))
 SPAN = (("valid_from", "timestamp"), ("valid_to", "timestamp"), ("is_current", "boolean"))
 MARK = ((DELETED, "boolean"), ("_deleted_at", "timestamp"))
+NULL_KEYS = "null_keys"
+"""Note of a commit: groups with a null in their key are up to date, which earlier versions left stale."""
 
 
 def spec_of(domain: DomainSpec, ref: TableRef) -> GoldSpec | SilverSpec:
@@ -131,19 +134,34 @@ def stage(bench: Bench, ref: TableRef) -> Staged | None:
             "batch_id": batch_id,
             "accepted": decided is not None and decided.decision is Decision.accepted,
             "changes": not first,
+            NULL_KEYS: True,
         },
     )
     staged.clear()
     views(bench, after)
     spec, group = spec_of(bench.domain, ref), group_of(bench.domain, ref)
-    keys = (
-        None
-        if first
-        else touched(bench, spec.groups, group, before, after, whole=not spec.group_by)
-    )
+    keys = None if first else touched(bench, spec.groups, group, before, after)
     if keys is None:
         return _computed(bench, staged, None, batch_id, first=first)
-    return _computed(bench, staged, keys, batch_id, first=False, since=before)
+    neglected = _neglected(bench, ref, after)
+    if neglected is not None:
+        keys = distinct([keys, neglected])
+    return _computed(bench, staged, keys, batch_id, Since(before, neglected))
+
+
+def _neglected(bench: Bench, ref: TableRef, versions: Mapping[str, str]) -> DataFrame | None:
+    """The groups with a null in their key, where an earlier version of the platform left them stale."""
+    spec, group = spec_of(bench.domain, ref), group_of(bench.domain, ref)
+    head = bench.store.head(ref).record
+    judged = list(spec.inputs) == [f"{ref.label}{EVENTS}"]  # rows without a key are in quarantine
+    if spec.group_by or judged or head is None or head.notes.get(NULL_KEYS):
+        return None
+    parts = [bench.store.read(ref).select(*map(quote, group))]
+    for label, mapping in spec.groups.items():
+        rows = bench.store.read(bench.domain.ref(label), Version(versions[label]))
+        parts.append(mapped(bench, label, mapping, rows, group))
+    empty = reduce(Column.__or__, [F.col(quote(k)).isNull() for k in group])
+    return distinct(parts).where(empty)
 
 
 def restage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str, Any]) -> Staged:
@@ -183,6 +201,7 @@ def restage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str
             "batch_id": batch_id,
             "accepted": decided is not None and decided.decision is Decision.accepted,
             "changes": True,
+            NULL_KEYS: bool(head.notes.get(NULL_KEYS)),
         },
     )
     staged.clear()
@@ -190,8 +209,8 @@ def restage(bench: Bench, ref: TableRef, partition: Partition, note: Mapping[str
     spec, group = spec_of(bench.domain, ref), group_of(bench.domain, ref)
     parts = within(bench, spec.groups, group, partition, head.inputs)
     parts += _dated(bench, ref, partition)
-    keys = distinct(parts, whole=not spec.group_by)
-    return _computed(bench, staged, keys, batch_id, first=False)
+    keys = distinct(parts)
+    return _computed(bench, staged, keys, batch_id)
 
 
 def _dated(bench: Bench, ref: TableRef, partition: Partition) -> list[DataFrame]:
@@ -204,14 +223,21 @@ def _dated(bench: Bench, ref: TableRef, partition: Partition) -> list[DataFrame]
     ]
 
 
+class Since(NamedTuple):
+    """What a table may be folded from: the versions that it has consumed, and keys not to be folded."""
+
+    versions: Mapping[str, str]
+    recomputed: DataFrame | None = None
+
+
 def _computed(
     bench: Bench,
     staged: Staged,
     keys: DataFrame | None,
     batch_id: str,
+    since: Since | None = None,
     *,
-    first: bool,
-    since: Mapping[str, str] | None = None,
+    first: bool = False,
 ) -> Staged:
     """Stage the difference between the table and its query, for the touched keys where they are known.
 
@@ -220,8 +246,8 @@ def _computed(
         staged: The attempt.
         keys: The touched keys; None computes all.
         batch_id: What a person settles the attempt by.
+        since: What the table may be folded from, where it may be.
         first: Whether the table has no rows that count.
-        since: Versions of the inputs that the table has consumed, where it may be folded from there.
     """
     ref = staged.table
     made: DataFrame | None = None
@@ -291,9 +317,7 @@ def _result(
     return with_computed(rows, spec.columns)
 
 
-def _folded(
-    bench: Bench, staged: Staged, keys: DataFrame, since: Mapping[str, str]
-) -> DataFrame | None:
+def _folded(bench: Bench, staged: Staged, keys: DataFrame, since: Since) -> DataFrame | None:
     """The touched keys from their stored rows and the new rows of the input; None where that is not known.
 
     Keys of which rows changed or left are computed from all their rows.
@@ -301,19 +325,22 @@ def _folded(
     session, ref, spec = bench.store.session, staged.table, spec_of(bench.domain, staged.table)
     [label] = spec.inputs
     read = bench.domain.ref(label)
-    found = changes.sides(bench, read, since.get(label), staged.inputs[label])
+    found = changes.sides(bench, read, since.versions.get(label), staged.inputs[label])
     if found is None:
         return None
     live(bench.domain, read, found.new).createOrReplaceTempView(f"{NEW}{read.view}")
     made = _result(session, bench.domain, ref, NEW)
     new, stored = (restricted(rows, keys, spec.key) for rows in (made, bench.store.read(ref)))
     rows = with_computed(combined(stored, new, spec), spec.columns)
-    if found.old.isEmpty():
+    parts = [] if since.recomputed is None else [since.recomputed]
+    if not found.old.isEmpty():
+        parts.append(mapped(bench, label, spec.groups[label], found.old, spec.key))
+    if not parts:
         return rows
-    other = mapped(bench, label, spec.groups[label], found.old, spec.key).dropna().distinct()
+    other = distinct(parts)
     other.write.mode("overwrite").parquet(staged.part("recomputed"))
     other = session.read.parquet(staged.part("recomputed"))
-    kept = rows.join(F.broadcast(other), spec.key, "left_anti")
+    kept = lacking(rows, F.broadcast(other), spec.key)
     return kept.unionByName(query(session, bench.domain, ref, other))
 
 

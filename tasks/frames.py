@@ -167,6 +167,10 @@ def _shape(spec: SilverSpec, made: Sequence[str]) -> list[tuple[str, Column, Col
                 F.lit(f"{name}: '"), value.cast("string"), F.lit("' is beyond the years 1 to 9999")
             )
             verdicts.append((NOT_PARSEABLE, beyond_years(value), text))
+    if spec.window is not None:  # the window that it falls in is part of the merge key
+        dated = spec.window.column
+        missing = F.lit(f"{dated}: places the row in its window, but is empty")
+        verdicts.append((KEY_MISSING, F.col(quote(dated)).isNull(), missing))
     verdicts += [
         (SEQUENCE_MISSING, F.col(quote(c)).isNull(), F.lit(f"{c}: orders the events, but is empty"))
         for c in spec.sequence_by

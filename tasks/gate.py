@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
+import pyarrow.dataset as ds
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -27,6 +29,7 @@ from tasks import (
     derived,
     freshness,
     instants,
+    keys,
     quarantine,
     restate,
     silver,
@@ -99,7 +102,8 @@ def _is_waived(result: CheckResult, staged: Staged) -> bool:
     Where every batch of the attempt is accepted, everything is. Otherwise the rows of accepted batches
     are not among those that `staged` checks see, and only checks on the whole table are let through.
     """
-    if result.name == instants.CHECK or any(not problem.acceptable for problem in staged.problems):
+    own = (instants.CHECK, keys.UNIQUE)
+    if result.name in own or any(not problem.acceptable for problem in staged.problems):
         return False
     if not staged.batches:
         return bool(staged.notes.get("accepted"))
@@ -133,7 +137,8 @@ def _declared_checks(bench: Bench, staged: Staged) -> Sequence[CheckResult]:
     result = _register(bench, staged)
     result.createOrReplaceTempView("result")
     try:
-        return _scan(bench, staged, suite, result)
+        own = [keys.unique(bench, staged, result)] if is_derived(bench, ref) else []
+        return [*own, *_scan(bench, staged, suite, result)]
     finally:
         result.unpersist()
 
@@ -244,7 +249,7 @@ def _engine_checks(bench: Bench, staged: Staged) -> list[CheckResult]:
         return []
     spec = bench.domain.silver[ref.name]
     found = [_conserved(staged), _conserved_in_total(bench, staged, spec)]
-    found += [_keys_conserved(staged)] if spec.reduce else []
+    found += [_keys_conserved(staged, spec)] if spec.reduce else []
     found += [_missing_keys(bench, staged, spec.missing_share)] if spec.delete_missing else []
     found += _limits(staged, spec.quarantine)
     return found
@@ -287,15 +292,18 @@ def _conserved_in_total(bench: Bench, staged: Staged, spec: SilverSpec) -> Check
     )
 
 
-def _keys_conserved(staged: Staged) -> CheckResult:
-    """Where several rows fold into one, each merge key among them gives exactly one row."""
-    keys, made = staged.rows["keys"], staged.rows["published"] + staged.rows["unchanged"]
+def _keys_conserved(staged: Staged, spec: SilverSpec) -> CheckResult:
+    """Where several rows fold into one, each merge key among them gives exactly one row that has it."""
+    keys_in, made = staged.rows["keys"], staged.rows["published"] + staged.rows["unchanged"]
+    empty = reduce(ds.Expression.__or__, [ds.field(name).is_null() for name in spec.key])
+    lost = staged.count("rows", empty)
+    text = f"{made:,} rows were made of {keys_in:,} merge keys"
     return _engine(
         "merge keys are conserved",
-        Outcome.PASS if made == keys else Outcome.FAIL,
-        f"{made:,} rows were made of {keys:,} merge keys",
+        Outcome.PASS if made == keys_in and not lost else Outcome.FAIL,
+        f"{text}, {lost:,} of them without their key" if lost else text,
         value=float(made),
-        threshold=f"= {keys}",
+        threshold=f"= {keys_in}",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, DateType, TimestampType
+from pyspark.sql.types import DataType, DateType, DoubleType, TimestampType
 
 from storage.errors import ConfigurationError
 from storage.sql import quote
@@ -33,10 +33,10 @@ def touched(
     keys: Sequence[str],
     before: Mapping[str, str],
     after: Mapping[str, str],
-    *,
-    whole: bool = True,
 ) -> DataFrame | None:
     """The keys whose rows may differ from what was computed at the versions `before`.
+
+    A null in a key is a value like any other.
 
     Args:
         bench: The bench; the inputs are registered as views at `after`.
@@ -44,7 +44,6 @@ def touched(
         keys: Columns that identify what is computed at once.
         before: Version of each input that was consumed.
         after: Version of each input to consume.
-        whole: Whether they identify a row, which has no null in its key.
 
     Returns:
         These columns, distinct; None where all keys are to be computed.
@@ -63,18 +62,16 @@ def touched(
         if rows is None or not mapping:
             return None
         parts.append(mapped(bench, label, mapping, rows, keys))
-    return distinct(parts, whole=whole) if parts else None
+    return distinct(parts) if parts else None
 
 
-def distinct(parts: Sequence[DataFrame], *, whole: bool) -> DataFrame:
+def distinct(parts: Sequence[DataFrame]) -> DataFrame:
     """The touched keys of several inputs, each once.
 
     Args:
         parts: Keys that the changed rows of each input map to, at least one.
-        whole: Whether they identify a row: then a key with a null in it is none.
     """
-    keys = reduce(DataFrame.unionByName, parts)
-    return (keys.dropna() if whole else keys).distinct()
+    return reduce(DataFrame.unionByName, parts).distinct()
 
 
 def within(
@@ -134,7 +131,7 @@ def restricted(rows: DataFrame, touched_keys: DataFrame, keys: Sequence[str]) ->
     few = touched_keys.limit(MOST + 1).select(*map(_sent, touched_keys.columns, kinds)).collect()
     for place, key in enumerate(keys):
         values = {row[place] for row in few}
-        if len(few) > MOST:
+        if isinstance(kinds[place], DoubleType) or len(few) > MOST:  # NaN has no place in an order
             continue
         column = F.col(quote(key))
         given = [_literal(value, kinds[place]) for value in sorted(values - {None})]

@@ -55,7 +55,8 @@ def _missing_reference(
     absent = absent & ~waived(REFERENCE_MISSING)
     own = next(iter(by))
     reason = F.concat(
-        F.lit(f"{own}: '"), F.col(quote(own)), F.lit(f"' is not in {table} yet (record "),
+        F.lit(f"{own}: '"), F.coalesce(F.col(quote(own)).cast("string"), F.lit("")),
+        F.lit(f"' is not in {table} yet (record "),
         F.col("_record_number"), F.lit(" of "), F.col("_source_file"), F.lit(")"),
     )  # fmt: skip
     return (

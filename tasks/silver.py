@@ -260,7 +260,8 @@ def _write_effective(
     if snapshots.applies(spec):
         known = "" if target is None else snapshots.known(bench.store, ref)
         delivered = snapshots.open_snapshots(spec, rows, known)
-        place = {snapshots.NOTE: max(known, delivered.place if delivered else "")}
+        newer = delivered is not None and delivered.newest
+        place = {snapshots.NOTE: delivered.place if delivered and newer else known}
         if delivered is not None:
             latest = snapshots.applied(spec, latest, target, delivered)
         elif not rows.isEmpty():

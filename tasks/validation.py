@@ -102,6 +102,11 @@ def _silver(domain: DomainSpec, table: SilverSpec) -> list[str]:
         for c in table.sequence_by
         if table.source and c not in table.columns
     ]
+    found += [
+        f"sequence_by: {c} is looked up, and what is looked up may come later"
+        for c in table.sequence_by
+        if c in table.columns and table.columns[c].lookup is not None
+    ]
     found += _changes(table)
     if table.strategy is Strategy.scd2:
         found += _scd2(domain, table)
@@ -208,11 +213,9 @@ def _changes(table: SilverSpec) -> list[str]:
         and bool(table.lookups or table.reduce),
         f"delete_missing: is for snapshot, not {table.strategy}": table.delete_missing
         and table.strategy is not Strategy.snapshot,
-        "sequence_by: snapshots are ordered by one date or timestamp, or by delivery": len(
-            table.sequence_by
-        )
-        > 1
-        and table.strategy is Strategy.snapshot,
+        "sequence_by: snapshots are ordered by one number, date, timestamp or text, or by delivery": (
+            table.strategy is Strategy.snapshot and not _orders_snapshots(table)
+        ),
         f"window: is for append, not {table.strategy}": table.window is not None
         and table.strategy is not Strategy.append,
         f"first_wins: is for append, not {table.strategy}": table.first_wins
@@ -231,6 +234,11 @@ def _changes(table: SilverSpec) -> list[str]:
         <= 1,
     }
     return [text for text, holds in refused.items() if holds]
+
+
+def _orders_snapshots(table: SilverSpec) -> bool:
+    kinds = [table.columns[c].type for c in table.sequence_by if c in table.columns]
+    return len(table.sequence_by) <= 1 and "boolean" not in kinds
 
 
 def _scd2(domain: DomainSpec, table: SilverSpec) -> list[str]:

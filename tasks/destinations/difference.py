@@ -15,6 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from storage.errors import VersionNotFoundError
+from storage.plans import lacking
 from storage.sql import quote
 from storage.types import Snapshot, TableRef, Version
 from tasks.bench import Bench
@@ -67,7 +68,7 @@ def between(bench: Bench, ref: TableRef, before: Position | None, after: Positio
         entry.restored or entry.record.notes.get("replace") for entry in entries if entry.record
     ):
         same = [*key, MERGE_ID]
-        changed = new.join(old.select(*map(quote, same)), same, "left_anti")
+        changed = lacking(new, old, same)
         return Difference(_staged(bench, ref, changed, _left(old, new, key)))
     changed = new.where(F.col(MERGE_ID).isin([record.token for record in records]))
     removed = any(record.rows.get("removed") for record in records)
@@ -103,7 +104,7 @@ def _is_behind(bench: Bench, ref: TableRef, position: Position) -> bool:
 
 def _left(old: DataFrame, new: DataFrame, key: Sequence[str]) -> DataFrame:
     names = list(map(quote, key))
-    return old.select(*names).join(new.select(*names), list(key), "left_anti")
+    return lacking(old.select(*names), new, key)
 
 
 def _staged(bench: Bench, ref: TableRef, rows: DataFrame, gone: DataFrame | None) -> DataFrame:

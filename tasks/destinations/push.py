@@ -92,11 +92,11 @@ def _refuse_outdated(bench: Bench, wanted: Push) -> None:
         )
 
 
-def target_of(domain: DomainSpec, wanted: Push) -> Table:
-    """The destination's table as it should be."""
+def target_of(domain: DomainSpec, wanted: Push, *, null_keys: bool = False) -> Table:
+    """The destination's table as it should be, where keys hold nulls or none does."""
     schema = domain.destinations[wanted.destination].schema or None
-    columns = dict(business_columns(domain, wanted.table))
-    return targets.target_table(wanted.table.name, schema, columns, key_of(domain, wanted.table))
+    columns, key = dict(business_columns(domain, wanted.table)), key_of(domain, wanted.table)
+    return targets.target_table(wanted.table.name, schema, columns, key, null_keys=null_keys)
 
 
 def _merged(
@@ -105,26 +105,28 @@ def _merged(
 ) -> Pushed:  # fmt: skip
     """Stage the difference, then merge it and move the position in one transaction."""
     folder, rows = _folder(bench, wanted), difference.rows
+    key = staging.Key(key_of(bench.domain, wanted.table))
     try:
         if rows is not None:
             rows.write.mode("overwrite").parquet(str(folder))
+            key = staging.Key.of(key.columns, folder)
+            target = target_of(bench.domain, wanted, null_keys=bool(key.nulls))
         with transaction(wanted.destination, engine) as connection:
             positions.prepare(connection, target.schema)
             stage = staging.stage_table(connection, target)
             if rows is not None:
-                targets.ensure(
-                    connection, target, dict(business_columns(bench.domain, wanted.table))
-                )
-                columns = bench.domain.gold[wanted.table.name].columns
-                personal = {name for name, column in columns.items() if column.personal}
-                key = key_of(bench.domain, wanted.table)
+                columns = dict(business_columns(bench.domain, wanted.table))
+                targets.ensure(connection, target, columns, key.columns)
+                declared = bench.domain.gold[wanted.table.name].columns
+                personal = {name for name, column in declared.items() if column.personal}
                 place = f"destination {wanted.destination}: {wanted.table.label}"
-                staging.load(connection, stage, folder, place=place, key=key, personal=personal)
+                staging.load(
+                    connection, stage, folder, place=place, key=key.columns, personal=personal
+                )
             # What defines tables is above: some databases commit that at once. From here on it is one commit.
             positions.take(connection, target, before, after, bench.run.run_id)
             if rows is None:
                 return Pushed(after.version)
-            key = key_of(bench.domain, wanted.table)
             removed = staging.remove(connection, target, stage, key, whole=difference.whole)
             written = staging.merge(connection, target, stage, key)
         staged = parquet_dataset(folder).count_rows()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,14 +16,17 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    Date,
+    DateTime,
     MetaData,
     Table,
-    and_,
+    Text,
     delete,
     exists,
     insert,
     text,
 )
+from sqlalchemy.types import TypeEngine
 
 from storage.errors import DestinationError
 from storage.parquet_reading import parquet_dataset
@@ -30,6 +34,13 @@ from storage.parquet_reading import parquet_dataset
 GONE = "_lakehouse_gone"
 """Flag of a staged row: its key has left the gold table."""
 STAGE = "_lakehouse_stage"
+STAND_INS: Mapping[type[TypeEngine[Any]], str] = {
+    Text: "''",
+    Boolean: "false",
+    Date: "date '1970-01-01'",
+    DateTime: "timestamp '1970-01-01 00:00:00'",
+}
+"""What stands in for a null while keys are compared, by type; 0 for numbers."""
 CHUNK_ROWS = 10_000
 """Rows in memory at once, and in one statement where rows are sent as statements."""
 NUL = "\0"
@@ -132,9 +143,49 @@ def _chunks(stage: Table, folder: Path) -> Iterator[Sequence[tuple[Any, ...]]]:
             yield list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
 
-def remove(
-    connection: Connection, target: Table, stage: Table, key: Sequence[str], *, whole: bool
-) -> int:
+@dataclass(frozen=True)
+class Key:
+    """The merge key of a push.
+
+    Attributes:
+        columns: Its columns.
+        nulls: Those that are null in a staged row; a null in any other meets nothing.
+    """
+
+    columns: Sequence[str]
+    nulls: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, columns: Sequence[str], folder: Path) -> Self:
+        """The key of rows that were written to a folder."""
+        files = parquet_dataset(folder)
+        nulls = [c for c in columns if files.count_rows(filter=pc.field(c).is_null())]
+        return cls(columns, nulls)
+
+    def met(self, connection: Connection, target: Table, one: str, other: str) -> str:
+        """Whether two rows have the same key, a null being a value.
+
+        Each condition is an equality, so that a database can join by hash: `IS NOT DISTINCT FROM` makes
+        PostgreSQL compare each row with each.
+
+        Args:
+            connection: Quotes names.
+            target: Has the types.
+            one: What qualifies the columns of one row, quoted.
+            other: What qualifies those of the other.
+        """
+        prepare, conditions = connection.dialect.identifier_preparer, []
+        for column in (target.c[name] for name in self.columns):
+            first, second = (f"{side}.{prepare.format_column(column)}" for side in (one, other))
+            if column.name in self.nulls:
+                zero = STAND_INS.get(type(column.type), "0")
+                conditions.append(f"({first} IS NULL) = ({second} IS NULL)")
+                first, second = (f"coalesce({side}, {zero})" for side in (first, second))
+            conditions.append(f"{first} = {second}")
+        return " AND ".join(conditions)
+
+
+def remove(connection: Connection, target: Table, stage: Table, key: Key, *, whole: bool) -> int:
     """Delete the rows whose keys have left.
 
     Args:
@@ -147,15 +198,14 @@ def remove(
     Returns:
         The number of rows deleted.
     """
-    met = and_(*(target.c[k] == stage.c[k] for k in key))
-    if whole:
-        left = ~exists().where(met).correlate(target)
-    else:
-        left = exists().where(met, stage.c[GONE]).correlate(target)
+    names = [connection.dialect.identifier_preparer.format_table(t) for t in (target, stage)]
+    met = text(key.met(connection, target, *names))
+    same = exists().select_from(stage).where(met)
+    left = ~same if whole else same.where(stage.c[GONE])
     return int(connection.execute(delete(target).where(left)).rowcount)
 
 
-def merge(connection: Connection, target: Table, stage: Table, key: Sequence[str]) -> int:
+def merge(connection: Connection, target: Table, stage: Table, key: Key) -> int:
     """Insert what is new and update what differs.
 
     Returns:
@@ -164,12 +214,12 @@ def merge(connection: Connection, target: Table, stage: Table, key: Sequence[str
     return int(connection.execute(text(merge_sql(connection, target, stage, key))).rowcount)
 
 
-def merge_sql(connection: Connection, target: Table, stage: Table, key: Sequence[str]) -> str:
+def merge_sql(connection: Connection, target: Table, stage: Table, key: Key) -> str:
     """The MERGE, which PostgreSQL (15 and newer) and Snowflake read alike."""
     prepare = connection.dialect.identifier_preparer
     names = {column.name: prepare.format_column(column) for column in target.columns}
-    rest = [names[name] for name in names if name not in key]
-    on = " AND ".join(f"t.{names[k]} = s.{names[k]}" for k in key)
+    rest = [names[name] for name in names if name not in key.columns]
+    on = key.met(connection, target, "t", "s")
     clauses = [
         f"MERGE INTO {prepare.format_table(target)} t",
         f"USING (SELECT * FROM {prepare.format_table(stage)} "

@@ -30,6 +30,7 @@ from sqlalchemy import (
     Numeric,
     Table,
     Text,
+    UniqueConstraint,
     inspect,
     literal_column,
     select,
@@ -67,7 +68,12 @@ def sql_type(name: str) -> TypeEngine[Any]:
 
 
 def target_table(
-    name: str, schema: str | None, columns: Mapping[str, str], key: Sequence[str]
+    name: str,
+    schema: str | None,
+    columns: Mapping[str, str],
+    key: Sequence[str],
+    *,
+    null_keys: bool = False,
 ) -> Table:
     """The table as it should be.
 
@@ -76,12 +82,19 @@ def target_table(
         schema: Its schema; None for the connection's own.
         columns: Type strings by column, in order.
         key: The merge key, its primary key.
+        null_keys: Whether a key holds a null, which no primary key does: then it is a unique constraint.
     """
     made = [
-        Column(column, sql_type(kind), primary_key=column in key, autoincrement=False)
+        Column(
+            column,
+            sql_type(kind),
+            primary_key=column in key and not null_keys,
+            autoincrement=False,
+        )
         for column, kind in columns.items()
     ]
-    return Table(name, MetaData(), *made, schema=schema)
+    unique = [UniqueConstraint(*key, postgresql_nulls_not_distinct=True)] if null_keys else []
+    return Table(name, MetaData(), *made, *unique, schema=schema)
 
 
 @dataclass(frozen=True)
@@ -133,11 +146,15 @@ def is_empty(connection: Connection, table: Table) -> bool:
     )
 
 
-def ensure(connection: Connection, table: Table, columns: Mapping[str, str]) -> None:
-    """The table exists with these columns; it is created, or gets those that it lacks.
+def ensure(
+    connection: Connection, table: Table, columns: Mapping[str, str], key: Sequence[str]
+) -> None:
+    """The table exists with these columns and this key; it is created, or gets the columns that it lacks.
+
+    A primary key gives way to a unique constraint where the table should have one: a key holds a null.
 
     Raises:
-        DestinationError: It has other columns, other types or another primary key.
+        DestinationError: It has other columns, other types or another key.
     """
     if not exists(connection, table):
         table.create(connection)
@@ -146,11 +163,11 @@ def ensure(connection: Connection, table: Table, columns: Mapping[str, str]) -> 
     problems = [f"{n} is {found[n]}, wanted {t}" for n, t in columns.items()
                 if n in found and not found[n].holds(t)]  # fmt: skip
     problems += [f"{n} is not in the gold table" for n in found if n not in columns]
-    wanted = [column.name for column in table.primary_key]
-    key = inspect(connection).get_pk_constraint(table.name, schema=table.schema)
-    if sorted(key["constrained_columns"]) != sorted(wanted):
-        has = ", ".join(key["constrained_columns"]) or "none"
-        problems.append(f"its primary key is {has}, wanted {', '.join(wanted)}")
+    primary = inspect(connection).get_pk_constraint(table.name, schema=table.schema)
+    has = primary["constrained_columns"]
+    is_primary = sorted(has) == sorted(key)
+    if not is_primary and (has or not _is_unique(connection, table, key)):
+        problems.append(f"its primary key is {', '.join(has) or 'none'}, wanted {', '.join(key)}")
     if problems:
         raise DestinationError(
             f"{table.fullname} exists with other columns: {'; '.join(problems)}",
@@ -158,6 +175,43 @@ def ensure(connection: Connection, table: Table, columns: Mapping[str, str]) -> 
             "from the whole gold table.",
         )
     _add(connection, table, [name for name in columns if name not in found])
+    if is_primary and not table.primary_key:
+        _allow_nulls(connection, table, str(primary["name"]), key)
+
+
+def _is_unique(connection: Connection, table: Table, key: Sequence[str]) -> bool:
+    """Whether a constraint lets each key be there once, one with a null included.
+
+    Other databases than PostgreSQL enforce none, and not all of their catalogs show one.
+    """
+    if connection.dialect.name != "postgresql":
+        return True
+    found = inspect(connection).get_unique_constraints(table.name, schema=table.schema)
+    return any(
+        sorted(one["column_names"]) == sorted(key)
+        and one.get("dialect_options", {}).get("postgresql_nulls_not_distinct")
+        for one in found
+    )
+
+
+def _allow_nulls(connection: Connection, table: Table, primary: str, key: Sequence[str]) -> None:
+    """Put a unique constraint in the place of the primary key, in one statement.
+
+    Raises:
+        DestinationError: The database cannot.
+    """
+    names = ", ".join(key)
+    if connection.dialect.name != "postgresql":
+        raise DestinationError(
+            f"{table.fullname} has the primary key {names}, and a row of the gold table has a null there",
+            advice="Drop the table there: the next run makes it anew, with a unique constraint.",
+        )
+    prepare = connection.dialect.identifier_preparer
+    columns = [prepare.format_column(table.c[k]) for k in key]
+    steps = [f"DROP CONSTRAINT {prepare.quote(primary)}"]
+    steps += [f"ALTER COLUMN {column} DROP NOT NULL" for column in columns]
+    steps.append(f"ADD UNIQUE NULLS NOT DISTINCT ({', '.join(columns)})")
+    connection.execute(text(f"ALTER TABLE {prepare.format_table(table)} {', '.join(steps)}"))
 
 
 def _add(connection: Connection, table: Table, names: Sequence[str]) -> None:

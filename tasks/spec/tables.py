@@ -86,8 +86,9 @@ class SilverSpec:
     """Columns that the rows of each commit are sorted by, over files of bounded size: a query for some of
     their values reads few files (`append`, `events`)."""
     sequence_by: list[str] = field(default_factory=list)
-    """Order of the events of a key, most significant first; the order of delivery where empty. Of equal
-    sequences a delete wins, then the greater values. For `scd2` the first is the instant of a change."""
+    """Order of the events of a key by the types of the columns, most significant first; the order of
+    delivery where empty. Of equal sequences a delete wins, then the greater values. For `scd2` the first is
+    the instant of a change, for `snapshot` the one column is the place of the snapshot."""
     delete_when: str | None = None
     """Spark SQL over the typed columns that holds for a delete event."""
     deletes: Deletes = Deletes.soft
@@ -144,7 +145,7 @@ class GoldSpec:
     description: str = ""
     """What a row is and which rows there are."""
     key: list[str] = field(default_factory=list)
-    """The grain: columns that identify a row."""
+    """The grain: columns that identify a row; null is a value."""
     inputs: list[str] = field(default_factory=list)
     """Tables that the query reads, as `layer.table`."""
     sql: str = MUST_GIVE

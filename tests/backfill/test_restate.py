@@ -47,8 +47,8 @@ KEYS = {
     "silver.accounts_history": ["account_id", "valid_from"],
     "silver.account_events": ["account_id", "changed_at", "version"],
     "silver.accounts_history__events": ["_event_id"],
-    "gold.monthly_events": ["month"],
-    "gold.current_plans": ["plan"],
+    "gold.monthly_events": ["month", "plan"],
+    "gold.current_plans": ["plan", "seats"],
 }
 OWN = {"_is_deleted", "_event_id"}
 
@@ -263,15 +263,17 @@ def _gold_is_restated_by_the_groups_of_a_span(lakeful: Lakeful) -> None:
     columns = tuple(f.name for f in lakeful.store.read(ref).schema.fields)
     lakeful.spoil(
         ref.label,
-        MergePlan(("month",), columns, "true"),
+        MergePlan(("month", "plan"), columns, "true", null_keys=True),
         lambda rows: rows.where(f"month = '{DAY:%Y-%m}-01'").withColumn(
             "events", F.lit(-1).cast("bigint")
         ),
     )
     assert lakeful.tables()[ref.label] != before
-    (staged,) = lakeful.restate([ref.label], DAY, DAY + dt.timedelta(days=1))
-    assert staged.rows["groups"] == staged.rows["computed"] == 1
-    assert_same(lakeful.tables()[ref.label], before, ["month"], name=ref.label)
+    (staged,) = lakeful.restate([ref.label], DAY.replace(day=1), DAY.replace(month=3, day=1))
+    spoiled = [row for row in before if row["month"] == DAY.replace(day=1)]
+    assert any(row["plan"] is None for row in spoiled)
+    assert staged.rows["groups"] == staged.rows["computed"] == len(spoiled) < len(before)
+    assert_same(lakeful.tables()[ref.label], before, ["month", "plan"], name=ref.label)
 
 
 def _deliveries_that_wait_are_not_taken_in(lakeful: Lakeful) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from pyspark.sql import functions as F
@@ -64,10 +65,30 @@ def test_a_key_that_comes_twice_is_refused(table: Table, key: int | None) -> Non
 def test_nulls_are_compared_as_the_plan_says(table: Table) -> None:
     table.append((1, "a", None), (2, None, 1), (None, "no key", 1))
     table.merge(UPSERT, (1, "b", 9), (2, "b", None), (None, "no key either", 2))
-    # An unknown sequence is not newer; a key that is null matches nothing.
+    # No sequence comes before any other; a key that is null matches nothing.
     assert table.rows() == in_order(
-        [(1, "a", None), (2, None, 1), (None, "no key", 1), (None, "no key either", 2)]
+        [(1, "b", 9), (2, None, 1), (None, "no key", 1), (None, "no key either", 2)]
     )
+
+
+@pytest.mark.parametrize("order", [["name"], ["seq"], ["seq", "name"], ["name", "seq"]])
+@pytest.mark.never("parquet", reason="rows are only ever added")
+def test_with_nulls_anywhere_in_the_order_every_arrival_ends_the_same(
+    table: Table, order: list[str]
+) -> None:
+    plan = upsert_plan(["id"], NAMES, order)
+    events = [(name, seq) for name in (None, "a", "b") for seq in (None, 1, 2)]
+    draw = random.Random(5)
+    arrivals = [draw.sample(events, len(events)) for _ in range(6)]
+    for wave in zip(*arrivals, strict=True):  # one key an arrival
+        table.merge(plan, *[(key, *event) for key, event in enumerate(wave)])
+
+    def place(event: tuple[str | None, int | None]) -> list[tuple[bool, object]]:
+        values = dict(zip(("name", "seq"), event, strict=True))
+        return [(values[c] is not None, values[c] or "") for c in order]
+
+    last = max(map(place, events))
+    assert [place(row[1:]) for row in table.rows()] == [last] * len(arrivals)
 
 
 @pytest.mark.never("parquet", reason="rows are only ever added")
@@ -89,6 +110,17 @@ def test_a_difference_makes_the_table_equal_to_a_result(table: Table) -> None:
         ("insert", 3, "c", 1),
         ("insert", 4, None, None),
     ]
+
+
+@pytest.mark.never("parquet", reason="rows are only ever added")
+def test_a_null_key_is_a_key_of_a_difference(table: Table) -> None:
+    table.append((None, "a", 1), (1, "b", 1))
+    table.make_equal((None, "changed", 1), (2, "c", 1), compared=["name", "seq"])
+    assert table.rows() == in_order([(None, "changed", 1), (2, "c", 1)])
+    table.make_equal((2, "c", 1), compared=["name", "seq"])
+    assert table.rows() == [(2, "c", 1)]
+    table.make_equal((2, "c", 1), (None, "back", 2), compared=["name", "seq"])
+    assert table.rows() == in_order([(2, "c", 1), (None, "back", 2)])
 
 
 @pytest.mark.never("parquet", reason="rows are only ever added")
@@ -165,7 +197,11 @@ Decide = Callable[[Row, Row], bool]
 
 
 def newer(old: Row, new: Row) -> bool:
-    return old[3] is not None and new[3] is not None and new[3] > old[3]
+    return new[3] is not None and (old[3] is None or new[3] > old[3])
+
+
+def greater(old: Row, new: Row) -> bool:
+    return old[3] is not None and newer(old, new)
 
 
 def filled(old: Row, new: Row) -> bool:
@@ -181,10 +217,16 @@ PLANS: dict[str, tuple[MergePlan, Decide, Decide]] = {
     "upsert": (upsert_plan(KEYS, WIDE, ["seq"]), newer, never),
     "refresh": (refresh_plan(KEYS, WIDE, ["seq"], ["name"]), filled, never),
     "insert only": (MergePlan(KEYS, WIDE, NEVER), never, never),
-    "update only": (MergePlan(KEYS, WIDE, "s.seq > t.seq", insert_when=NEVER), newer, never),
+    "update only": (MergePlan(KEYS, WIDE, "s.seq > t.seq", insert_when=NEVER), greater, never),
     "delete": (
         MergePlan(KEYS, WIDE, "s.seq > t.seq", delete_when="s.name = 'a'"),
-        newer,
+        greater,
+        lambda old, new: new[2] == "a",
+    ),
+    "null keys": (replace(upsert_plan(KEYS, WIDE, ["seq"]), null_keys=True), newer, never),
+    "null keys deleted": (
+        MergePlan(KEYS, WIDE, "s.seq > t.seq", delete_when="s.name = 'a'", null_keys=True),
+        greater,
         lambda old, new: new[2] == "a",
     ),
 }
@@ -201,8 +243,8 @@ def drawn(draw: random.Random) -> list[Row]:
 
 
 def modelled(plan: MergePlan, old: list[Row], new: list[Row], update: Decide, delete: Decide):  # type: ignore[no-untyped-def]
-    source = {row[:2]: row for row in new if row[1] is not None}
-    known = {row[:2] for row in old if row[1] is not None}
+    source = {row[:2]: row for row in new if row[1] is not None or plan.null_keys}
+    known = {row[:2] for row in old if row[1] is not None or plan.null_keys}
     result = []
     for row in old:
         match = source.get(row[:2])

@@ -94,7 +94,7 @@ class Shop:
         staged = staged.selectExpr(
             "*", "'batch' as _batch_id", "current_timestamp() as _updated_at"
         )
-        plan = difference_plan(["id"], schema.names)
+        plan = difference_plan(self.spec.gold["sales"].key, schema.names)
         record = CommitRecord("run", token, rows={"published": len(rows), "removed": len(gone)})
         self.store.merge(SALES, staged, plan, record)
 

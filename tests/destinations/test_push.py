@@ -8,12 +8,13 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from psycopg.errors import UniqueViolation
 
 from storage.errors import DestinationError, DestinationUnavailableError
 from tasks.destinations import positions, staging
 from tasks.spec import ColumnSpec
 from tests.destinations.conftest import MakeShop
-from tests.destinations.shop import Row, Shop
+from tests.destinations.shop import TYPES, Row, Shop
 
 DAY, NOON = date(2026, 3, 1), datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
 ONE: Row = (1, "north\t\\N 'x'", Decimal("10.25"), DAY, NOON, True, 0.1, 1)
@@ -190,3 +191,63 @@ def test_a_new_column_is_added_and_filled(make_shop: MakeShop) -> None:
     with shop.server.connect() as connection:
         found = connection.execute('select id, "Tax" from sales order by id').fetchall()
     assert found == [(1, Decimal("0.2")), (2, None)]
+
+
+# -- keys with nulls --------------------------------------------------------------------------------
+
+KEY = ["id", "region", "day", "moment", "amount", "paid", "pieces"]
+
+
+def changed(row: Row, **values: object) -> Row:
+    """The row with other values."""
+    cells = dict(zip(TYPES, row, strict=True)) | values
+    return tuple(cells[name] for name in TYPES)
+
+
+def same_rows(shop: Shop) -> bool:
+    return sorted(shop.pushed(), key=repr) == sorted(shop.gold(), key=repr)
+
+
+def test_a_null_in_a_key_is_a_value(shop: Shop) -> None:
+    """A table that was made with a primary key gets nulls in each column of its key."""
+    shop.spec.gold["sales"].key = KEY
+    shop.publish(ONE, TWO)
+    shop.push()
+
+    nulls = [changed(ONE, **{name: None}) for name in KEY]
+    all_null = changed(ONE, **dict.fromkeys(KEY))
+    shop.publish(*nulls, all_null)
+    assert shop.push().written == len(nulls) + 1
+    assert same_rows(shop)
+
+    later = [changed(row, share=0.7) for row in (*nulls, all_null, TWO)]
+    shop.publish(*later)
+    updated = shop.push()
+    assert (updated.written, updated.removed) == (len(later), 0)
+    assert same_rows(shop)
+
+    shop.publish(changed(all_null, id=1))
+    assert shop.push().written == 1
+    shop.publish(gone=[1])  # the row whose key has nothing but its id
+    assert shop.push().removed == 1
+    assert same_rows(shop)
+
+    shop.replace(ONE, later[0], later[-1])
+    rebuilt = shop.push()
+    assert (rebuilt.written, rebuilt.removed) == (0, len(nulls))
+    assert same_rows(shop)
+    shop.replace(ONE)
+    assert shop.push(rebuild=True).removed == 2
+    assert same_rows(shop)
+
+
+def test_a_key_with_a_null_is_there_once(make_shop: MakeShop) -> None:
+    shop = make_shop()
+    shop.spec.gold["sales"].key = ["region", "day"]
+    shop.publish(THREE)
+    assert shop.push().written == 1
+    with pytest.raises(UniqueViolation):
+        shop.server.run("insert into sales (id, region, day) values (9, null, null)")
+    shop.server.run("insert into sales (id, region, day) values (9, null, '2026-01-01')")
+    assert shop.push(rebuild=True).removed == 1
+    assert same_rows(shop)

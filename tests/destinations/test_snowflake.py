@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,26 @@ def test_a_server_that_is_down_is_worth_a_retry(shop: Shop) -> None:
     with pytest.raises(DestinationUnavailableError) as refused:
         shop.push()
     assert shop.server.password not in str(refused.value)
+
+
+def test_a_null_in_a_key_needs_a_table_without_a_primary_key(shop: Shop) -> None:
+    shop.spec.gold["sales"].key = ["id", "region"]
+    shop.publish(ONE)
+    shop.push()
+    shop.publish(THREE)
+    with pytest.raises(
+        DestinationError, match="has the primary key id, region, and a row of"
+    ) as caught:
+        shop.push()
+    assert "Drop the table there" in str(caught.value.advice)
+
+    shop.server.run("drop table sales")
+    assert shop.push().written == 2
+    later = (*THREE[:2], Decimal("7.00"), *THREE[3:])
+    shop.publish(later, TWO)
+    again = shop.push()
+    assert (again.written, again.removed) == (2, 0)
+    assert shop.pushed() == shop.gold()
+    shop.replace(ONE)
+    assert shop.push().removed == 2
+    assert shop.ids() == [1]

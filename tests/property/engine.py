@@ -30,9 +30,11 @@ EXPECTED: dict[str, tuple[Expected, list[str]]] = {
     "silver.accounts_history": (model.accounts_history, ["account_id", "valid_from"]),
     "silver.accounts_folded": (model.accounts_folded, ["account_id"]),
     "silver.account_events": (model.account_events, ["account_id", "changed_at", "version"]),
+    "silver.account_notes": (model.account_notes, ["account_id"]),
+    "silver.plan_notes": (model.plan_notes, ["plan", "valid_from"]),
     "gold.plan_totals": (gold.plan_totals, ["plan"]),
-    "gold.monthly_events": (gold.monthly_events, ["month"]),
-    "gold.current_plans": (gold.current_plans, ["plan"]),
+    "gold.monthly_events": (gold.monthly_events, ["month", "plan"]),
+    "gold.current_plans": (gold.current_plans, ["plan", "seats"]),
 }
 KEPT = {
     "accounts_soft": ("accounts_soft", last_events),
@@ -40,6 +42,7 @@ KEPT = {
     "accounts_history": ("accounts_history__events", all_events),
     "accounts_folded": ("accounts_folded__events", all_events),
     "account_events": ("account_events", last_events),
+    "account_notes": ("account_notes", last_events),
 }
 """The table that is fed row by row, and what it keeps."""
 FATES = ("published", "deduplicated", "quarantined", "rejected")

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-EPOCH = datetime(2024, 1, 30, 22)
+EPOCH, HOURS = datetime(2024, 1, 30, 22), 96
+FAR = (datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59))
+"""The first and the last second that text, tables and Python agree on."""
 PLANS = ("free", "pro", "team", "größer", "\uff5e", "\U0001f600")
 """The last two compare one way by code point and the other way by UTF-16 unit."""
 AMOUNTS = ("0", "10", "10.0", "10.00", "-3.5", "7.005", "1e2", "99999.99")
@@ -68,10 +70,11 @@ def make_log(random: Random, events: int, keys: int) -> list[Record]:
 
 def _new(random: Random, account: str | None) -> Record:
     """An update of the account at any instant; some columns may be empty."""
-    at = EPOCH + timedelta(hours=random.randrange(96))
+    hours = random.randrange(HOURS + 6)
+    at = EPOCH + timedelta(hours=hours) if hours < HOURS else FAR[hours % len(FAR)]
     return Record(
         account_id=account,
-        changed_at=f"{at:%Y-%m-%d %H:%M:%S}",
+        changed_at=at.isoformat(sep=" "),
         version=str(random.randrange(3)),
         op=random.choice("ui"),
         plan=_sometimes(random, random.choice(PLANS)),

@@ -12,9 +12,9 @@ from tests.property.model import Row, account_events, accounts_history, accounts
 def plan_totals(records: Iterable[Record]) -> list[Row]:
     """Accounts, seats and amount of each plan, over accounts that are not deleted."""
     live = [row for row in accounts_soft(records) if not row["_is_deleted"]]
-    totals: dict[str, Row] = {}
+    totals: dict[object, Row] = {}
     for row in live:
-        plan = row["plan"] or "none"
+        plan = row["plan"]
         total = totals.setdefault(plan, {"plan": plan, "accounts": 0, **_nothing()})
         total["accounts"] += 1
         _add(total, row)
@@ -22,23 +22,23 @@ def plan_totals(records: Iterable[Record]) -> list[Row]:
 
 
 def monthly_events(records: Iterable[Record]) -> list[Row]:
-    """Events, seats and amount of each month of `changed_at`."""
+    """Events, seats and amount of each plan and month of `changed_at`."""
     totals: dict[object, Row] = {}
     for row in account_events(records):
-        month = row["changed_at"].date().replace(day=1)
-        total = totals.setdefault(month, {"month": month, "events": 0, **_nothing()})
+        key = {"month": row["changed_at"].date().replace(day=1), "plan": row["plan"]}
+        total = totals.setdefault(tuple(key.values()), {**key, "events": 0, **_nothing()})
         total["events"] += 1
         _add(total, row)
     return list(totals.values())
 
 
 def current_plans(records: Iterable[Record]) -> list[Row]:
-    """Accounts of each plan by their current spans."""
-    totals: dict[str, Row] = {}
+    """Accounts of each plan and number of seats by their current spans."""
+    totals: dict[object, Row] = {}
     for row in accounts_history(records):
         if row["is_current"]:
-            plan = row["plan"] or "none"
-            totals.setdefault(plan, {"plan": plan, "accounts": 0})["accounts"] += 1
+            key = {"plan": row["plan"], "seats": row["seats"]}
+            totals.setdefault(tuple(key.values()), {**key, "accounts": 0})["accounts"] += 1
     return list(totals.values())
 
 

@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
-from tests.property.events import Record
+from tests.property.events import COLUMNS, Record
 
 Row: TypeAlias = dict[str, Any]
 Key: TypeAlias = tuple[Any, ...]
@@ -27,9 +27,9 @@ class Event(NamedTuple):
     """A typed record that broke no rule."""
 
     account_id: str
-    changed_at: datetime
-    version: int
-    op: str
+    changed_at: datetime | None
+    version: int | None
+    op: str | None
     plan: str | None
     seats: int | None
     amount: Decimal | None
@@ -44,11 +44,15 @@ class Table:
         key: Columns that identify a row.
         required: Columns without which a row is quarantined.
         deletes: Whether `op = 'd'` is a delete event; otherwise `op` is a value as any other.
+        columns: The columns that it has.
+        sequence: Columns that order the events of a key before their values do.
     """
 
     key: tuple[str, ...] = ("account_id",)
     required: tuple[str, ...] = ("op",)
     deletes: bool = True
+    columns: tuple[str, ...] = COLUMNS
+    sequence: tuple[str, ...] = ("changed_at", "version")
 
 
 TABLES = {
@@ -57,6 +61,7 @@ TABLES = {
     "accounts_history": Table(),
     "accounts_folded": Table(),
     "account_events": Table(key=("account_id", "changed_at", "version"), deletes=False),
+    "account_notes": Table(required=(), deletes=False, columns=("account_id", "note"), sequence=()),
 }
 
 
@@ -92,10 +97,14 @@ PARSERS: dict[str, Callable[[str], Any]] = {
 
 
 @cache
-def typed(record: Record) -> Row | None:
-    """The record's values by column, empty text as None; None where one does not parse."""
-    row: Row = {}
-    for column, text in record._asdict().items():
+def typed(record: Record, columns: tuple[str, ...] = COLUMNS) -> Row | None:
+    """The record's values by column, empty text as None; None where one does not parse.
+
+    Columns that a table does not have are None.
+    """
+    row: Row = dict.fromkeys(COLUMNS)
+    for column in columns:
+        text = getattr(record, column)
         try:
             row[column] = PARSERS.get(column, str)(text) if text else None
         except ValueError:
@@ -110,10 +119,10 @@ def broken_rule(record: Record, table: Table) -> str | None:
     """
     if any(not (getattr(record, column) or "").strip(" ") for column in table.key):
         return "key_missing"
-    row = typed(record)
+    row = typed(record, table.columns)
     if row is None:
         return "not_parseable"
-    if row["changed_at"] is None or row["version"] is None:
+    if any(row[column] is None for column in table.sequence):
         return "sequence_missing"
     return None if table.deletes and row["op"] == "d" else _broken_by_update(row, table)
 
@@ -136,12 +145,15 @@ def order(event: Event, table: Table) -> tuple[Any, ...]:
     order of the columns, nulls before values.
     """
     content = (event.op, event.plan, event.seats, event.amount, event.note)
-    return (
-        event.changed_at,
-        event.version,
-        table.deletes and event.op == "d",
-        *((value is not None, value) for value in content),
-    )
+    places = (*(getattr(event, column) for column in table.sequence), *content)
+    ordered = [nulls_first(value) for value in places]
+    ordered.insert(len(table.sequence), (True, table.deletes and event.op == "d"))
+    return tuple(ordered)
+
+
+def nulls_first(value: Any) -> tuple[bool, Any]:
+    """A value's place in an order in which null comes before every other."""
+    return (value is not None, value)
 
 
 def histories(records: Iterable[Record], table: Table) -> dict[Key, list[Event]]:
@@ -149,7 +161,7 @@ def histories(records: Iterable[Record], table: Table) -> dict[Key, list[Event]]
     events: dict[Key, set[Event]] = {}
     for record in records:
         if broken_rule(record, table) is None:
-            event = Event(**(typed(record) or {}))
+            event = Event(**(typed(record, table.columns) or {}))
             key = tuple(getattr(event, column) for column in table.key)
             events.setdefault(key, set()).add(event)
     return {key: sorted(found, key=lambda e: order(e, table)) for key, found in events.items()}
@@ -219,3 +231,35 @@ def account_events(records: Iterable[Record]) -> list[Row]:
     """Append: each key once; of several contents of a key the last in order."""
     found = histories(records, TABLES["account_events"]).values()
     return [events[-1]._asdict() for events in found]
+
+
+def account_notes(records: Iterable[Record]) -> list[Row]:
+    """Append without a sequence: of the notes of an account the greatest, none before any."""
+    found = histories(records, TABLES["account_notes"]).values()
+    return [{"account_id": events[-1].account_id, "note": events[-1].note} for events in found]
+
+
+UNKNOWN = datetime(2024, 1, 31)
+"""The instant that the events of `plan_notes` do not know."""
+
+
+def plan_notes(records: Iterable[Record]) -> list[Row]:
+    """SCD2 of other rows: keys, instants, ties and tracked values may all be null; null comes first."""
+    given: dict[str | None, dict[tuple[bool, Any], tuple[Any, ...]]] = {}
+    for row in account_events(records):
+        instant = None if row["changed_at"] == UNKNOWN else row["changed_at"]
+        place = (nulls_first(row["seats"]), nulls_first(row["note"]))
+        at = given.setdefault(row["plan"], {})
+        at[nulls_first(instant)] = max(at.get(nulls_first(instant), ()), place)
+    rows: list[Row] = []
+    for plan, found in given.items():
+        current: Row | None = None
+        for (_, instant), (_, (_, note)) in sorted(found.items()):
+            if current is not None and current["note"] == note:
+                continue
+            if current is not None:
+                current |= {"valid_to": instant, "is_current": False}
+            current = {"plan": plan, "note": note}
+            current |= {"valid_from": instant, "valid_to": None, "is_current": True}
+            rows.append(current)
+    return rows

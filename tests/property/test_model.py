@@ -24,6 +24,8 @@ TABLE_MODELS = (
     model.accounts_history,
     model.accounts_folded,
     model.account_events,
+    model.account_notes,
+    model.plan_notes,
     gold.plan_totals,
     gold.monthly_events,
     gold.current_plans,
@@ -193,6 +195,33 @@ def test_in_an_event_log_a_delete_is_an_event_as_any_other() -> None:
     assert len(model.account_events([at(1), at(2, op="d")])) == 2
 
 
+# Nulls in every place
+
+
+def test_without_a_sequence_a_value_comes_after_none() -> None:
+    events = [at(2, note=None), at(1, note="a"), at(3, note=None)]
+
+    assert model.account_notes(events) == [{"account_id": "a", "note": "a"}]
+    assert only(model.account_notes([at(1, note=None)]))["note"] is None
+
+
+def test_an_unknown_instant_comes_first_and_null_is_a_key_of_a_history() -> None:
+    events = [
+        at(31, plan=None, note="unknown"),
+        at(2, 1, plan=None, note="tie", seats=None),
+        at(2, 2, plan=None, note=None, seats="1"),
+        at(3, plan="x", note="other"),
+    ]
+
+    found = [
+        (r["plan"], r["note"], r["valid_from"], r["valid_to"]) for r in model.plan_notes(events)
+    ]
+
+    assert found == [
+        (None, "unknown", None, day(2)), (None, None, day(2), None), ("x", "other", day(3), None),
+    ]  # fmt: skip
+
+
 # Typing and rules
 
 
@@ -248,9 +277,9 @@ def test_gold_leaves_out_what_is_deleted() -> None:
     gone = [at(1), at(2, op="d", plan="free")]
 
     assert gold.plan_totals([*gone, other]) == [
-        {"plan": "none", "accounts": 1, "seats": 2, "amount": Decimal("1.10")}
+        {"plan": None, "accounts": 1, "seats": 2, "amount": Decimal("1.10")}
     ]
-    assert gold.current_plans([*gone, other]) == [{"plan": "none", "accounts": 1}]
+    assert gold.current_plans([*gone, other]) == [{"plan": None, "seats": 2, "accounts": 1}]
 
 
 # Properties

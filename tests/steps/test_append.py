@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from tasks.spec import ColumnSpec, SilverSpec, Strategy, WindowSpec
 from tests.conftest import MakeLake
+from tests.property.driver import quarantined_rows
 from tests.sessions import BOTH
 from tests.steps.shelf import Shelf
 
@@ -49,3 +50,33 @@ def test_a_key_counts_once(
             made.deliver(str(half), *part)
             made.run()
         assert made.rows("id", "n") == expected, rows
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_row_in_no_window_is_kept_out_however_often_it_comes(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str
+) -> None:
+    made = shelf(spark, make_lake, tmp_path, name, WindowSpec("at", 1))
+    made.spec.quarantine.share = 1.0
+    for number in ("1", "2"):
+        made.deliver(number, ("x", "", number), ("y", "2024-01-01 10:00:00", number))
+        made.run()
+    assert made.rows("id", "n") == [("y", 2)]
+    held = quarantined_rows(made.store, made.domain.ref("silver.item"))
+    assert held == [("item_1.csv", 1, "key_missing"), ("item_2.csv", 1, "key_missing")]
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_an_order_of_one_nullable_column_does_not_ask_when_a_row_arrived(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str
+) -> None:
+    spec = SilverSpec(
+        strategy=Strategy.append, key=["id"], columns={"id": ColumnSpec(), "v": ColumnSpec()}
+    )
+    made = Shelf(spark, make_lake(name, tmp_path / "lake"), tmp_path, ["id", "v"], spec)
+    arrivals = {f"key {n}": order for n, order in enumerate(itertools.permutations(["", "a", "b"]))}
+    for number in range(3):
+        rows = [(key, order[number]) for key, order in arrivals.items()]
+        made.deliver(str(number), *rows, ("never", ""))
+        made.run()
+    assert made.rows("id", "v") == [*((key, "b") for key in arrivals), ("never", None)]

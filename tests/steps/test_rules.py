@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tasks.spec import ColumnSpec, Rounding, SilverSpec
+from tasks.spec import ColumnSpec, JoinSpec, Rounding, SilverSpec
 from tests.conftest import MakeLake
 from tests.property.driver import rows_of
 from tests.sessions import BOTH
@@ -90,4 +90,28 @@ def test_what_a_type_does_not_hold_exactly_is_kept_out_unless_its_column_rounds(
         "half: '0.005000' does not fit a decimal(18,2) exactly",
         "parts: '10.20' does not fit a int exactly",
         "parts: '4000000000.00' does not fit a int exactly",
+    ]
+
+
+@pytest.mark.parametrize("format_name", BOTH)
+def test_a_row_that_refers_to_nothing_says_so(
+    format_name: str, spark: SparkSession, make_lake: MakeLake, tmp_path: Path
+) -> None:
+    shop = SilverSpec(key=["shop"], columns={"shop": ColumnSpec("int")})
+    spec = SilverSpec(
+        key=["id"],
+        columns={"id": ColumnSpec(), "shop": ColumnSpec("int")},
+        references={"shops": JoinSpec("silver.shop", {"shop": "shop"})},
+    )
+    spec.quarantine.waiting_share = 1.0
+    lake = make_lake(format_name, tmp_path / "lake")
+    shelf = Shelf(spark, lake, tmp_path, ["id", "shop"], spec, beside={"shop": shop})
+    shelf.deliver("1", (1,), source="shop")
+    shelf.deliver("1", ("a", 1), ("b", ""), ("c", 2))
+    shelf.run()
+    assert shelf.rows("id") == [("a",)]
+    kept_out = rows_of(shelf.store, shelf.domain.ref("silver.item__quarantine"))
+    assert sorted(row["_reason"] for row in kept_out) == [
+        "shop: '' is not in silver.shop yet (record 2 of item_1.csv)",
+        "shop: '2' is not in silver.shop yet (record 3 of item_1.csv)",
     ]

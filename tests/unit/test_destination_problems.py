@@ -13,7 +13,7 @@ from storage.errors import ConfigurationError
 from storage.secrets import reference
 from tasks.destination_validation import destination_problems
 from tasks.destinations.engines import connect_arguments, engine_of
-from tasks.destinations.staging import merge_sql, stage_table
+from tasks.destinations.staging import Key, merge_sql, stage_table
 from tasks.destinations.targets import target_table
 from tasks.planning import selected_pushes
 from tasks.spec import ColumnSpec, DestinationSpec, DomainSpec, GoldSpec
@@ -110,7 +110,18 @@ def test_snowflake_gets_tables_and_a_merge_that_it_reads() -> None:
     assert created.startswith('CREATE TABLE s.sales ( id BIGINT NOT NULL, "Day" DATE, at datetime,')
     assert created.endswith("amount NUMERIC(18, 2), x DOUBLE, PRIMARY KEY (id) )")
     assert staged.startswith("CREATE TEMPORARY TABLE s.")
-    merged = merge_sql(connection, target, stage, ["id"]).splitlines()
+    merged = merge_sql(connection, target, stage, Key(["id"])).splitlines()
     assert merged[0] == "MERGE INTO s.sales t"
+    assert merged[1].endswith(" s ON t.id = s.id")
     assert 't."Day" IS DISTINCT FROM s."Day"' in merged[2]
     assert merged[3].startswith('WHEN NOT MATCHED THEN INSERT (id, "Day", at, amount, x) VALUES')
+
+    nullable = target_table("sales", "s", TYPES, ["id", "Day"], null_keys=True)
+    created = " ".join(str(CreateTable(nullable).compile(dialect=engine.dialect)).split())
+    assert created.endswith('amount NUMERIC(18, 2), x DOUBLE, UNIQUE (id, "Day") )')
+    assert "NOT NULL" not in created
+    on = Key(["id", "Day"], nulls=["Day"]).met(connection, nullable, "t", "s")
+    assert on == (
+        't.id = s.id AND (t."Day" IS NULL) = (s."Day" IS NULL) '
+        "AND coalesce(t.\"Day\", date '1970-01-01') = coalesce(s.\"Day\", date '1970-01-01')"
+    )

@@ -181,6 +181,15 @@ def _set(path: str, value: object) -> Change:
     return change
 
 
+def _snapshots(*order: str) -> Change:
+    def change(domain: DomainSpec) -> None:
+        sale = domain.silver["sale"]
+        sale.strategy, sale.sequence_by = Strategy.snapshot, list(order)
+        sale.columns["paid"] = ColumnSpec("boolean", expr="price > 0")
+
+    return change
+
+
 def _partial_without_sequence(domain: DomainSpec) -> None:
     domain.silver["account"] = replace(
         domain.silver["account"],
@@ -347,6 +356,14 @@ CASES: dict[str, tuple[Change, str]] = {
         "domain.silver.account.ignore_null_updates: is for upsert, not scd2"),
     "missing keys without snapshots": (_set("silver.sale.delete_missing", True),
         "domain.silver.sale.delete_missing: is for snapshot, not upsert"),
+    "snapshots in the order of two columns": (_snapshots("price", "shop"),
+        "domain.silver.sale.sequence_by: snapshots are ordered by one number, date, timestamp or text, "
+        "or by delivery"),
+    "snapshots in the order of a boolean": (_snapshots("paid"),
+        "domain.silver.sale.sequence_by: snapshots are ordered by one number, date, timestamp or text, "
+        "or by delivery"),
+    "an order by what is looked up": (_set("silver.sale.sequence_by", ["lat"]),
+        "domain.silver.sale.sequence_by: lat is looked up, and what is looked up may come later"),
     "window without append": (_set("silver.sale.window", WindowSpec("price")),
         "domain.silver.sale.window: is for append, not upsert"),
     "share above 1": (_set("silver.sale.missing_share", 20.0),

@@ -25,7 +25,7 @@ def test_an_upsert_writes_later_rows_and_new_ones() -> None:
     assert _clauses(plan) == [
         "MERGE INTO delta.`/lake/orders` t USING `source` s "
         "ON t.`id` = s.`id` AND t.`line no` = s.`line no`",
-        "WHEN MATCHED AND (s.`_sequence` > t.`_sequence`) THEN UPDATE SET "
+        "WHEN MATCHED AND (struct(s.`_sequence`) > struct(t.`_sequence`)) THEN UPDATE SET "
         "t.`id` = s.`id`, t.`line no` = s.`line no`, t.`price` = s.`price`, "
         "t.`_sequence` = s.`_sequence`",
         "WHEN NOT MATCHED THEN INSERT (`id`, `line no`, `price`, `_sequence`) "
@@ -36,14 +36,15 @@ def test_an_upsert_writes_later_rows_and_new_ones() -> None:
 def test_a_refresh_updates_an_equal_sequence_only_where_a_compared_column_differs() -> None:
     plan = refresh_plan(["id"], ["id", "state", "_sequence"], ["_sequence"], ["state"])
     assert plan.update_when == (
-        "s.`_sequence` > t.`_sequence` OR "
+        "struct(s.`_sequence`) > struct(t.`_sequence`) OR "
         "(s.`_sequence` <=> t.`_sequence` AND (NOT (t.`state` <=> s.`state`)))"
     )
 
 
 def test_a_difference_is_applied_as_it_is() -> None:
     plan = difference_plan(["id"], ["id", "sum"])
-    _, delete, update, insert = _clauses(plan)
+    merge, delete, update, insert = _clauses(plan)
+    assert merge.endswith(" ON s.`id` <=> t.`id`"), "a null in a key is a value"
     assert delete == "WHEN MATCHED AND (s._gone) THEN DELETE"
     assert update.startswith("WHEN MATCHED AND (true) THEN UPDATE")
     assert insert.startswith("WHEN NOT MATCHED AND (NOT s._gone) THEN INSERT (`id`, `sum`)")
@@ -62,7 +63,10 @@ def test_without_an_order_a_known_key_stays_as_it_is() -> None:
 def test_a_delete_event_removes_its_match_unless_that_is_later() -> None:
     plan = removing(upsert_plan(["id"], ["id", "at", "n"], ["at", "n"]), "_gone", ["at"])
     _, delete, update, insert = _clauses(plan)
-    assert delete == "WHEN MATCHED AND (s.`_gone` AND NOT (t.`at` > s.`at`)) THEN DELETE"
+    assert (
+        delete
+        == "WHEN MATCHED AND (s.`_gone` AND NOT (struct(t.`at`) > struct(s.`at`))) THEN DELETE"
+    )
     assert "NOT s.`_gone` AND (struct(s.`at`, s.`n`) > struct(t.`at`, t.`n`))" in update
     assert insert.startswith("WHEN NOT MATCHED AND (NOT s.`_gone`) THEN INSERT")
 

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from checks.model import Outcome
@@ -90,6 +93,19 @@ def test_a_refreshed_row_is_no_ingested_one() -> None:
 
 @pytest.mark.parametrize(("published", "outcome"), [(2, "fail"), (3, "pass"), (4, "fail")])
 def test_each_merge_key_gives_one_row(published: int, outcome: str) -> None:
-    result = _keys_conserved(_staged(FOLDED | {"published": published}))
+    result = _keys_conserved(_staged(FOLDED | {"published": published}), SilverSpec(key=["id"]))
     assert result.outcome.value == outcome
     assert result.message == f"{published + 1} rows were made of 4 merge keys"
+
+
+def test_a_folded_row_has_its_merge_key(tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    rows = pa.table({"id": ["a", "b", None, "d"], "line": [1, None, 3, 4]})
+    pq.write_table(rows, tmp_path / "rows" / "part.parquet")
+    staged = replace(_staged(FOLDED), folder=str(tmp_path))
+    result = _keys_conserved(staged, SilverSpec(key=["id", "line"]))
+    assert result.outcome is Outcome.FAIL
+    assert result.message == "4 rows were made of 4 merge keys, 2 of them without their key"
+    assert _keys_conserved(staged, SilverSpec(key=["id"])).message.endswith(
+        "1 of them without their key"
+    )

@@ -1,4 +1,4 @@
-SELECT coalesce(plan, 'none') AS plan, count(*) AS accounts
+SELECT plan, seats, count(*) AS accounts
 FROM silver.accounts_history
 WHERE is_current
-GROUP BY coalesce(plan, 'none')
+GROUP BY plan, seats
