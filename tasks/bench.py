@@ -38,6 +38,7 @@ class RunInfo:
         rebuild: Build silver and gold anew from bronze instead of going on from their positions.
         again: Files whose known content is to be taken in anew.
         as_of: Business instant given by the caller, or None for the domain's own.
+        as_of_at: The domain's own, by the versions that it was taken from; the steps of a run share it.
     """
 
     run_id: str
@@ -46,6 +47,7 @@ class RunInfo:
     rebuild: bool = False
     again: tuple[str, ...] = ()
     as_of: str | None = None
+    as_of_at: dict[tuple[str, ...], str] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass

@@ -34,13 +34,12 @@ from tasks import (
     restate,
     silver,
 )
+from tasks.as_of import as_of
 from tasks.bench import Bench, Staged, live, views
 from tasks.spec import EVENTS, QuarantineLimit, SilverSpec, VolumeSpec, dependencies
-from tasks.sql_text import tables_in, to_views
+from tasks.sql_text import to_views
 
 BLOCKING = (Outcome.FAIL, Outcome.NOT_EVALUATED)
-AS_OF = "as_of_"
-"""Prefix of the views that the domain's `as_of` is taken from, beside those that the checks see."""
 QUARANTINE_LIMIT = "quarantined rows within limit"
 WAITING_LIMIT = "rows waiting for a reference"
 
@@ -157,7 +156,7 @@ def _scan(
         suite = suite.extended(_volume_check(tolerance))
         _register_volume(bench, expected, actual)
     variables = {
-        "as_of": _as_of(bench, staged),
+        "as_of": as_of(bench, staged.table, result),
         "expected_rows": str(_expected_rows(staged)),
     }
     return bench.scanner.scan(bench.store.session, suite, variables)
@@ -189,27 +188,6 @@ def _register(bench: Bench, staged: Staged) -> DataFrame:
     return (
         written if first else live(bench.domain, ref, plan.preview(store.read(ref), rows))
     ).cache()
-
-
-def _as_of(bench: Bench, staged: Staged) -> str:
-    """The instant freshness is measured against: given, else the newest business date, else the run."""
-    if bench.run.as_of:
-        return bench.run.as_of
-    for label in tables_in(bench.domain.as_of):
-        ref = bench.domain.ref(label)
-        if not bench.store.exists(ref):
-            return bench.run.started_at.strftime("%Y-%m-%d %H:%M:%S")
-        view = f"{AS_OF}{ref.view}"
-        if ref == staged.table:
-            bench.store.session.table("result").createOrReplaceTempView(view)
-        else:
-            bench.store.read(ref).createOrReplaceTempView(view)
-    text = to_views(bench.domain.as_of, AS_OF)
-    found = bench.store.session.sql(text).toDF("as_of")
-    value = found.select(F.col("as_of").cast("string")).collect()[0][0]
-    if value is None:
-        return bench.run.started_at.strftime("%Y-%m-%d %H:%M:%S")
-    return str(value) if " " in value else f"{value} 23:59:59"
 
 
 def _register_volume(bench: Bench, expected: float, actual: float) -> None:

@@ -1,0 +1,54 @@
+"""The business instant that checks measure freshness against."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from storage.types import TableRef
+from tasks.bench import Bench
+from tasks.sql_text import tables_in, to_views
+
+PREFIX = "as_of_"
+"""Of the views that the domain's `as_of` is taken from, beside those that the checks see."""
+
+
+def as_of(bench: Bench, table: TableRef, result: DataFrame) -> str:
+    """The instant that is given, else the newest business date of the domain, else the start of the run.
+
+    It is asked for once a run and version of the tables that it is taken from.
+
+    Args:
+        bench: The bench.
+        table: The table that is checked.
+        result: That table as it will be.
+
+    Returns:
+        `YYYY-MM-DD hh:mm:ss` in UTC; the end of the day where the domain has a date.
+    """
+    if bench.run.as_of:
+        return bench.run.as_of
+    refs = [bench.domain.ref(label) for label in tables_in(bench.domain.as_of)]
+    if not all(bench.store.exists(ref) for ref in refs):
+        return _start(bench)
+    if table in refs:
+        return _asked(bench, refs, {table: result})
+    key = tuple(f"{ref.label} {bench.store.head(ref).version}" for ref in refs)
+    if key not in bench.run.as_of_at:
+        bench.run.as_of_at[key] = _asked(bench, refs, {})
+    return bench.run.as_of_at[key]
+
+
+def _asked(bench: Bench, refs: list[TableRef], instead: dict[TableRef, DataFrame]) -> str:
+    for ref in refs:
+        rows = instead[ref] if ref in instead else bench.store.read(ref)
+        rows.createOrReplaceTempView(f"{PREFIX}{ref.view}")
+    found = bench.store.session.sql(to_views(bench.domain.as_of, PREFIX)).toDF("as_of")
+    value = found.select(F.col("as_of").cast("string")).collect()[0][0]
+    if value is None:
+        return _start(bench)
+    return str(value) if " " in value else f"{value} 23:59:59"
+
+
+def _start(bench: Bench) -> str:
+    return bench.run.started_at.strftime("%Y-%m-%d %H:%M:%S")
