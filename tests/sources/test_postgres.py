@@ -7,17 +7,19 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from omegaconf import OmegaConf
+from pyspark.sql import SparkSession
 
 from storage.errors import ConfigurationError, LakehouseError, TerminalError, TransientError
 from storage.secrets import reference
 from tasks.decisions import Decision
-from tasks.sources.jdbc import JdbcReader
+from tasks.sources.jdbc import JdbcReader, _highest
 from tasks.spec import (
     DomainSpec,
     KeySnapshotSpec,
@@ -264,17 +266,19 @@ ARRAYS = {
 """Type in the database: values as PostgreSQL reads them, and their text in bronze."""
 
 
-@pytest.mark.parametrize("kind", ARRAYS)
-def test_arrays_are_json_whatever_they_hold(
-    make_shop: MakeShop, shop_db: Postgres, kind: str
-) -> None:
-    written, texts = zip(*ARRAYS[kind], strict=True)
-    quoted = ["null" if value is None else f"'{value}'" for value in written]
-    rows = ", ".join(f"({n}, {value})" for n, value in enumerate(quoted))
-    shop_db.run(f'create table t (id int, "V" {kind})', f"insert into t values {rows}")
-    shop = make_shop(source(shop_db, table="t", columns=["id", "V"], watermark=None))
+def test_arrays_are_json_whatever_they_hold(make_shop: MakeShop, shop_db: Postgres) -> None:
+    names = {f"c{n}": kind for n, kind in enumerate(ARRAYS)}
+    columns = ", ".join(f"{name} {kind}" for name, kind in names.items())
+    shop_db.run(f"create table t (id int, {columns})")
+    for name, kind in names.items():
+        for n, (value, _) in enumerate(ARRAYS[kind]):
+            quoted = "null" if value is None else f"'{value}'"
+            shop_db.run(f"insert into t (id, {name}) values ({n}, {quoted})")
+    shop = make_shop(source(shop_db, table="t", columns=["id", *names], watermark=None))
     shop.run()
-    assert dict(shop.rows()) == {str(n): text for n, text in enumerate(texts)}
+    for name, kind in names.items():
+        found = {text for (text,) in shop.rows("bronze.sale", name)}
+        assert found == {None, *(text for _, text in ARRAYS[kind])}, kind
     assert shop.run() is None
 
 
@@ -296,9 +300,8 @@ def test_an_array_beside_a_watermark_is_filtered_by_the_server(
         "create table t (id int, v int[], at timestamptz)",
         "insert into t values (1, '{{1}}', '2026-03-01 10:00+00')",
     )
-    shop = make_shop(
-        source(shop_db, table="t", columns=["id", "v"], watermark=WatermarkSpec("at", "0"))
-    ).with_source(columns=["id", "v", "at"])
+    mark = WatermarkSpec("at", "0")
+    shop = make_shop(source(shop_db, table="t", columns=["id", "v", "at"], watermark=mark))
     shop.run()
     shop_db.run("select 'second run'", "insert into t values (2, '{}', '2026-03-01 10:01+00')")
     shop.run()
@@ -307,59 +310,78 @@ def test_an_array_beside_a_watermark_is_filtered_by_the_server(
     assert "\"at\" >= '2026-03-01 10:00:00+00'" in statement
 
 
+NOON = "2026-03-01 12:00:00"
 BEYOND = [
-    ("double precision", "'NaN'", "7"), ("real", "'Infinity'", "7"), ("real", "'-Infinity'", "7"),
-    ("numeric", "'NaN'", "7"), ("numeric(10,2)", "'NaN'", "7"), ("numeric(40,0)", "1e39", "7"),
-    ("bigint", "9223372036854775807", "-9223372036854775808"), ("int", "null", "null"),
-    ("date", "'infinity'", "'2026-03-01'"), ("date", "'0044-03-15 BC'", "'2026-03-01'"),
-    ("timestamp", "'infinity'", "'2026-03-01 10:00'"), ("timestamp", "'-infinity'", "'infinity'"),
-    ("timestamptz", "'infinity'", "'2026-03-01 10:00+00'"),
-    ("timestamptz", "'294276-01-01'", "'2026-03-01 10:00+00'"),
+    ("double precision", "'NaN'", "7", "7.0"), ("real", "'Infinity'", "7", "7.0"),
+    ("real", "'-Infinity'", "7", "7.0"), ("numeric", "'NaN'", "7", f"7.{'0' * 18}"),
+    ("numeric(10,2)", "'NaN'", "7", "7.00"), ("numeric(40,0)", "1e39", "7", "7"),
+    ("bigint", "-9223372036854775808", "9223372036854775807", "9223372036854775807"),
+    ("int", "null", "null", None), ("date", "'infinity'", "'2026-03-01'", "2026-03-01"),
+    ("date", "'0044-03-15 BC'", "'2026-03-01'", "2026-03-01"),
+    ("timestamp", "'infinity'", f"'{NOON}'", NOON), ("timestamp", "'-infinity'", "'infinity'", None),
+    ("timestamptz", "'infinity'", f"'{NOON}+00'", NOON),
+    ("timestamptz", "'294276-01-01+00'", f"'{NOON}+00'", NOON),
+    ("timestamptz", "'0044-03-15 12:00+00 BC'", f"'{NOON}+00'", NOON),
 ]  # fmt: skip
-"""Type, a value that is beyond every number or date, and another one."""
+"""Type, a value that may be beyond every number or date, another one, and the watermark of both."""
 
 
-@pytest.mark.parametrize(("kind", "value", "other"), BEYOND)
+@pytest.mark.parametrize(("kind", "value", "other"), [row[:3] for row in BEYOND])
 def test_a_value_beyond_all_parts_is_read_with_the_others(
-    make_shop: MakeShop, shop_db: Postgres, kind: str, value: str, other: str
+    spark: SparkSession, shop_db: Postgres, kind: str, value: str, other: str
 ) -> None:
     shop_db.run(
         f"create table t (id int, v {kind})", f"insert into t values (1, {value}), (2, {other})",
         f"insert into t select n, {other} from generate_series(3, 9) n",
     )  # fmt: skip
-    spec = source(
-        shop_db, table="t", columns=["id", "v"], watermark=None, partitions=PartitionsSpec("v", 3)
-    )
-    shop = make_shop(spec)
-    shop.run()
-    assert sorted(int(row[0]) for row in shop.rows()) == list(range(1, 10))
-    plain = shop.with_source(partitions=None)
-    assert plain.run() is None  # the same texts, by one statement
+    spec = source(shop_db, table="t", columns=["id", "v"], watermark=None)
+    whole = JdbcReader(spec).extraction(spark, None).rows.collect()
+    parted = replace(spec, partitions=PartitionsSpec("v", 3))
+    rows = JdbcReader(parted).extraction(spark, None).rows.collect()
+    assert sorted(int(row["id"]) for row in rows) == list(range(1, 10))
+    assert sorted(map(str, rows)) == sorted(map(str, whole))
 
 
-@pytest.mark.parametrize(("kind", "value", "other"), BEYOND)
-def test_a_watermark_beyond_every_number_and_date_hides_no_other(
-    make_shop: MakeShop, shop_db: Postgres, kind: str, value: str, other: str, format_name: str
+@pytest.mark.parametrize(("kind", "value", "other", "reached"), BEYOND)
+def test_a_value_beyond_every_number_and_date_is_no_watermark(
+    spark: SparkSession, shop_db: Postgres, kind: str, value: str, other: str, reached: str | None
 ) -> None:
     shop_db.run(
         f"create table t (id int, v {kind})", f"insert into t values (1, {value}), (2, {other})"
     )
     overlap = "1 day" if kind.startswith(("date", "time")) else "0"
     spec = source(shop_db, table="t", columns=["id", "v"], watermark=WatermarkSpec("v", overlap))
+    first = JdbcReader(spec).extraction(spark, None)
+    assert _highest(first.rows, first) == reached
+    again = JdbcReader(spec).extraction(spark, reached)
+    assert "2" in {row["id"] for row in again.rows.collect()}
+
+
+def test_values_beyond_every_number_hide_no_other(
+    make_shop: MakeShop, shop_db: Postgres, format_name: str
+) -> None:
+    shop_db.run(
+        "create table t (id int, v float8)",
+        "insert into t values (1, 'NaN'), (2, 'Infinity'), (3, 7)",
+    )
+    spec = source(shop_db, table="t", columns=["id", "v"], watermark=WatermarkSpec("v", "0"))
     shop = make_shop(spec, format_name)
     shop.run()
+    assert shop.record().notes["watermark"]["value"] == "7.0"
     assert shop.run() is None
-    shop_db.run(f"insert into t values (3, {other}), (4, {value})")
+    shop_db.run("insert into t values (4, 8), (5, 'NaN')")
     shop.run()
-    assert sorted(int(row[0]) for row in shop.rows()) == [1, 2, 3, 4]
+    assert sorted(shop.rows()) == [
+        ("1", "NaN"), ("2", "Infinity"), ("3", "7.0"), ("4", "8.0"), ("5", "NaN"),
+    ]  # fmt: skip
     assert shop.run() is None
 
 
-def test_a_position_that_is_no_number_starts_over(make_shop: MakeShop, shop_db: Postgres) -> None:
+def test_a_position_that_is_no_number_starts_over(spark: SparkSession, shop_db: Postgres) -> None:
     """As a commit before this version may have written it."""
     shop_db.run("create table t (id int, v float8)", "insert into t values (1, 5)")
     spec = source(shop_db, table="t", columns=["id", "v"], watermark=WatermarkSpec("v", "0"))
-    read = JdbcReader(spec).extraction(make_shop(spec).spark, "NaN")
+    read = JdbcReader(spec).extraction(spark, "NaN")
     assert (read.since, read.rows.count()) == (None, 1)
 
 
@@ -423,12 +445,12 @@ def test_a_column_that_is_there_only_in_two_other_cases_is_missing(
 )  # fmt: skip
 @pytest.mark.parametrize("parts", [None, PartitionsSpec("id", 2)])
 def test_a_query_may_end_in_a_comment_or_semicolon(
-    make_shop: MakeShop, shop_db: Postgres, query: str, parts: PartitionsSpec | None
+    spark: SparkSession, shop_db: Postgres, query: str, parts: PartitionsSpec | None
 ) -> None:
     put(shop_db, (1, 1, "10:00"), (2, 2, "10:01"))
-    shop = make_shop(source(shop_db, table=None, query=query, partitions=parts))
-    shop.run()
-    assert [row[0] for row in shop.rows()] == ["1", "2"]
+    spec = source(shop_db, table=None, query=query, partitions=parts)
+    rows = JdbcReader(spec).extraction(spark, "2026-03-01 10:00:30").rows.collect()
+    assert [row["id"] for row in rows if row["id"] != "1"] == ["2"]
 
 
 def test_a_new_column_is_kept_and_a_lost_or_narrowed_one_blocks(

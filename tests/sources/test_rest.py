@@ -416,7 +416,7 @@ def test_a_server_that_is_silent_is_a_lost_connection(
     [
         ("<html>Service notice</html>", "the answer is no JSON .* begins with '<html>Service"),
         ('{"status": "COMPLETE"}', "the answer has no `results`"),
-        ('{"results": [7]}', "record 1 of a page is no JSON object"),
+        ('{"results": [7]}', "page 1: record 1 is no JSON object"),
         ('{"results": [{"id": "1"}]}', "no record has the watermark's column lastmodifieddate"),
         ('{"results": [{"id": "1", "lastmodifieddate": "soon"}]}', "is of type instant"),
     ],
