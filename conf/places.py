@@ -20,7 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _REFUSED = (
     (re.compile(r"[#?]"), "readers of tables take what follows it for another part of an address"),
     (re.compile(r"%[0-9A-Fa-f]{2}"), "readers of tables take it for an escaped sign"),
-    (re.compile(r"[*\[{\\]"), "Spark takes it for a part of a pattern of names"),
+    (re.compile(r"[*\[{}\\]"), "Spark takes it for a part of a pattern of names"),
     (re.compile(r"[\]^|]"), "the library that writes Delta tables cannot name it"),
 )
 

@@ -17,7 +17,7 @@ from flows.typed import overrides_of
 from storage.errors import ConfigurationError
 from tests.unit.conftest import MakeConfig
 
-ODD = "l\u00e4ke \u65e5\u672c =%+&'\"}:;!$@()<>`~ 50%off"
+ODD = "l\u00e4ke \u65e5\u672c =%+&'\":;!$@()<>`~ 50%off"
 """Signs that every reader and writer of tables takes as they are."""
 
 
@@ -49,6 +49,7 @@ Load = Callable[..., Config]
         ("/data/a*b", "holds *, and Spark takes it for a part of a pattern of names"),
         ("/data/a[1]", "holds [, and Spark"),
         ("/data/{a}", "holds {, and Spark"),
+        ("/data/a}", "holds }, and Spark"),
         ("/data/a\\b", "holds \\, and Spark"),
         ("/data/a]b", "holds ], and the library that writes Delta tables cannot name it"),
         ("/data/a^b", "holds ^, and the library"),
