@@ -23,9 +23,10 @@ ROWS = 25
 
 
 def _month(number: int) -> File:
+    """Records that are more than a day away from other months: an offset could move those to another one."""
     records = tuple(
         Record(
-            f"a{n:02}", f"2024-{number:02}-{n % 28 + 1:02} 10:00:00", "1", "u", "pro", "1", "1", ""
+            f"a{n:02}", f"2024-{number:02}-{n % 26 + 2:02} 10:00:00", "1", "u", "pro", "1", "1", ""
         )
         for n in range(ROWS)
     )
