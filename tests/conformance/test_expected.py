@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pytest
 from pyiceberg.table.update.snapshot import ManageSnapshots
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 
 from storage.adapter import FormatStore
 from storage.base import TableStore
@@ -126,12 +128,17 @@ def test_what_a_killed_write_has_left_beside_the_table_is_never_seen(
 def passing_the_lock(lake: Lake, ref: TableRef, rows: DataFrame) -> DataFrame:
     """The rows; while they are written, another process commits without holding the table's lock."""
 
-    def meanwhile(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    secrets = {"CATALOG_PASSWORD": os.environ.get("CATALOG_PASSWORD", "")}
+
+    def meanwhile(part: Iterator[Row]) -> Iterator[Row]:
+        os.environ.update(secrets)
         other = pa.Table.from_pylist([dict(zip(NAMES, THEIRS, strict=True))])
         lake.adapter(None)._append_arrow(ref, other, CommitRecord("another run", "theirs"))
-        yield from batches
+        yield from part
 
-    return rows.mapInArrow(meanwhile, rows.schema)
+    rows.sparkSession.sparkContext.pythonExec = sys.executable  # the one that has the packages
+    written = rows.coalesce(1).rdd.mapPartitions(meanwhile)
+    return rows.sparkSession.createDataFrame(written, rows.schema)
 
 
 @pytest.mark.parametrize("operation", ["append", pytest.param("overwrite", marks=never)])
