@@ -118,7 +118,7 @@ def test_far_instants_come_out_of_every_door_as_they_went_in(
     table = lake.table("gold.moments").select(["at", "day", "id"])
     assert table.sort_by("at").to_pylist() == expected
 
-    status, out, err = lake.command("sql", "--json", "select * from silver.moments order by at")
+    status, out, err = lake.command("sql", "--json", 'select * from silver.moments order by "at"')
     assert status == 0, err
     assert [row["at"] for row in json.loads(out)] == [str(at) for at, _ in HELD.values()]
     for command in (("show", "gold.moments"), ("sql", "select * from gold.moments")):
