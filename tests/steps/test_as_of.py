@@ -44,10 +44,11 @@ def test_it_is_asked_for_once_a_version(
     assert first == second == "2026-03-01 23:59:59"
     assert (scanned > 0, again) == (True, 0)
 
-    newer = shelf.spark.createDataFrame(
+    bench = make()
+    newer = bench.store.session.createDataFrame(
         [("b", datetime(2026, 3, 5, tzinfo=UTC).date())], "id string, day date"
     )
-    assert as_of(make(), silver, newer) == "2026-03-05 23:59:59"
+    assert as_of(bench, silver, newer) == "2026-03-05 23:59:59"
     assert asked() == ("2026-03-01 23:59:59", 0)
     bench = make()
     shelf.deliver("2", ("a", "2026-03-02"))
