@@ -151,9 +151,10 @@ def _shape(spec: SilverSpec, made: Sequence[str]) -> list[tuple[str, Column, Col
         empty = F.coalesce(F.trim(value), F.lit("")) == ""
         verdicts.append((KEY_MISSING, empty, F.lit(f"{key}: key is empty")))
     for name, column in columns.items():
-        raw = _raw(name, column)
-        failed = unparseable(raw, column.type, column.rounds)
-        verdicts.append((NOT_PARSEABLE, failed, refusal(name, raw, column.type)))
+        if column.type != "string":  # whose every text is a value
+            raw = _raw(name, column)
+            failed = F.coalesce(raw != "", F.lit(False)) & F.col(quote(name)).isNull()
+            verdicts.append((NOT_PARSEABLE, failed, refusal(name, raw, column.type)))
     for name in spec.row_columns:
         if MADE + name in made:
             text, value = F.col(quote(MADE + name)), F.col(quote(name))
