@@ -98,9 +98,7 @@ def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI
     register(run)
     try:
         with turn(run):
-            summary = execute(run, PrefectRunner())
-            publish_artifacts(summary)
-            return as_state(summary)
+            return _execute(run)
     finally:
         forget(run)
 
@@ -142,6 +140,12 @@ class PrefectRunner:
     def work(self, run: Run, wanted: Sequence[TableRef], pushes: Sequence[Push]) -> None:
         """Submit the steps of every table, each table after those it reads, and then the pushes."""
         work(run, wanted, pushes)
+
+
+def _execute(run: Run) -> State[Any]:
+    summary = execute(run, PrefectRunner())
+    publish_artifacts(summary)
+    return as_state(summary)
 
 
 def work(run: Run, wanted: Sequence[TableRef], pushes: Sequence[Push] = ()) -> None:

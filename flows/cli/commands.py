@@ -44,10 +44,7 @@ COMMANDS = {
         "inspect",
         "Show a table: columns with their meaning, versions, what it was made from, and some rows.",
     ),
-    "sql": (
-        "inspect",
-        'Query the tables as layer.table, for example "select * from gold.daily_revenue".',
-    ),
+    "sql": ("inspect", "Query the tables as layer.table."),
     "status": (
         "inspect",
         "Show the last runs and what waits: blocked batches and quarantined rows.",

@@ -147,7 +147,10 @@ def show_command(table: str, overrides: tuple[str, ...], *, as_json: bool, rows:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 @click.option("--rows", default=100, show_default=True, help="How many rows to print.")
 def sql_command(query: str, overrides: tuple[str, ...], *, as_json: bool, rows: int) -> None:
-    """Query the tables as layer.table, for example "select * from gold.daily_revenue"."""
+    """Query the tables as layer.table.
+
+    For example: lakehouse sql "select * from gold.daily_revenue"
+    """
     result = reader_of(overrides).query(query)
     print_rows(result.slice(0, rows).to_pylist(), as_json=as_json)
     if result.num_rows > rows and not as_json:

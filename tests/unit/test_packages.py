@@ -19,9 +19,9 @@ PACKAGES = ("flows", "tasks", "storage", "checks", "conf")
 DISTRIBUTIONS = packages_distributions()
 DOMAINS = sorted((ROOT / "conf" / "domain").glob("*.yaml"))
 PLAIN_WORDS = {
-    "accounts", "action", "active", "anomalies", "date", "events", "id", "items", "month", "name", "op",
-    "orders", "page", "pipeline", "plan", "retained", "rule", "samples", "score", "stage", "state", "status",
-    "week", "z",
+    "accounts", "action", "active", "anomalies", "calendar", "date", "events", "id", "items", "month",
+    "months", "name", "op", "orders", "page", "pipeline", "plan", "retained", "rule", "samples", "score",
+    "stage", "state", "status", "week", "year", "z",
 }  # fmt: skip
 """Names of a domain that are words of programs too: of dictionaries, of accounts of rows, of Prefect."""
 OWN_COLUMNS = {"event_id", "is_current", "started_at", "valid_from", "valid_to"}

@@ -15,7 +15,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import is_valid
 
 from conf.load import load_parameters
-from flows import steps
+from flows import step_tasks
 from flows.limits import KEY, RUN_LIMIT, read_limits
 from flows.orchestration import ROOT_VARIABLE
 from flows.services import ServiceSettings
@@ -147,6 +147,8 @@ def test_limit_that_would_block_for_ever_is_refused(tmp_path: Path, slots: objec
 
 
 def test_tag_limits_are_tags_of_tasks() -> None:
-    tagged = {tag for task in vars(steps).values() if isinstance(task, Task) for tag in task.tags}
+    tagged = {
+        tag for task in vars(step_tasks).values() if isinstance(task, Task) for tag in task.tags
+    }
     limited = {name.removeprefix("tag:") for name in read_limits(FILE) if name.startswith("tag:")}
     assert limited <= tagged
