@@ -98,7 +98,9 @@ def lake(
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("lake", ["delta", "iceberg"], indirect=True)
+@pytest.mark.parametrize(
+    "lake", ["delta", pytest.param("iceberg", marks=pytest.mark.slow)], indirect=True
+)
 def test_far_instants_come_out_of_every_door_as_they_went_in(
     lake: Lakehouse, postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,7 +157,9 @@ BAD = "select at, date_add(day, 2) as day, id from silver.moments"
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("lake", ["delta", "iceberg"], indirect=True)
+@pytest.mark.parametrize(
+    "lake", ["delta", pytest.param("iceberg", marks=pytest.mark.slow)], indirect=True
+)
 def test_a_query_that_makes_a_date_no_reader_holds_is_blocked(
     lake: Lakehouse, tmp_path: Path
 ) -> None:

@@ -17,7 +17,8 @@ ODD = "l\u00e4ke \u65e5 =%+&'\":;!$@()<>`~ 50%off"
 HEADER = ("sale_id", "shop", "sold_on", "amount")
 
 
-@pytest.mark.parametrize("format_name", ["delta", pytest.param("iceberg", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("format_name", ["delta", "iceberg"])
 def test_every_command_works_in_folders_with_odd_names(
     tmp_path: Path, make_lakehouse: Make, format_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
