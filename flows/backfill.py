@@ -20,9 +20,8 @@ from conf.load import load_parameters
 from conf.overrides import refuse_long
 from conf.schema import Config
 from flows.artifacts import publish_artifacts, publish_grid
-from flows.execution import conclude
+from flows.execution import MOST_WORKERS, conclude
 from flows.pipeline import (
-    MOST_WORKERS,
     STEPS,
     as_state,
     start_spark,

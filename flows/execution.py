@@ -21,6 +21,9 @@ from tasks.ops import TableOutcome
 from tasks.planning import has_news, is_behind, selected, selected_pushes
 from tasks.spec import Push
 
+MOST_WORKERS = 16
+"""Threads of a run; how many work at once is the configuration's `workers`."""
+
 
 class Runner(Protocol):
     """Carries out the steps of a run: as Prefect tasks, or on threads of this process."""

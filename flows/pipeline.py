@@ -18,7 +18,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from conf.load import load_parameters
 from conf.schema import Config
 from flows.artifacts import publish_artifacts
-from flows.execution import execute, news
+from flows.execution import MOST_WORKERS, execute, news
 from flows.limits import run_slot
 from flows.progress import Progress, Silent
 from flows.pushing import submit_pushes
@@ -30,8 +30,6 @@ from storage.types import TableRef
 from tasks.spec import Push, dependencies
 
 Layer = Literal["bronze", "silver", "gold", "destination"]
-MOST_WORKERS = 16
-"""Threads of the flow; how many work at once is the configuration's `workers`."""
 STEPS: dict[str, Task[..., Any]] = {
     "stage": stage_table,
     "check": check_table,

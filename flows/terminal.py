@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_exponential, wait_random
 
-from flows.execution import execute, news
+from flows.execution import MOST_WORKERS, execute, news
 from flows.progress import Progress
 from flows.runs import Run, forget, register
 from flows.runtime import Runtime, alone, spark_session
@@ -21,8 +22,6 @@ from tasks.destinations.push import sweep
 from tasks.spec import Push, dependencies
 
 R = TypeVar("R")
-MOST_WORKERS = 16
-"""Threads of a run; how many work at once is the configuration's `workers`."""
 
 
 def run_here(runtime: Runtime, progress: Progress) -> Summary:
@@ -56,7 +55,7 @@ class ThreadRunner:
             # Tables come after those they read, so what a thread waits for has begun before it.
             for ref in wanted:
                 upstream = [done[label] for label in graph[ref.label] if label in done]
-                done[ref.label] = pool.submit(_after, upstream, run, ref, _table)
+                done[ref.label] = pool.submit(_after, upstream, run, ref, partial(_table, run, ref))
             if pushes:
                 sweep(run.runtime.bench(spark=False))
             ends = [*done.values(), *_pushed(pool, run, pushes, done)]
@@ -69,16 +68,14 @@ class ThreadRunner:
 def _pushed(
     pool: ThreadPoolExecutor, run: Run, pushes: Sequence[Push], done: Mapping[str, Future[bool]]
 ) -> list[Future[bool]]:
-    def step(wanted: Push) -> Callable[[Run, TableRef], bool]:
-        return lambda run, ref: _goes_on(run, lambda: push_step(run.runtime.run.run_id, wanted))
-
+    run_id = run.runtime.run.run_id
     return [
         pool.submit(
             _after,
             [done[wanted.table.label]] if wanted.table.label in done else [],
             run,
             wanted.ref,
-            step(wanted),
+            partial(_goes_on, run, partial(push_step, run_id, wanted)),
         )
         for wanted in pushes
     ]
@@ -88,13 +85,13 @@ def _after(
     upstream: Sequence[Future[bool]],
     run: Run,
     ref: TableRef,
-    work: Callable[[Run, TableRef], bool],
+    work: Callable[[], bool],
 ) -> bool:
     """Whether what reads the table may go on; nothing is done where what it reads was not published."""
     if not all(end.result() for end in upstream):
         return False
     try:
-        return work(run, ref)
+        return work()
     except Exception:
         outcome = run.outcomes.get(ref)
         if outcome is None or outcome.status != "failed":
