@@ -13,24 +13,22 @@ from contextlib import contextmanager
 
 _LOCK = threading.Lock()
 _inside = 0
+_was_on = True
 
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
     """Pause it for this process while any thread is inside; one that was off already stays off."""
-    global _inside  # noqa: PLW0603 - the collector belongs to the process
+    global _inside, _was_on  # noqa: PLW0603 - the collector belongs to the process
     with _LOCK:
-        if _inside == 0 and not gc.isenabled():
-            owned = False
-        else:
-            owned = True
-            _inside += 1
+        if _inside == 0:
+            _was_on = gc.isenabled()
             gc.disable()
+        _inside += 1
     try:
         yield
     finally:
-        if owned:
-            with _LOCK:
-                _inside -= 1
-                if _inside == 0:
-                    gc.enable()
+        with _LOCK:
+            _inside -= 1
+            if _inside == 0 and _was_on:
+                gc.enable()
