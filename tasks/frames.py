@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -16,7 +17,7 @@ from pyspark.sql.types import (
 )
 
 from storage.schemas import type_of
-from storage.sql import quote
+from storage.sql import literal, quote
 from tasks.ordering import DELETED
 from tasks.parsing import beyond_years, casts_exactly, parsed, refusal, unparseable
 from tasks.sources.reader import UNREADABLE
@@ -26,6 +27,13 @@ RAW = "_raw"
 """Struct of the bronze columns, carried beside the typed ones."""
 MADE = "_made_"
 """Begins the names of texts of computed values, beside those that their column's type may not hold."""
+
+KEPT = "_kept"
+PARSED = "_parsed_"
+LOST = "_lost"
+BROKEN = "_broken"
+Kind = tuple[str, Rounding]
+"""A type and its rounding: what one expression parses."""
 
 DATED = ("date", "timestamp")
 KEY_MISSING = "key_missing"
@@ -65,18 +73,50 @@ def typed(rows: DataFrame, columns: Mapping[str, ColumnSpec], source: Iterable[s
     source = list(source)
     metadata = [c for c in rows.columns if c not in source and c.startswith("_")]
     sourced = {n: c for n, c in columns.items() if is_sourced(c)}
-    kept = rescued(source)
-    values = [F.coalesce(F.col(quote(c)), kept[c]).alias(c) for c in source]
-    result = rows.select(
-        F.struct(*values).alias(RAW), *[F.col(quote(c)) for c in metadata]
-    ).select(
-        "*",
-        *[parsed(_raw(n, c), c.type, c.rounds).alias(n) for n, c in sourced.items()],
-    )  # fmt: skip
+    texts = [f"coalesce({quote(c)}, {KEPT}.{quote(c)}) AS {quote(c)}" for c in source]
+    result = (
+        rows.withColumn(KEPT, rescued(source))
+        .selectExpr(f"struct({', '.join(texts)}) AS {RAW}", *map(quote, metadata))
+        .transform(_parsed_columns, sourced)
+    )
     for name, column in columns.items():
         if column.expr is not None:
             result = _computed(result, name, column)
     return result
+
+
+def _parsed_columns(rows: DataFrame, columns: Mapping[str, ColumnSpec]) -> DataFrame:
+    """Add the typed columns: one expression for all texts of a type, so that no plan grows with them."""
+    texts = [(_raw(n, c), c.type, c.rounds) for n, c in columns.items()]
+    kinds = _by_kind(texts)
+    arrays = [
+        F.transform(F.expr(f"array({', '.join(of_kind)})"), partial(_parse, kind)).alias(
+            f"{PARSED}{i}"
+        )
+        for i, (kind, of_kind) in enumerate(kinds.items())
+    ]
+    place = {
+        (kind, text): f"{PARSED}{i}[{j}]"
+        for i, (kind, of_kind) in enumerate(kinds.items())
+        for j, text in enumerate(of_kind)
+    }
+    values = [
+        f"{place[(kind, rounds), text]} AS {quote(name)}"
+        for name, (text, kind, rounds) in zip(columns, texts, strict=True)
+    ]
+    return rows.select("*", *arrays).selectExpr(*map(quote, rows.columns), *values)
+
+
+def _by_kind(texts: Iterable[tuple[str, str, Rounding]]) -> dict[Kind, list[str]]:
+    """The texts of each type and rounding, each once."""
+    kinds: dict[Kind, dict[str, None]] = {}
+    for text, kind, rounds in texts:
+        kinds.setdefault((kind, rounds), {})[text] = None
+    return {kind: list(of_kind) for kind, of_kind in kinds.items()}
+
+
+def _parse(kind: Kind, text: Column) -> Column:
+    return parsed(text, *kind)
 
 
 def _computed(rows: DataFrame, name: str, column: ColumnSpec) -> DataFrame:
@@ -107,20 +147,24 @@ def judged(rows: DataFrame, spec: SilverSpec) -> DataFrame:
     )
     rows = rows.withColumn(DELETED, deleted)
     made = [name for name in rows.columns if name.startswith(MADE)]
-    verdicts = [*_shape(spec, made), *_rules(spec)]
+    lost = _lost(spec, made)
+    verdicts = [*_shape(spec, lost), *_rules(spec)]
     if WAIVED in rows.columns:
-        verdicts = [(name, failed & ~waived(name), text) for name, failed, text in verdicts]
-    where = F.concat(
-        F.lit(" (record "),
-        F.col("_record_number"),
-        F.lit(" of "),
-        F.col("_source_file"),
-        F.lit(")"),
+        verdicts = [(name, F.when(~waived(name), reason)) for name, reason in verdicts]
+    broken = F.coalesce(
+        *[
+            F.when(reason.isNotNull(), F.struct(F.lit(name).alias("rule"), reason.alias("reason")))
+            for name, reason in verdicts
+        ]
     )
-    rule = F.coalesce(*[F.when(failed, F.lit(name)) for name, failed, _ in verdicts])
-    reason = F.coalesce(*[F.when(failed, text) for _, failed, text in verdicts])
-    rows = rows.withColumn("_rule", rule).withColumn("_reason", F.concat(reason, where))
-    return rows.drop(*made)
+    where = F.expr("concat(' (record ', _record_number, ' of ', _source_file, ')')")
+    placed = rows.selectExpr("*", f"{_place_of_lost(lost)} AS {LOST}")
+    return (
+        placed.withColumn(BROKEN, broken)
+        .withColumn("_rule", F.col(f"{BROKEN}.rule"))
+        .withColumn("_reason", F.concat(f"{BROKEN}.reason", where))
+        .drop(BROKEN, LOST, *made)
+    )
 
 
 def waived(rule: str) -> Column:
@@ -130,62 +174,103 @@ def waived(rule: str) -> Column:
     return F.coalesce(F.array_contains(F.col(WAIVED), rule), F.lit(False))
 
 
-def _shape(spec: SilverSpec, made: Sequence[str]) -> list[tuple[str, Column, Column]]:
+Verdict = tuple[str, Column]
+"""A rule, and why a row breaks it; null where it does not."""
+
+
+def _shape(spec: SilverSpec, lost: Mapping[str, str]) -> list[Verdict]:
     columns = {n: c for n, c in spec.row_columns.items() if is_sourced(c)}
+    return [
+        *_unread(columns),
+        *[(KEY_MISSING, _empty(key, columns.get(key))) for key in spec.key],
+        *([_refused(spec, lost)] if lost else []),
+        *_beyond(spec.row_columns),
+        *_unplaced(spec),
+        *_required(spec.row_columns),
+    ]
+
+
+def _unread(columns: Mapping[str, ColumnSpec]) -> list[Verdict]:
+    """No record, or bytes that are no text."""
     found = F.get_json_object("_rescued", "$._malformed.found")
     expected = F.get_json_object("_rescued", "$._malformed.expected")
     says = F.get_json_object("_rescued", "$._malformed.says")
     line = F.coalesce(F.get_json_object("_rescued", "$._malformed.where"), F.lit("the line"))
     counted = F.concat(F.lit("record has "), found, F.lit(" fields, the header "), expected)
+    malformed = F.coalesce(F.concat(line, F.lit(" is no record: "), says), counted)
     unread = _unreadable({c.source or n for n, c in columns.items()})
-    verdicts = [
-        (
-            MALFORMED_RECORD,
-            found.isNotNull() | says.isNotNull(),
-            F.coalesce(F.concat(line, F.lit(" is no record: "), says), counted),
-        ),
-        (NOT_PARSEABLE, unread != "", unread),
+    return [
+        (MALFORMED_RECORD, F.when(found.isNotNull() | says.isNotNull(), malformed)),
+        (NOT_PARSEABLE, F.when(unread != "", unread)),
     ]
-    for key in spec.key:
-        value = _raw(key, columns[key]) if key in columns else F.col(quote(key)).cast("string")
-        empty = F.coalesce(F.trim(value), F.lit("")) == ""
-        verdicts.append((KEY_MISSING, empty, F.lit(f"{key}: key is empty")))
+
+
+def _empty(key: str, column: ColumnSpec | None) -> Column:
+    value = F.expr(_raw(key, column)) if column else F.col(quote(key)).cast("string")
+    empty = F.coalesce(F.trim(value), F.lit("")) == ""
+    return F.when(empty, F.lit(f"{key}: key is empty"))
+
+
+def _lost(spec: SilverSpec, made: Sequence[str]) -> dict[str, str]:
+    """Columns that may be empty although there is a text, delivered or computed; each with the text."""
+    delivered = {
+        name: _raw(name, column)
+        for name, column in spec.row_columns.items()
+        if is_sourced(column) and column.type != "string"  # whose every text is a value
+    }
+    return delivered | {n: quote(MADE + n) for n in spec.row_columns if MADE + n in made}
+
+
+def _place_of_lost(lost: Mapping[str, str]) -> str:
+    """The place of the first column that lost its text, from 1; 0 where none did."""
+    asked = [f"{quote(n)} IS NULL AND coalesce({t} <> '', false)" for n, t in lost.items()]
+    return f"array_position(array({', '.join(asked)}), true)" if lost else "0"
+
+
+def _refused(spec: SilverSpec, lost: Mapping[str, str]) -> Verdict:
+    """The first text that is no value of its column."""
+    kinds = (literal(spec.row_columns[name].type) for name in lost)
+    name, text, kind = (
+        F.expr(f"get(array({', '.join(values)}), CAST({LOST} AS int) - 1)")
+        for values in (map(literal, lost), lost.values(), kinds)
+    )
+    return NOT_PARSEABLE, F.when(F.col(LOST) > 0, refusal(name, text, kind))
+
+
+def _beyond(columns: Mapping[str, ColumnSpec]) -> list[Verdict]:
+    """A computed date or instant that not every reader holds."""
+    verdicts = []
     for name, column in columns.items():
-        if column.type != "string":  # whose every text is a value
-            raw = _raw(name, column)
-            failed = F.coalesce(raw != "", F.lit(False)) & F.col(quote(name)).isNull()
-            verdicts.append((NOT_PARSEABLE, failed, refusal(name, raw, column.type)))
-    for name in spec.row_columns:
-        if MADE + name in made:
-            text, value = F.col(quote(MADE + name)), F.col(quote(name))
-            failed = F.coalesce(text != "", F.lit(False)) & value.isNull()
-            reason = refusal(name, text, spec.row_columns[name].type)
-            verdicts.append((NOT_PARSEABLE, failed, reason))
-    for name, column in spec.row_columns.items():
         if column.expr is not None and column.type in DATED:
             value = F.col(quote(name))
             text = F.concat(
                 F.lit(f"{name}: '"), value.cast("string"), F.lit("' is beyond the years 1 to 9999")
             )
-            verdicts.append((NOT_PARSEABLE, beyond_years(value), text))
+            verdicts.append((NOT_PARSEABLE, F.when(beyond_years(value), text)))
+    return verdicts
+
+
+def _unplaced(spec: SilverSpec) -> list[Verdict]:
+    """What places a row is empty: its window, or its sequence."""
+    verdicts = []
     if spec.window is not None:  # the window that it falls in is part of the merge key
         dated = spec.window.column
         missing = F.lit(f"{dated}: places the row in its window, but is empty")
-        verdicts.append((KEY_MISSING, F.col(quote(dated)).isNull(), missing))
-    verdicts += [
-        (SEQUENCE_MISSING, F.col(quote(c)).isNull(), F.lit(f"{c}: orders the events, but is empty"))
-        for c in spec.sequence_by
-    ]
-    verdicts += [
-        (
-            REQUIRED_MISSING,
-            F.col(quote(name)).isNull() & ~F.col(DELETED),
-            F.lit(f"{name}: required, but empty"),
-        )
-        for name, column in spec.row_columns.items()
-        if column.required
-    ]
+        verdicts.append((KEY_MISSING, F.when(F.col(quote(dated)).isNull(), missing)))
+    for column in spec.sequence_by:
+        missing = F.lit(f"{column}: orders the events, but is empty")
+        verdicts.append((SEQUENCE_MISSING, F.when(F.col(quote(column)).isNull(), missing)))
     return verdicts
+
+
+def _required(columns: Mapping[str, ColumnSpec]) -> list[Verdict]:
+    required = [name for name, column in columns.items() if column.required]
+    if not required:
+        return []
+    missing = ", ".join(f"IF({quote(name)} IS NULL, {literal(name)}, NULL)" for name in required)
+    first = F.expr(f"coalesce({missing}, NULL)")
+    says = F.concat(first, F.lit(": required, but empty"))
+    return [(REQUIRED_MISSING, F.when(~F.col(DELETED), says))]
 
 
 def _unreadable(columns: Iterable[str]) -> Column:
@@ -200,18 +285,21 @@ def _unreadable(columns: Iterable[str]) -> Column:
     return F.coalesce(F.array_join(said, "; "), F.lit(""))
 
 
-def _raw(name: str, column: ColumnSpec) -> Column:
-    return F.col(f"{RAW}.{quote(column.source or name)}")
+def _raw(name: str, column: ColumnSpec) -> str:
+    return f"{RAW}.{quote(column.source or name)}"
 
 
-def _rules(spec: SilverSpec) -> list[tuple[str, Column, Column]]:
+def _rules(spec: SilverSpec) -> list[Verdict]:
     return [
         (
             rule.name or name,
-            F.coalesce(F.expr(rule.when), F.lit(False)) & ~F.col(DELETED),
-            F.concat(
-                F.lit(f"{rule.column}: "), F.col(quote(rule.column)).cast("string"),
-                F.lit(f" {rule.says}"),
+            F.when(
+                F.coalesce(F.expr(rule.when), F.lit(False)) & ~F.col(DELETED),
+                F.concat(
+                    F.lit(f"{rule.column}: "),
+                    F.coalesce(F.col(quote(rule.column)).cast("string"), F.lit("null")),
+                    F.lit(f" {rule.says}"),
+                ),
             ),
         )
         for name, rule in spec.rules.items()
@@ -224,8 +312,16 @@ def suspect(columns: Iterable[tuple[str, str, Rounding]]) -> Column:
     Args:
         columns: Source column, type and rounding, of every typed use of the row.
     """
-    bad = [unparseable(F.col(quote(name)), kind, rounds) for name, kind, rounds in columns]
+    kinds = _by_kind((quote(name), kind, rounds) for name, kind, rounds in columns)
+    bad = [
+        F.exists(F.expr(f"array({', '.join(of_kind)})"), partial(_unparseable, kind))
+        for kind, of_kind in kinds.items()
+    ]
     return any_of([F.col("_rescued").isNotNull(), *bad])
+
+
+def _unparseable(kind: Kind, text: Column) -> Column:
+    return unparseable(text, *kind)
 
 
 def any_of(conditions: Iterable[Column]) -> Column:

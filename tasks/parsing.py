@@ -111,13 +111,13 @@ def _digits(kind: DataType, which: int) -> tuple[int, int] | None:
     return (WHOLE_DIGITS[type(kind)][which], 0) if type(kind) in WHOLE_DIGITS else None
 
 
-def refusal(name: str, raw: Column, type_name: str) -> Column:
+def refusal(name: Column, text: Column, type_name: Column) -> Column:
     """Why a text is no value of a column, with the text."""
-    is_none = F.lit(f"' is not a {type_name}")
-    if FORMS.get(type_name.split("(", maxsplit=1)[0]) == NUMBER:
-        too_much = F.lit(f"' does not fit a {type_name} exactly")
-        is_none = F.when(raw.rlike(NUMBER), too_much).otherwise(is_none)
-    return F.concat(F.lit(f"{name}: '"), raw, is_none)
+    numeric = type_name.rlike(f"^({'|'.join(k for k, form in FORMS.items() if form == NUMBER)})")
+    too_much = F.concat(F.lit("' does not fit a "), type_name, F.lit(" exactly"))
+    is_none = F.concat(F.lit("' is not a "), type_name)
+    says = F.when(numeric & text.rlike(NUMBER), too_much).otherwise(is_none)
+    return F.concat(name, F.lit(": '"), text, says)
 
 
 def _decimal(text: Column, type_name: str, rounds: Rounding) -> Column:

@@ -29,10 +29,13 @@ class Unit(StrEnum):
         return day.replace(day=1) if self is Unit.month else day
 
     def following(self, day: dt.date) -> dt.date:
-        """First day of the next unit."""
-        if self is Unit.month:
-            return (day.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
-        return self.begin(day) + dt.timedelta(days=7 if self is Unit.week else 1)
+        """First day of the next unit; the calendar's last day where there is no next one."""
+        try:
+            if self is Unit.month:
+                return (day.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
+            return self.begin(day) + dt.timedelta(days=7 if self is Unit.week else 1)
+        except OverflowError:
+            return dt.date.max
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class Partition:
             unit = Unit(self.unit)
             whole = unit.begin(self.start) == self.start and unit.following(self.start) == self.end
             if whole and unit is Unit.month:
-                return f"{self.start:%Y-%m}"
+                return str(self.start)[:7]
             if whole:
                 return f"{self.start:%G-W%V}" if unit is Unit.week else str(self.start)
         return f"{self.start}..{self.end}"
@@ -78,7 +81,9 @@ class Partition:
         """
         if self.start is None or self.end is None:
             return "true"
-        first, last = self.start - dt.timedelta(days=1), self.end + dt.timedelta(days=1)
+        a_day = dt.timedelta(days=1)
+        first = max(self.start, dt.date.min + a_day) - a_day
+        last = min(self.end, dt.date.max - a_day) + a_day
         plain = f"{column} >= '{self.start}' AND {column} < '{self.end}'"
         instant = self.typed(f"try_cast({column} AS timestamp)", "timestamp")
         return (

@@ -40,8 +40,9 @@ def test_one_month_of_bronze_is_read(
     domain, lake, landing = load_domain(), make_lake(format_name), tmp_path / "landing"
     domain.silver = {"account_events": domain.silver["account_events"]}
     domain.gold = {}
-    write(tuple(_month(number) for number in MONTHS), landing)
-    run_batch(benches(spark, lake, domain, landing, number=1), domain)
+    for number in MONTHS:  # a commit each: small files of one commit share a data file
+        write((_month(number),), landing)
+        run_batch(benches(spark, lake, domain, landing, number=number), domain)
     bench = benches(spark, lake, domain, landing, number=9)()
     request = Request(("account_events",), dt.date(2024, 3, 1), dt.date(2024, 4, 1))
     planned = backfill.planned(bench, request)

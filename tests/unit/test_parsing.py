@@ -74,7 +74,7 @@ def of_spark(
     raw = F.col("v")
     value = parsed(raw, kind, rounds)
     told = value if kind == "double" else value.cast("string")
-    reason = F.when(unparseable(raw, kind, rounds), refusal("v", raw, kind))
+    reason = F.when(unparseable(raw, kind, rounds), refusal(F.lit("v"), raw, F.lit(kind)))
     rows = spark.createDataFrame([(text,) for text in texts], "v string")
     found = rows.select(raw, told.alias("told"), reason.alias("reason")).collect()
     return {row["v"]: (spoken(row["told"]), row["reason"]) for row in found}

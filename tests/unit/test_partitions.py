@@ -38,6 +38,9 @@ def day(text: str) -> dt.date:
             ["2018-01-03..2018-01-08", "2018-01-08..2018-01-09"],
         ),
         (Unit.week, "2018-12-31", "2019-01-07", ["2019-W01"]),
+        (Unit.month, "0001-01-01", "0001-03-01", ["0001-01", "0001-02"]),
+        (Unit.month, "9999-11-01", "9999-12-31", ["9999-11", "9999-12"]),
+        (Unit.week, "9999-12-27", "9999-12-31", ["9999-W52"]),
     ],
 )
 def test_split(unit: Unit, start: str, end: str, labels: list[str]) -> None:
@@ -79,6 +82,17 @@ def test_conditions() -> None:
     assert part.typed("`at`", "date") == (
         "`at` >= CAST('2018-03-01' AS date) AND `at` < CAST('2018-03-02' AS date)"
     )
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "begins"),
+    [
+        ("0001-01-01", "0001-01-02", "at >= '0001-01-01' AND at < '0001-01-03'"),
+        ("9999-12-30", "9999-12-31", "at >= '9999-12-29' AND at < '9999-12-31'"),
+    ],
+)
+def test_the_ends_of_the_calendar(start: str, end: str, begins: str) -> None:
+    assert Partition("day", day(start), day(end)).text("at").startswith(begins)
 
 
 def test_text_is_placed_by_its_day_in_utc(spark: SparkSession) -> None:
