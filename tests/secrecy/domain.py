@@ -37,7 +37,7 @@ class Place:
     """
 
     root: Path
-    environment: Mapping[str, str]
+    environment: dict[str, str]
     printed: list[str] = field(default_factory=list)
 
     @property
@@ -82,6 +82,33 @@ class Place:
         )  # fmt: skip
         self.printed += [done.stdout, done.stderr]
         return done
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Have a Prefect server record what runs in the block; its database is in the folder."""
+        port = free_port()
+        line = [
+            sys.executable,
+            "-m",
+            "prefect",
+            "server",
+            "start",
+            "--host",
+            HOST,
+            "--port",
+            str(port),
+        ]
+        with (self.root / "prefect-server.log").open("w") as log:
+            server = subprocess.Popen(line, env=self._variables(), stdout=log, stderr=log)
+        try:
+            with httpx.Client(base_url=f"http://{HOST}:{port}/api", timeout=60) as client:
+                _await(client, server)
+            self.environment["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
+            yield
+        finally:
+            self.environment.pop("PREFECT_API_URL", None)
+            server.terminate()
+            server.wait(timeout=60)
 
     @contextmanager
     def serving(self, *, overrides: Sequence[str] = ()) -> Iterator[httpx.Client]:
@@ -129,4 +156,4 @@ def _await(client: httpx.Client, process: subprocess.Popen[str], seconds: float 
             time.sleep(0.2)
         else:
             return
-    raise RuntimeError("the API does not answer")
+    raise RuntimeError(f"{client.base_url} does not answer")

@@ -55,7 +55,7 @@ class Servers:
         }
 
     @property
-    def environment(self) -> Mapping[str, str]:
+    def environment(self) -> dict[str, str]:
         return {
             **self.secrets, "SHOP_DB_URL": self.source.jdbc, "SHOP_DB_USER": self.source.user,
             "SHOP_S3_KEY": self.s3.key, "LAKEHOUSE_CATALOG_URL": self.catalog.jdbc,
@@ -109,8 +109,9 @@ def place(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Place:
     ]  # fmt: skip
     right = [*landing, "paths.landing_options.secret=${secret:SHOP_S3_SECRET}"]
     wrong = [*landing, "paths.landing_options.secret=${secret:SHOP_S3_WRONG}"]
-    made.command("run", overrides=right)
-    made.command("run", "--json", overrides=[*wrong, "tables=[bronze.files]"])
+    with made.recording():
+        made.command("run", overrides=right)
+        made.command("run", "--json", overrides=[*wrong, "tables=[bronze.files]"])
     for command in ("push", "config", "status", "doctor"):
         made.command(command, overrides=right)
     on_shared_catalog(made, right)

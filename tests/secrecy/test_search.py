@@ -49,7 +49,8 @@ def test_a_run_that_fails_leaves_no_secret(hubspot: HubSpot, tmp_path: Path) -> 
     chosen = ("contacts", "contacts_wrong", "keyed_in_url")
     of_api = sources.of_api(hubspot)
     place.declare({"bronze": {name: of_api[name] for name in chosen}})
-    done = place.command("run", overrides=["spark=small", f"paths.landing={place.landing}"])
+    with place.recording():
+        done = place.command("run", overrides=["spark=small", f"paths.landing={place.landing}"])
     assert done.returncode == 1
     printed = "".join(place.printed)
     assert "1 table published" in printed
