@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -111,8 +111,13 @@ def _shared(catalog: Catalog) -> PostgresAddress | None:
     return PostgresAddress(catalog.url, catalog.user, catalog.password)
 
 
-def spark_session(config: Config) -> SparkSession:
-    """The process's session; started by the first caller."""
+def spark_session(config: Config, launched: Callable[[], None] = lambda: None) -> SparkSession:
+    """The process's session; started by the first caller.
+
+    Args:
+        config: The configuration.
+        launched: Called when the JVM is there: no other thread may import anything before (`start_session`).
+    """
     with _STARTING:
         cache = Path(config.paths.cache)
         java = find_java(cache)
@@ -122,4 +127,5 @@ def spark_session(config: Config) -> SparkSession:
             java_home=java.home,
             jars=[*jar_paths(cache), *drivers],
             app_name=f"lakehouse {config.domain.name}",
+            launched=launched,
         )

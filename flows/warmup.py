@@ -16,16 +16,20 @@ from storage.session import stderr_to
 def warm_up(config: Config, beside: Callable[[], None] = lambda: None) -> None:
     """Start Spark and, beside it, import Soda and do what else takes its time; their noise goes to a log."""
     failures: list[BaseException] = []
+    launched = threading.Event()
 
     def spark() -> None:
         try:
-            spark_session(config)
+            spark_session(config, launched.set)
         except BaseException as error:  # noqa: BLE001 - raised again by the caller's thread
             failures.append(error)
+        finally:
+            launched.set()
 
     with stderr_to(Path(config.paths.logs) / "start.log"):
         starting = threading.Thread(target=spark, name="start Spark")
         starting.start()
+        launched.wait()
         beside()
         _import_scanner()
         starting.join()

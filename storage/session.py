@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pyspark import SparkContext
+from pyspark import SparkConf, SparkContext
+from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from storage.errors import ConfigurationError, TerminalError
@@ -61,11 +62,18 @@ class SparkSettings:
 
 
 def start_session(
-    settings: SparkSettings, *, java_home: Path, jars: Sequence[Path], app_name: str
+    settings: SparkSettings,
+    *,
+    java_home: Path,
+    jars: Sequence[Path],
+    app_name: str,
+    launched: Callable[[], None] = lambda: None,
 ) -> SparkSession:
     """Start Spark, or return the session that this process has.
 
-    Everything that the JVM prints goes to `settings.log_file`.
+    Everything that the JVM prints goes to `settings.log_file`. PySpark forks this process to launch the JVM:
+    a fork takes the lock of `logging` and then that of imports, so another thread that imports meanwhile, and
+    takes them the other way round, stops both for ever. `launched` is called when that is over.
 
     Raises:
         TerminalError: Spark did not start, or came up without one of the SQL extensions.
@@ -76,12 +84,15 @@ def start_session(
     os.environ["SPARK_LOCAL_DIRS"] = settings.local_dir
     log = Path(settings.log_file)
     Path(settings.local_dir).mkdir(parents=True, exist_ok=True)
-    builder = SparkSession.builder.appName(app_name).master(settings.master)
-    for key, value in _profile(settings, jars).items():
-        builder = builder.config(key, value)
+    conf = SparkConf(loadDefaults=False).setAppName(app_name).setMaster(settings.master)
+    conf.setAll(list(_profile(settings, jars).items()))
     try:
         with stderr_to(log):
-            session = builder.getOrCreate()
+            if SparkContext._gateway is None:
+                gateway = launch_gateway(conf)  # type: ignore[no-untyped-call]
+                launched()
+                SparkContext(conf=conf, gateway=gateway)
+            session = SparkSession.builder.config(conf=conf).getOrCreate()
             session.sparkContext.setLogLevel("ERROR")
             missing = missing_extensions(session)
     except Exception as error:
