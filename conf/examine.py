@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from conf import formats
 from conf.explain import explain, missing_keys, unset_keys
-from conf.load import chosen_file, compose_config, place_roots, resolved
+from conf.load import chosen_file, compose_config, inconsistent, place_roots, resolved
 from conf.schema import Config
 from storage.errors import ConfigurationError
 from tasks.inspection.findings import Findings
@@ -64,7 +64,11 @@ def examine(name: str, file: Path, overrides: Sequence[str]) -> Examined:
     if config is None:
         return Examined(None, found)
     place_roots(config, file)
-    for text in (*problems(config.domain), *formats.unnameable(config.format, config.domain)):
+    for text in (
+        *problems(config.domain),
+        *formats.unnameable(config.format, config.domain),
+        *inconsistent(config, file),
+    ):
         if text.startswith(_CIRCLE):
             first = text.removeprefix(_CIRCLE).split(" -> ", maxsplit=1)[0]
             found.error(f"domain.{first}", text)

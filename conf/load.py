@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +30,7 @@ from tasks.validation import problems
 from tasks.yaml_lines import unreadable
 
 CONF = Path(__file__).parent
+DATE = "2018-09-03"
 SEE_KEYS = "See the keys: lakehouse config"
 PACKAGES = CONF.parent
 _COMPOSING = threading.Lock()
@@ -122,6 +124,7 @@ def load_config(overrides: Sequence[str], values: Mapping[str, Any] | None = Non
     place_roots(config, file)
     found = problems(config.domain, layers=config.layers, tables=config.tables)
     found += formats.unnameable(config.format, config.domain)
+    found += inconsistent(config, file)
     if found:
         raise ConfigurationError(
             f"domain {config.domain.name}: " + "; ".join(found),
@@ -132,6 +135,19 @@ def load_config(overrides: Sequence[str], values: Mapping[str, Any] | None = Non
     if config.catalog.name == "postgres":
         _refuse_unusable(config.catalog)
     return config
+
+
+def inconsistent(config: Config, file: Path) -> list[str]:
+    """What does not fit the domain's file, or is no instant; a date of `as_of` becomes its last second."""
+    name, found = config.domain.name, []
+    if file.is_file() and file.stem != name:  # a copy that kept it would work on the other's tables
+        found.append(f"domain.name: {name!r}, but the file is {file.name}; name them alike")
+    try:
+        if config.as_of and datetime.fromisoformat(config.as_of) and len(config.as_of) == len(DATE):
+            config.as_of += " 23:59:59"
+    except ValueError:
+        found.append(f"as_of: {config.as_of!r} is no date or instant like {DATE} 12:00:00")
+    return found
 
 
 def resolved(composed: DictConfig) -> Config:

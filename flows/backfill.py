@@ -119,7 +119,7 @@ def backfill(  # noqa: PLR0917 - flat parameters make the form in the UI
         asked = Asked(load_parameters(groups, overrides or [], {}), Silent())
         for table in tables or []:
             refuse_long("tables", table)
-    run = Run(Runtime(asked.config, new_run()), asked.progress)
+    run = Run(Runtime(asked.config, new_run(as_of=asked.config.as_of)), asked.progress)
     request = Request(tuple(tables or ()), start, end, Unit(unit), source, again)
     register(run)
     try:
@@ -173,7 +173,8 @@ def _restate(run: Run, table: TableRef, parallelism: int) -> None:
     """The table's partitions that are not done, some at a time; between them others get their turn."""
     assert run.backfill is not None  # noqa: S101 - planned before
     store = run.runtime.metadata_store()
-    left = [p for p in run.backfill.partitions if (table, p) in _open(store, run.backfill, table)]
+    todo = _open(store, run.backfill, table)
+    left = [p for p in run.backfill.partitions if (table, p) in todo]
     for wave in batched(left, parallelism):
         with turn(run):
             still = _open(store, run.backfill, table)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
-from storage.errors import LakehouseError, StorageDeniedError, StorageFullError
+from storage.errors import LakehouseError, StorageDeniedError, StorageFullError, TransientError
 
 
 @contextmanager
@@ -94,6 +94,8 @@ def _beside(target: Path, place: Callable[[Path, Path], bool]) -> Iterator[Path]
 
 def _unwritable(target: Path, error: OSError) -> LakehouseError:
     reason = error.strerror or str(error)
+    if error.errno == errno.ENOENT:
+        return TransientError(f"{target.parent}: another process removed it", advice="Run again.")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFullError(f"{target}: {reason}", advice="Free disk space.")
     return StorageDeniedError(

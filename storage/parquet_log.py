@@ -78,7 +78,18 @@ class Log:
                     f"{file} is damaged: {error}",
                     advice="Restore the file, or load the table anew from its source.",
                 ) from error
+        self._refuse_gap(len(found))
         return found
+
+    def _refuse_gap(self, number: int) -> None:
+        """A manifest beyond a missing one: the table would be read as an older version."""
+        missing = self._file(number)
+        later = [file.name for file in missing.parent.glob("*.json") if file.name > missing.name]
+        if later and not missing.is_file():  # else it was committed meanwhile
+            raise TerminalError(
+                f"{missing} is missing, {min(later)} is there",
+                advice="Restore the file, or load the table anew from its source.",
+            )
 
     def commit(self, manifest: Manifest) -> None:
         """Make a manifest visible under its number.

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from storage.types import TableRef
 from tasks.bench import Bench
-from tasks.sql_text import tables_in, to_views
+from tasks.sql_text import named_tables, to_views
 
 PREFIX = "as_of_"
 """Of the views that the domain's `as_of` is taken from, beside those that the checks see."""
@@ -28,7 +28,7 @@ def as_of(bench: Bench, table: TableRef, result: DataFrame) -> str:
     """
     if bench.run.as_of:
         return bench.run.as_of
-    refs = [bench.domain.ref(label) for label in tables_in(bench.domain.as_of)]
+    refs = [bench.domain.ref(label) for label in named_tables(bench.domain.as_of)]
     if not all(bench.store.exists(ref) for ref in refs):
         return _start(bench)
     if table in refs:

@@ -242,6 +242,16 @@ def backfill_folder(bench: Bench, ref: TableRef, token: str) -> Path:
     return bench.staging / "_backfill" / bench.store.format_of(ref) / ref.path / token / "attempt"
 
 
+def attempts(bench: Bench, ref: TableRef) -> list[Staged]:
+    """The table's attempts, parts of backfills among them, that were staged and not published."""
+    handles = [
+        *bench.folder(ref, "any").parent.glob("*/attempt.json"),
+        *backfill_folder(bench, ref, "any").parent.parent.glob("*/attempt/attempt.json"),
+    ]
+    found = [Staged.load(handle.parent) for handle in sorted(handles)]
+    return [staged for staged in found if staged is not None]
+
+
 def position(bench: Bench, ref: TableRef) -> Mapping[str, str]:
     """The versions of its inputs that a table has consumed, from the head commit of the table itself."""
     record = bench.store.head(ref).record

@@ -22,10 +22,10 @@ from storage.schemas import schema
 from storage.sql import quote
 from storage.types import SourceFile, TableRef
 from tasks import drift, ledger
-from tasks.bench import Batch, Bench, Problem, Staged, fingerprint
+from tasks.bench import Batch, Bench, Problem, Staged, attempts, fingerprint
 from tasks.decisions import Decision, Settlement, settlements
 from tasks.drift import Drift
-from tasks.frames import is_sourced, rescued, suspect
+from tasks.frames import KEPT, is_sourced, rescued, suspect
 from tasks.heads import heads
 from tasks.ledger import delivered, last_delivery
 from tasks.sources.garbage import collector_paused
@@ -77,7 +77,10 @@ def offered(bench: Bench, ref: TableRef) -> list[Offered] | None:
         return None
     decided = settlements(bench.store, bench.domain.name)
     times = Counter(file.sha256 for file in known)
-    found = [Offered(o, _batch_id(ref, o.sha256, times[o.sha256])) for o in offers]
+    found = []
+    for offer in offers:  # `again` may name two files of one content
+        found.append(Offered(offer, _batch_id(ref, offer.sha256, times[offer.sha256])))
+        times[offer.sha256] += 1
     return [o for o in found if not _kept_out(source, decided.get(o.batch_id), o.offer.returns)]
 
 
@@ -299,9 +302,7 @@ def _settled_attempt(bench: Bench, ref: TableRef) -> Staged | None:
 
 def _attempts(bench: Bench, ref: TableRef) -> list[Staged]:
     """Attempts in the staging folder that hold a delivery and were not published."""
-    handles = sorted(bench.folder(ref, "any").parent.glob("*/attempt.json"))
-    found = [Staged.load(handle.parent) for handle in handles]
-    return [staged for staged in found if staged is not None and staged.files]
+    return [staged for staged in attempts(bench, ref) if staged.files]
 
 
 def _file(folder: Path, delivery: int) -> Path:
@@ -445,8 +446,9 @@ def _moved(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
         return rows
     others = F.array_except(F.json_object_keys("_rescued"), F.array(*map(F.lit, columns)))
     left = F.when(F.size(others) > 0, F.col("_rescued"))
-    values = [rescued(columns)[c].alias(c) for c in columns]
-    return rows.select("*", *values).withColumn("_rescued", left)
+    kept = rows.select("*", rescued(columns).alias(KEPT))
+    values = [f"{KEPT}.{quote(c)}" for c in columns]
+    return kept.select("*", *values).withColumn("_rescued", left).drop(KEPT)
 
 
 def typed_uses(domain: DomainSpec, ref: TableRef) -> list[tuple[str, str, Rounding]]:

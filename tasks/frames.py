@@ -29,6 +29,8 @@ MADE = "_made_"
 """Begins the names of texts of computed values, beside those that their column's type may not hold."""
 
 KEPT = "_kept"
+LONG_TEXTS = {"maxStringLen": str(2**31 - 1)}
+"""Spark's JSON reader takes no longer text than 20 million characters by itself, and gives null."""
 PARSED = "_parsed_"
 LOST = "_lost"
 BROKEN = "_broken"
@@ -57,7 +59,8 @@ def is_sourced(column: ColumnSpec) -> bool:
 
 def rescued(columns: Sequence[str]) -> Column:
     """The columns' texts in `_rescued`, as a struct: those of rows that came before they were declared."""
-    return F.from_json("_rescued", StructType([StructField(c, StringType()) for c in columns]))
+    fields = StructType([StructField(c, StringType()) for c in columns])
+    return F.from_json("_rescued", fields, LONG_TEXTS)
 
 
 def typed(rows: DataFrame, columns: Mapping[str, ColumnSpec], source: Iterable[str]) -> DataFrame:
@@ -87,23 +90,15 @@ def typed(rows: DataFrame, columns: Mapping[str, ColumnSpec], source: Iterable[s
 
 def _parsed_columns(rows: DataFrame, columns: Mapping[str, ColumnSpec]) -> DataFrame:
     """Add the typed columns: one expression for all texts of a type, so that no plan grows with them."""
-    texts = [(_raw(n, c), c.type, c.rounds) for n, c in columns.items()]
-    kinds = _by_kind(texts)
-    arrays = [
-        F.transform(F.expr(f"array({', '.join(of_kind)})"), partial(_parse, kind)).alias(
-            f"{PARSED}{i}"
-        )
-        for i, (kind, of_kind) in enumerate(kinds.items())
-    ]
-    place = {
-        (kind, text): f"{PARSED}{i}[{j}]"
-        for i, (kind, of_kind) in enumerate(kinds.items())
-        for j, text in enumerate(of_kind)
-    }
-    values = [
-        f"{place[(kind, rounds), text]} AS {quote(name)}"
-        for name, (text, kind, rounds) in zip(columns, texts, strict=True)
-    ]
+    texts = {name: (_raw(name, c), c.type, c.rounds) for name, c in columns.items()}
+    arrays: list[Column] = []
+    place: dict[tuple[str, str, Rounding], str] = {}
+    for number, (kind, of_kind) in enumerate(_by_kind(texts.values()).items()):
+        array = f"{PARSED}{number}"
+        all_texts = F.expr(f"array({', '.join(of_kind)})")
+        arrays.append(F.transform(all_texts, partial(_parse, kind)).alias(array))
+        place |= {(text, *kind): f"{array}[{i}]" for i, text in enumerate(of_kind)}
+    values = [f"{place[text]} AS {quote(name)}" for name, text in texts.items()]
     return rows.select("*", *arrays).selectExpr(*map(quote, rows.columns), *values)
 
 
@@ -141,6 +136,9 @@ def judged(rows: DataFrame, spec: SilverSpec) -> DataFrame:
     The order is: malformed record, key missing, value not parseable, sequence missing, required value
     missing, then the table's own rules as declared. A delete event needs no more than key and sequence.
     A rule that is among the row's `_waived` is passed over, where the rows have that column.
+
+    Cache the result before you filter by `_rule`: Spark moves a filter to the rows that it reads, together
+    with all expressions that it needs.
     """
     deleted = (
         F.coalesce(F.expr(spec.delete_when), F.lit(False)) if spec.delete_when else F.lit(False)
@@ -276,7 +274,7 @@ def _required(columns: Mapping[str, ColumnSpec]) -> list[Verdict]:
 def _unreadable(columns: Iterable[str]) -> Column:
     """What no text can hold of these columns of the source, in words; an empty text where all is well."""
     form = StructType([StructField(UNREADABLE, MapType(StringType(), StringType()))])
-    kept = F.map_entries(F.from_json("_rescued", form)[UNREADABLE])
+    kept = F.map_entries(F.from_json("_rescued", form, LONG_TEXTS)[UNREADABLE])
     own = F.filter(kept, lambda entry: entry["key"].isin(sorted(columns)))
     said = F.transform(
         own,

@@ -55,6 +55,8 @@ WHOLE_DIGITS: Mapping[type[DataType], tuple[int, int]] = {
     ByteType: (3, 2), ShortType: (5, 4), IntegerType: (10, 9), LongType: (19, 18)
 }  # fmt: skip
 """Digits that a type's values have at most, and that each number of which is one of its values."""
+LONGEST = 1_000
+"""Characters of a text that is parsed: Java takes minutes for a number of a million digits."""
 FIRST_YEAR, LAST_YEAR = 1, 9999
 """Of dates and instants that every reader of a table can show."""
 
@@ -65,6 +67,7 @@ def parsed(raw: Column, type_name: str, rounds: Rounding = Rounding.none) -> Col
     kind = type_name.split("(", maxsplit=1)[0]
     if kind == "string":
         return text
+    text = F.when(F.length(text) <= LONGEST, text)
     if kind == "decimal":
         return _decimal(text, type_name, rounds)
     if kind in ("int", "bigint"):

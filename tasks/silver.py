@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -207,7 +208,7 @@ def _pending(bench: Bench, source: str, after: str | None, until: str) -> dict[s
     found: dict[str, int] = {}
     for entry in bench.store.since(bench.domain.ref(source), Version(after) if after else None):
         for file in entry.record.files if entry.record else ():
-            found[file.batch_id] = file.rows
+            found[file.batch_id] = found.get(file.batch_id, 0) + file.rows
         if entry.version == until:
             break
     return found
@@ -257,21 +258,24 @@ def _write_effective(
     target = _target(bench, ref)
     latest = candidates(bench, spec, rows.where("_rule is null"))
     place: dict[str, str] = {}
-    if snapshots.applies(spec):
-        known = "" if target is None else snapshots.known(bench.store, ref)
-        delivered = snapshots.open_snapshots(spec, rows, known)
-        newer = delivered is not None and delivered.newest
-        place = {snapshots.NOTE: delivered.place if delivered and newer else known}
-        if delivered is not None:
-            latest = snapshots.applied(spec, latest, target, delivered)
-        elif not rows.isEmpty():
-            newest = snapshots.reopened(spec, _whole_source(bench, spec, intake), known)
-            latest = snapshots.applied(spec, latest, target, newest)
-            latest = latest.where(f"not {snapshots.MISSING}")
-    write(
-        _fated(bench, ref, spec, latest, target, intake, staged.token, few=few),
-        Path(staged.part("rows")),
-    )
+    with ExitStack() as cached:
+        if snapshots.applies(spec):
+            known = "" if target is None else snapshots.known(bench.store, ref)
+            delivered = snapshots.open_snapshots(spec, rows, known)
+            newer = delivered is not None and delivered.newest
+            place = {snapshots.NOTE: delivered.place if delivered and newer else known}
+            if delivered is not None:
+                latest = snapshots.applied(spec, latest, target, delivered)
+            elif not rows.isEmpty():
+                whole = _whole_source(bench, spec, intake).cache()
+                cached.callback(whole.unpersist)
+                newest = snapshots.reopened(spec, whole, known)
+                latest = snapshots.applied(spec, latest, target, newest)
+                latest = latest.where(f"not {snapshots.MISSING}")
+        write(
+            _fated(bench, ref, spec, latest, target, intake, staged.token, few=few),
+            Path(staged.part("rows")),
+        )
     return place
 
 

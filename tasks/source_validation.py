@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
+import io
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 
@@ -72,9 +72,9 @@ def _files(source: SourceSpec) -> list[str]:
     if len(source.delimiter) != 1:
         found.append(f"delimiter: {source.delimiter!r} is not one character")
     try:
-        codecs.lookup(source.encoding)
+        io.TextIOWrapper(io.BytesIO(), encoding=source.encoding)
     except LookupError:
-        found.append(f"encoding: {source.encoding!r} is not known to Python")
+        found.append(f"encoding: {source.encoding!r} is no encoding of text that Python knows")
     if source.header and source.format is not FileFormat.csv:
         found.append(f"header: is for format csv, not {source.format}")
     lines = (FileFormat.jsonl, FileFormat.by_ending)

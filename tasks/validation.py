@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError
 from pathlib import Path
 
 from storage.schemas import type_of
 from storage.types import LAYERS
+from tasks import bronze, derived, ordering
 from tasks.destination_validation import destination_problems
 from tasks.endpoint_validation import endpoint_problems
 from tasks.source_validation import source_problems
@@ -28,6 +30,9 @@ from tasks.spec import (
     ordered,
 )
 
+NAME = re.compile(r"\w+")
+"""Of a domain: it is the name of databases and folders."""
+
 
 def problems(
     domain: DomainSpec, *, layers: Sequence[str] = (), tables: Sequence[str] = ()
@@ -42,8 +47,11 @@ def problems(
     found += [f"tables: {t!r} is none of {', '.join(graph)}" for t in tables if t not in graph]
     if not 0 <= domain.score_threshold <= 1:
         found.append(f"domain.score_threshold: {domain.score_threshold} is outside 0 to 1")
+    if not NAME.fullmatch(domain.name):
+        found.append(f"domain.name: {domain.name!r} is not made of letters, digits and _")
     found += _anomalies(domain)
     found += _freshness(domain)
+    found += _limits(domain)
     known = dependencies(expanded(domain))  # the events of a history can be read as well
     for label, inputs in graph.items():
         found += [f"domain.{label}: unknown table {i}" for i in inputs if i not in known]
@@ -53,10 +61,14 @@ def problems(
         found.append("tables read each other in a circle: " + " -> ".join(error.args[1]))
     for name, source in domain.bronze.items():
         found += [f"domain.bronze.{name}.{text}" for text in source_problems(source)]
+        found += _own(f"domain.bronze.{name}.columns", source.columns, bronze.METADATA)
     for name, silver in domain.silver.items():
         found += [f"domain.silver.{name}.{text}" for text in _silver(domain, silver)]
+        own = derived.METADATA if silver.is_derived else ordering.metadata(silver)
+        found += _own(f"domain.silver.{name}.columns", silver.columns, own)
     for name, gold in domain.gold.items():
         found += [f"domain.gold.{name}.{text}" for text in _query(domain, gold)]
+        found += _own(f"domain.gold.{name}.columns", gold.columns, derived.METADATA)
     if domain.destinations:
         found += destination_problems(domain)
     return found + endpoint_problems(domain)
@@ -74,6 +86,32 @@ def _anomalies(domain: DomainSpec) -> list[str]:
             found.append(f"{key}.minimum: {limit.minimum} is below 2, the least that limits need")
         if limit.history < limit.minimum:
             found.append(f"{key}.history: {limit.history} is below minimum ({limit.minimum})")
+    return found
+
+
+def _own(key: str, columns: Iterable[str], own: Iterable[tuple[str, str]]) -> list[str]:
+    """Columns with the name of one that the platform adds to the table."""
+    taken = {name for name, _ in own}
+    return [
+        f"{key}: {c} is a column that the platform adds; give yours another name"
+        for c in columns
+        if c.lower() in taken
+    ]
+
+
+def _limits(domain: DomainSpec) -> list[str]:
+    """Limits that could never be broken, or always are."""
+    found = []
+    for name, table in domain.silver.items():
+        key, limit = f"domain.silver.{name}.quarantine", table.quarantine
+        shares = {"share": limit.share, "waiting_share": limit.waiting_share}
+        found += [
+            f"{key}.{part}: {share} is outside 0 to 1"
+            for part, share in shares.items()
+            if not 0 <= share <= 1
+        ]
+        if limit.rows < 0:
+            found.append(f"{key}.rows: {limit.rows} is below 0")
     return found
 
 

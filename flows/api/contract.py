@@ -241,6 +241,13 @@ def _day(value: Any) -> Any:
     return value
 
 
+def _truth(value: Any) -> Any:
+    """A boolean, or a text that silver reads as one."""
+    if not isinstance(value, bool) and str(value).strip().lower() not in TRUTHS:
+        raise ValueError("is no boolean")
+    return value
+
+
 def _plain(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal) else value
 
@@ -258,6 +265,8 @@ def _whole(kind: str, bits: int) -> Any:
     return Annotated[int, _written(kind), Field(ge=-limit, lt=limit)]
 
 
+TRUTHS = ("t", "true", "y", "yes", "1", "f", "false", "n", "no", "0")
+"""What Spark takes for a boolean."""
 _TEXT = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
 _PYTHON: Mapping[str, Any] = {
     "string": _TEXT,
@@ -266,7 +275,7 @@ _PYTHON: Mapping[str, Any] = {
     "int": _whole("int", 32),
     "bigint": _whole("bigint", 64),
     "double": Annotated[float, _written("double"), Field(allow_inf_nan=False)],
-    "boolean": bool,
+    "boolean": Annotated[bool, BeforeValidator(_truth)],
 }
 _ARROW: Mapping[str, pa.DataType] = {
     "string": pa.string(),

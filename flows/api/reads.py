@@ -12,8 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, tzinfo
-from decimal import Decimal
+from datetime import UTC, datetime, tzinfo
 from functools import reduce
 from operator import and_
 from typing import Any
@@ -22,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flows.api.problems import Problem, Refusal
+from flows.json_values import plain
 from flows.reading import Reader
 from storage.errors import ConfigurationError, UnsafeReadError, VersionNotFoundError
 from storage.types import TableRef, Version
@@ -147,21 +147,6 @@ def within(limit: int | None, most: int) -> int:
     if limit > most:
         raise _invalid("limit", f"is more than {most}", str(limit))
     return limit
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it: decimals as text with all digits, instants as ISO 8601."""
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, datetime | date):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, list):
-        return [plain(one) for one in value]
-    if isinstance(value, dict):
-        return {name: plain(one) for name, one in value.items()}
-    return value
 
 
 def _table(reader: Reader, label: str) -> TableRef:

@@ -14,7 +14,7 @@ from flows.typed import overrides_of
 from storage.errors import ConfigurationError
 from tasks import bronze, decisions
 from tasks.accounting import published_rows
-from tasks.bench import Bench
+from tasks.bench import Bench, attempts
 from tasks.decisions import Decision
 
 
@@ -101,18 +101,20 @@ def _table_of(bench: Bench, batch_id: str) -> str:
     name = batch_id.removesuffix("-" + batch_id.split("-", 1)[-1])
     if name in bench.domain.bronze:
         ref = bench.domain.ref(f"bronze.{name}")
-        ids = bronze.batch_ids(bench, ref) | set(
-            decisions.settlements(bench.store, bench.domain.name)
+        if batch_id in bronze.batch_ids(bench, ref):
+            return ref.label
+    settled = decisions.settlements(bench.store, bench.domain.name)
+    if batch_id in settled:
+        return settled[batch_id].table_name
+    for table in bench.domain.tables():
+        staged = attempts(bench, table) if table.name == name else ()
+        if batch_id in {attempt.notes.get("batch_id") for attempt in staged}:
+            return table.label
+    if name in {table.name for table in bench.domain.tables()}:
+        raise ConfigurationError(
+            f"batch {batch_id}: no delivery or attempt of {name} has this id",
+            advice="The failed run's message and the summary name the ids.",
         )
-        if batch_id not in ids:
-            raise ConfigurationError(
-                f"batch {batch_id}: no delivery of {ref.label} has this id",
-                advice="The failed run's message and the summary name the ids.",
-            )
-        return ref.label
-    for label in [r.label for r in bench.domain.tables()]:
-        if label.split(".")[1] == name:
-            return label
     raise ConfigurationError(
         f"batch {batch_id}: no table of domain {bench.domain.name} is called {name!r}",
         advice="The failed run's message and the summary name the ids.",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tasks.starter.plan import Plan
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-VALUES = ("null", "true", "false")
+VALUES = ("null", "true", "false", "nan", "inf")
 """Names that no command line can choose: `domain=null` names none."""
 DELIMITER_NAMES = {"tab": "\t", r"\t": "\t"}
 

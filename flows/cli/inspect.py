@@ -10,7 +10,8 @@ import click
 
 from conf.formats import described
 from conf.load import compose_config, load_config
-from flows.cli.rows import SHOWN_ROWS, print_rows, reader_of, short
+from flows.cli.rows import SHOWN_ROWS, print_rows, reader_of, rows_of, short
+from flows.json_values import plain
 from flows.typed import overrides_of
 from storage.errors import ConfigurationError
 from storage.types import Snapshot, TableRef
@@ -123,11 +124,11 @@ def show_command(table: str, overrides: tuple[str, ...], *, as_json: bool, rows:
     ]
     versions = [_version(entry) for entry in reader.store.history(ref, limit=5)]
     head = reader.store.head(ref).record
-    sample = data.slice(0, rows).to_pylist()
+    sample = rows_of(data.slice(0, rows))
     if as_json:
         shown = {
             "table": ref.label, "rows": data.num_rows, "columns": columns, "versions": versions,
-            "inputs": dict(head.inputs) if head else {}, "sample": sample,
+            "inputs": dict(head.inputs) if head else {}, "sample": plain(sample),
         }  # fmt: skip
         click.echo(json.dumps(shown, indent=2, default=str))
         return
@@ -152,7 +153,7 @@ def sql_command(query: str, overrides: tuple[str, ...], *, as_json: bool, rows: 
     For example: lakehouse sql "select * from gold.daily_revenue"
     """
     result = reader_of(overrides).query(query)
-    print_rows(result.slice(0, rows).to_pylist(), as_json=as_json)
+    print_rows(rows_of(result.slice(0, rows)), as_json=as_json)
     if result.num_rows > rows and not as_json:
         click.echo(f"{rows} of {result.num_rows:,} rows; more with --rows", err=True)
 

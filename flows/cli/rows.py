@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from conf.load import load_config
+from flows.json_values import plain
+from storage.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from flows.reading import Reader
 
 SHOWN_ROWS = 10
@@ -33,6 +38,37 @@ def console() -> Console:
     return found if found.is_terminal else Console(width=PIPE_WIDTH)
 
 
+def rows_of(found: pa.Table) -> list[dict[str, Any]]:
+    """The rows as Python's values.
+
+    Raises:
+        ConfigurationError: A query computed a date or instant that Python does not hold; it names the column.
+    """
+    found = found.rename_columns(_distinct(found.column_names))
+    for name, values in zip(found.column_names, found.columns, strict=True):
+        try:
+            values.to_pylist()
+        except (OverflowError, ValueError) as error:
+            raise ConfigurationError(
+                f"column {name} has a date or instant that cannot be shown: {error}",
+                advice=f'Ask for its text: cast("{name}" as varchar)',
+            ) from None
+    rows: list[dict[str, Any]] = found.to_pylist()
+    return rows
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names, a number after each one that was there before: a join has two of a name."""
+    taken: dict[str, None] = {}
+    for name in names:
+        number, made = 0, name
+        while made in taken or (number and made in names):
+            number += 1
+            made = f"{name}_{number}"
+        taken[made] = None
+    return list(taken)
+
+
 def short(value: object) -> object:
     """A value that is not too long for a cell."""
     text = str(value)
@@ -42,7 +78,7 @@ def short(value: object) -> object:
 def print_rows(rows: list[dict[str, Any]], *, as_json: bool = False, title: str = "") -> None:
     """Print the rows under a title; without rows the title alone."""
     if as_json:
-        click.echo(json.dumps(rows, indent=2, default=str))
+        click.echo(json.dumps(plain(rows), indent=2, default=str))
         return
     if not rows:
         click.echo(title or "no rows")

@@ -52,9 +52,18 @@ def file_sha256(path: Path) -> str:
     Raises:
         InputError: The file cannot be read.
     """
+    return hashed(path)[0]
+
+
+def hashed(path: Path) -> tuple[str, int]:
+    """SHA-256 and bytes of the file's content.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
     except OSError as error:
         raise _unreadable(path, error) from None
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from storage.errors import InputError
-from tasks.sources.content import COMPRESSIONS, changed, file_sha256
+from tasks.sources.content import COMPRESSIONS, changed, file_sha256, hashed
 from tasks.sources.csv_files import stage_csv
 from tasks.sources.json_lines import stage_json_lines
 from tasks.sources.landing import Landing, RemoteFolder, StoredObject
@@ -114,7 +114,7 @@ class FileReader:
 def _local(landing: Path, scratch: Path, path: Path) -> Offer:
     """A file of the landing folder; where its name is no text, it is read by a link of another name."""
     name = text_of(str(path.relative_to(landing)))
-    sha256, size = file_sha256(path), path.stat().st_size
+    sha256, size = hashed(path)
     if path == landing / name:
         return Offer(path, name, sha256, bytes=size)
     link = scratch / "links" / sha256[:16] / _own_name(name)

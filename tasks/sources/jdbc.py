@@ -40,7 +40,7 @@ from tasks.sources.landing import Landing
 from tasks.sources.position import advanced, known
 from tasks.sources.reader import Offer, Request, StagedFile
 from tasks.sources.unseen import HASH, unseen
-from tasks.sources.watermark import Overlap, ahead, is_ahead
+from tasks.sources.watermark import Overlap, ahead, dated, is_ahead, is_dated
 from tasks.spec import KeySnapshotSpec, SourceSpec
 
 MARK = "_watermark"
@@ -255,8 +255,11 @@ class JdbcReader:
         mark = self._source.watermark
         if mark is None or watermark is None:
             return None
+        overlap = Overlap.parse(mark.overlap)
+        if type_name == "string" and overlap.duration is not None and not is_dated(watermark):
+            return None  # a text among the dates that an earlier version took for the highest
         try:
-            return Overlap.parse(mark.overlap).below(watermark, type_name)
+            return overlap.below(watermark, type_name)
         except ValueError as error:
             raise InputError(
                 f"watermark {mark.column} = {watermark!r}: {error}",
@@ -312,9 +315,17 @@ def _numbered(rows: DataFrame, columns: Sequence[str], folder: Path) -> Path:
 
 
 def _highest(rows: DataFrame, read: Extraction) -> str | None:
-    """The highest watermark read that is not ahead; never below the one before, whose row may be gone."""
-    highest = F.max(F.when(~ahead(F.col(MARK), read.type_name, read.started), F.col(MARK)))
+    """The highest watermark read that is not ahead; never below the one before, whose row may be gone.
+
+    Among dates as text another text, such as `n/a`, is no watermark: it sorts after all of them for ever.
+    """
+    mark = F.when(~ahead(F.col(MARK), read.type_name, read.started), F.col(MARK))
+    highest, dates = F.max(mark), F.max(F.when(dated(F.col(MARK)), mark))
     if read.reached is not None:
-        highest = F.greatest(highest, F.lit(read.reached).cast(read.type_name))
+        reached = F.lit(read.reached).cast(read.type_name)
+        highest = F.greatest(highest, reached)
+        dates = F.greatest(dates, reached) if is_dated(read.reached) else dates
+    if read.type_name == "string":
+        highest = F.coalesce(dates, highest)
     value = rows.agg(highest.cast("string").alias("value")).collect()[0]["value"]
     return None if value is None else str(value)

@@ -80,7 +80,7 @@ class RemoteFolder:
         found = []
         for path, told in listed.items():
             name = str(path).removeprefix(f"{root}/")
-            if told["type"] == "file" and wanted(name):
+            if told["type"] == "file" and wanted(name.lstrip("/")):
                 found.append(StoredObject(str(path), name, *_identity(told)))
         return sorted(found, key=lambda one: delivery_order(one.name))
 

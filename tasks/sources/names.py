@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,10 +71,24 @@ def _walked(folder: str, *, hidden: bool, above: tuple[str, ...] = ()) -> Iterat
     for entry in _entries(folder):
         if entry.name.startswith(HIDDEN) and not hidden:
             continue
-        if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
+        mode = _mode(entry)
+        if stat.S_ISDIR(mode):
             yield from _walked(entry.path, hidden=hidden, above=(*above, here))
-        elif os.path.isfile(entry.path):
+        elif stat.S_ISREG(mode):
             yield entry.path
+
+
+def _mode(entry: os.DirEntry[str]) -> int:
+    """What an entry is; 0 for one that was removed, or a link to nothing."""
+    try:
+        return entry.stat().st_mode
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return 0
+        raise InputError(
+            f"{text_of(entry.path)}: it cannot be looked at: {error.strerror}",
+            advice="Give this user access to it, or move it out of the landing folder.",
+        ) from None
 
 
 def _entries(folder: str) -> list[os.DirEntry[str]]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from tasks.sources.watermark import Overlap
+from tasks.sources.watermark import WIDE, Overlap
 from tasks.spec import WatermarkType
 
 
@@ -60,7 +60,7 @@ def below(value: Value, overlap: Overlap) -> Value:
         return value
     is_number = value.kind is WatermarkType.number
     if is_number and overlap.number is not None:
-        return replace(value, position=value.position - overlap.number)
+        return replace(value, position=WIDE.subtract(value.position, overlap.number))
     if not is_number and overlap.duration is not None:
         earlier = value.position - overlap.duration // _MICROSECOND
         return replace(value, position=max(earlier, Decimal(_FIRST)))

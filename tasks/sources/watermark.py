@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_FLOOR, Context, Decimal, InvalidOperation
 from typing import Self
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+WIDE = Context(prec=100, rounding=ROUND_FLOOR)
+"""Python's own 28 digits round a number of 38, maybe up."""
 UNITS = ("second", "minute", "hour", "day")
 FLOATS = ("float", "double")
 NUMBERS = ("tinyint", "smallint", "int", "bigint", "decimal", *FLOATS)
@@ -78,7 +81,7 @@ class Overlap:
             return watermark
         kind = _kind(type_name)
         if kind in NUMBERS and self.number is not None:
-            return format(Decimal(watermark) - self.number, "f")
+            return format(WIDE.subtract(Decimal(watermark), self.number), "f")
         if kind in INSTANTS and self.duration is not None:
             return _earlier(watermark, self.duration)
         said = self.number if self.duration is None else self.duration
@@ -111,6 +114,18 @@ def ahead(watermark: Column, type_name: str, started: datetime) -> Column:
     if _kind(type_name) == "string":
         later = watermark.rlike(_DATED) & later
     return F.coalesce(later, F.lit(False))
+
+
+def is_dated(text: str) -> bool:
+    """Whether a text is a date or an instant."""
+    with suppress(ValueError):
+        return bool(re.match(_DATED, text)) and datetime.fromisoformat(text) is not None
+    return False
+
+
+def dated(text: Column) -> Column:
+    """`is_dated` of each row; never null."""
+    return F.coalesce(text.rlike(_DATED) & text.try_cast("timestamp").isNotNull(), F.lit(False))
 
 
 def _kind(type_name: str) -> str:

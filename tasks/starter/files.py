@@ -97,7 +97,7 @@ def _source(plan: Plan) -> str:
     if profile.delimiter != ",":
         lines.append(f"    delimiter: {quoted(profile.delimiter)}")
     if profile.encoding.lower() not in ("utf-8", "utf8"):
-        lines.append(f"    encoding: {profile.encoding}")
+        lines.append(f"    encoding: {scalar(profile.encoding)}")
     tagged = [c for c in plan.guess.columns if c.personal]
     if tagged:
         lines.append("    personal: # guessed from the names alone; see that none is missing")

@@ -44,7 +44,7 @@ def table_name(stem: str) -> str:
 
 def pattern_of(stem: str, suffix: str) -> str:
     """The file names of later deliveries: the same beginning, whatever date or number follows."""
-    begin = re.sub(r"[\d._\- T]*$", "", stem)
+    begin = re.sub(r"([\d._\- ]|(?<=\d)T(?=\d))*$", "", stem)
     separator = stem[len(begin) : len(begin) + 1]
     begin += separator if separator in "._- " else ""
     return re.sub(r"([*?\[])", r"[\1]", begin) + "*" + re.sub(r"([*?\[])", r"[\1]", suffix)

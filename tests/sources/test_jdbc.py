@@ -115,6 +115,20 @@ def test_a_row_of_the_future_is_taken_once_and_hides_no_other(
     assert [row[0] for row in shop.rows()] == ["infinite", "a", "b"]
 
 
+@pytest.mark.parametrize("overlap", ["0", "10 minutes"])
+def test_a_text_among_the_dates_is_taken_once_and_hides_no_other(
+    make_shop: MakeShop, database: Database, overlap: str
+) -> None:
+    shop = make_shop(source(database, overlap))
+    database.put(("a", 1, at("10:00:00")), ("b", 2, "n/a"), ("c", 3, "9999-99-99"))
+    assert shop.run() is not None
+    assert shop.record().notes["watermark"]["value"] == at("10:00:00")
+    database.put(("d", 4, at("10:05:00")))
+    assert shop.run() is not None
+    assert sorted(row[0] for row in shop.rows()) == ["a", "b", "c", "d"]
+    assert shop.run() is None
+
+
 def test_a_position_in_the_future_starts_over_and_repeats_nothing(
     make_shop: MakeShop, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

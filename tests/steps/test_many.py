@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from storage.metrics import scans
-from tasks import bronze, changes
+from tasks import bronze, changes, quarantine
+from tasks.frames import judged, typed
 from tasks.gate import check
 from tasks.publish import publish
-from tasks.spec import ColumnSpec, DomainSpec, GoldSpec, SilverSpec, SourceSpec
+from tasks.spec import ColumnSpec, GoldSpec, SilverSpec, SourceSpec
 from tests.conftest import MakeLake
-from tests.property.driver import stage
+from tests.property.driver import rows_of, stage
 from tests.sources.shop import Shop
 from tests.steps.shelf import Shelf
 
@@ -51,29 +53,53 @@ def test_the_records_of_many_files_are_read_in_one_scan(
     assert shop.record().rows["published"] == 2 * FILES
 
 
-class Wide(Shop):
-    """A table of many typed columns."""
+def test_no_plan_grows_with_typed_columns(spark: SparkSession) -> None:
+    def patterns(count: int) -> int:
+        names = [f"c{n}" for n in range(count)]
+        spec = SilverSpec(key=["c0"], columns={name: ColumnSpec(type="int") for name in names})
+        text = ", ".join(f"{name} string" for name in names)
+        rows = spark.createDataFrame(
+            [], f"{text}, _rescued string, _record_number int, _source_file string"
+        )
+        judged_rows = judged(typed(rows, spec.columns, names), spec)
+        return str(judged_rows._jdf.queryExecution().optimizedPlan()).count("RLIKE")
 
-    @property
-    def domain(self) -> DomainSpec:
-        spec = super().domain
-        typed = {c: ColumnSpec(type="int") for c in self.source.columns if c != "id"}
-        columns = {"id": ColumnSpec(), **typed}
-        spec.silver["sale"] = SilverSpec(source="bronze.sale", key=["id"], columns=columns)
-        return spec
+    limit = "spark.sql.debug.maxToStringFields"
+    before = spark.conf.get(limit)
+    spark.conf.set(limit, "1000000")
+    try:
+        assert patterns(2) == patterns(60) > 0
+    finally:
+        spark.conf.set(limit, before or "25")
 
 
-def test_a_file_of_many_typed_columns_reaches_bronze(
+@pytest.mark.slow
+def test_a_table_of_many_typed_columns_is_loaded(
     format_name: str, spark: SparkSession, make_lake: MakeLake, tmp_path: Path
 ) -> None:
-    names = [f"c{n}" for n in range(COLUMNS)]
-    source = SourceSpec(pattern="sale_*.csv", columns=["id", *names])
-    shop = Wide(tmp_path, make_lake(format_name), spark, source)
-    shop.write("sale_1.csv", ",".join(["id", *names]), ",".join(["a", *map(str, range(COLUMNS))]))
-    shop.write("sale_2.csv", ",".join(["id", *names]), ",".join(["b", *["x"] * COLUMNS]))
-    shop.run()
-    rows = shop.rows("bronze.sale", "id", f"c{COLUMNS - 1}", "_quality_flag")
-    assert rows == [("a", str(COLUMNS - 1), "ok"), ("b", "x", "suspect")]
+    numbers = [f"c{n}" for n in range(COLUMNS)]
+    kinds = ("int", "decimal(18,2)")
+    typed = {name: ColumnSpec(type=kinds[n % 2]) for n, name in enumerate(numbers)}
+    spec = SilverSpec(key=["id"], columns={"id": ColumnSpec(), **typed})
+    lake = make_lake(format_name, tmp_path / "lake")
+    shelf = Shelf(spark, lake, tmp_path, ["id", *numbers], spec)
+    first, last = numbers[0], numbers[-1]
+    many = [(f"k{row:02}", *[row] * COLUMNS) for row in range(40)]
+    shelf.deliver("1", *many, ("bad", *range(COLUMNS - 1), "x"))
+    staged, gate = shelf.run()["silver.item"]
+    assert not gate.verdict.blocked, gate.verdict.reasons
+    assert staged.rows["quarantined"] == 1
+    (kept,) = rows_of(shelf.store, quarantine.table(shelf.domain.ref("silver.item")))
+    assert kept["_reason"].startswith(f"{last}: 'x' is not a decimal(18,2) (record 41 of ")
+    flags = {row[1] for row in shelf.rows("id", "_quality_flag", label="bronze.item")}
+    assert flags == {"ok", "suspect"}
+
+    shelf.deliver("2", ("k07", *[1000] * COLUMNS))
+    shelf.run()
+    rows = shelf.rows("id", first, last)
+    assert rows[7] == ("k07", 1000, Decimal("1000.00"))
+    assert rows[8] == ("k08", 8, Decimal("8.00"))
+    assert len(rows) == len(many)
 
 
 def test_the_changes_of_many_commits_are_read_at_once(

@@ -62,6 +62,14 @@ def test_a_manifest_says_what_its_commit_added(store: ParquetStore) -> None:
     assert CommitRecord.from_json(second.record) == record("second")
 
 
+def test_a_lost_manifest_is_no_shorter_table(store: ParquetStore) -> None:
+    folder = store.location(REF)
+    lost = sorted((folder / "_commits").glob("*.json"))[1]
+    lost.unlink()
+    with pytest.raises(TerminalError, match=f"{lost.name} is missing, 000000000002.json is there"):
+        store.read_arrow(REF)
+
+
 def test_one_of_two_writers_of_a_version_is_refused(store: ParquetStore) -> None:
     log = Log(store.location(REF))
     newest, start = log.manifests()[-1], Barrier(8)

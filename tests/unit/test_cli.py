@@ -19,12 +19,12 @@ import flows.cli
 from checks.gate import Verdict
 from checks.model import CheckResult, Outcome, Severity
 from flows.cli import invoke, rows
-from flows.runtime import lake_of, run_lock
+from flows.runtime import Runtime, lake_of, new_run, run_lock
 from storage.errors import LockTimeoutError
 from storage.types import CommitRecord, SourceFile, TableRef
 from tasks import ops
 from tasks.accounting import ACCOUNTS
-from tasks.bench import RunInfo
+from tasks.bench import RunInfo, Staged, backfill_folder
 from tasks.gate import GateReport
 from tasks.ops import TableOutcome
 
@@ -79,9 +79,9 @@ def lake(request: pytest.FixtureRequest, make_config: Any, tmp_path: Path) -> st
         (["export", "gold.a", "--all", "--to", "x"], "name one table, or none for the whole"),
         (["export", "gold.a", "--to", "x.xlsx"], "must end in .csv or .parquet"),
         (["export", "gold.nothing", "--to", "x.csv"], "there is no table gold.nothing"),
-        (["batch", "reject", "orders-123"], "no delivery of bronze.orders has this id"),
+        (["batch", "reject", "orders-123"], "no delivery or attempt of orders has this id"),
         (["batch", "reject", "nothing-123"], "no table of domain olist is called 'nothing'"),
-        (["batch", "accept", "orders-123", "--reason", "x"], "no delivery of bronze.orders"),
+        (["batch", "accept", "orders-123", "--reason", "x"], "no delivery or attempt of orders"),
         (["ingest", "--again", "gone.csv"], "--again gone.csv: no such file in the landing folder"),
         (["generate", "rows=many", "--to", "x"], "generate: rows=many is no int"),
         (["generate", "rows=1", "--to", "x"], "generate: rows (orders) must be at least 50"),
@@ -261,6 +261,22 @@ def test_a_known_batch_is_settled_and_listed(lake: str, capsys: pytest.CaptureFi
     assert invoke(["batch", "list", lake, "--json"]) == 0
     [made] = json.loads(capsys.readouterr().out)
     assert (made["batch_id"], made["decision"]) == (BATCH, "rejected")
+
+
+@pytest.mark.parametrize("part", ["olist/silver/orders/t", "_backfill"])
+def test_an_attempt_without_a_delivery_is_settled(
+    lake: str, part: str, make_config: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = Runtime(make_config(lake.removeprefix("format="), tmp_path), new_run()).bench(
+        spark=False
+    )
+    ref, of_part = TableRef("olist", "silver", "orders"), part == "_backfill"
+    folder = backfill_folder(bench, ref, "t") if of_part else bench.folder(ref, "t")
+    Staged(ref, "t", str(folder), notes={"batch_id": "orders-fedcba987654"}).save()
+    assert invoke(["batch", "accept", "orders-fedcba987654", "--reason", "right", lake]) == 0
+    assert "orders-fedcba987654 (silver.orders) accepted" in capsys.readouterr().out
+    assert invoke(["batch", "accept", "daily_revenue-fedcba987654", "--reason", "x", lake]) == 2
+    assert "no delivery or attempt of daily_revenue has this id" in capsys.readouterr().err
 
 
 def test_rejecting_a_published_batch_says_how_its_rows_leave(

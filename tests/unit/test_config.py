@@ -78,6 +78,7 @@ WRONG = {
     "domain.silver.orders.strategy=scd3": "domain.silver.orders.strategy: 'scd3' is not one of "
     "upsert, append, events, snapshot, scd2",
     "workers=[1": "workers=[1: not readable as key=value",
+    "as_of=9999-99-99": "domain olist: as_of: '9999-99-99' is no date or instant like 2018-09-03 12",
     "tables=[gold.nothing]": "domain olist: tables: 'gold.nothing' is none of",
     "paths.lake=${oc.env:NOT_SET}": "paths.lake: the environment variable NOT_SET is not set",
     "paths.lake=${nowhere}": "spark.local_dir: Interpolation key 'nowhere' not found",
@@ -114,6 +115,15 @@ def test_names_of_columns_that_delta_cannot_have_are_refused_before_the_run(tmp_
     mapped = "format.properties={delta: {delta.columnMapping.mode: name}}"
     for way in ("format=iceberg", "format.bronze=parquet", mapped):
         assert load_config([*given, way]).domain.bronze["orders"].columns[1] == "Unit price"
+
+
+def test_a_copy_of_a_domain_that_kept_its_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "domain").mkdir()
+    (tmp_path / "domain" / "copy.yaml").write_text(ODD_COLUMNS, "utf-8")
+    with pytest.raises(
+        ConfigurationError, match=r"domain\.name: 'odd', but the file is copy\.yaml"
+    ):
+        load_config(["domain=copy", f"domains={tmp_path}", "format=iceberg"])
 
 
 def test_missing_values_are_named_with_what_to_give() -> None:

@@ -203,6 +203,20 @@ def _clustered_by_no_column(domain: DomainSpec) -> None:
 
 
 CASES: dict[str, tuple[Change, str]] = {
+    "a domain of another folder": (_set("name", "../shop"),
+        "domain.name: '../shop' is not made of letters, digits and _"),
+    "a share in percent": (_set("silver.sale.quarantine.share", 5.0),
+        "domain.silver.sale.quarantine.share: 5.0 is outside 0 to 1"),
+    "a share that is no number": (_set("silver.sale.quarantine.share", float("nan")),
+        "domain.silver.sale.quarantine.share: nan is outside 0 to 1"),
+    "a negative limit": (_set("silver.sale.quarantine.rows", -1),
+        "domain.silver.sale.quarantine.rows: -1 is below 0"),
+    "a column of the platform's own": (_set("bronze.other", SourceSpec("x", ["id", "_Sequence"])),
+        "domain.bronze.other.columns: _Sequence is a column that the platform adds; give yours another "
+        "name"),
+    "a silver column of the platform's own": (_set("silver.sale.columns._batch_id", ColumnSpec(source="id")),
+        "domain.silver.sale.columns: _batch_id is a column that the platform adds; give yours another "
+        "name"),
     "score above 1": (_set("score_threshold", 80.0),
         "domain.score_threshold: 80.0 is outside 0 to 1"),
     "too few points for limits": (_set("anomalies", VolumeLimits(minimum=1)),
@@ -222,7 +236,9 @@ CASES: dict[str, tuple[Change, str]] = {
     "delimiter of two characters": (_set("bronze.sale.delimiter", "||"),
         "domain.bronze.sale.delimiter: '||' is not one character"),
     "unknown encoding": (_set("bronze.sale.encoding", "utf-9"),
-        "domain.bronze.sale.encoding: 'utf-9' is not known to Python"),
+        "domain.bronze.sale.encoding: 'utf-9' is no encoding of text that Python knows"),
+    "encoding of bytes": (_set("bronze.sale.encoding", "base64"),
+        "domain.bronze.sale.encoding: 'base64' is no encoding of text that Python knows"),
     "file source without pattern": (_set("bronze.sale.pattern", ""),
         "domain.bronze.sale.pattern: no pattern of file names"),
     "pattern that begins at the root": (_set("bronze.sale.pattern", "/in/*.csv"),

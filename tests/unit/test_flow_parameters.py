@@ -267,15 +267,16 @@ def test_parameters_are_taken_and_an_override_of_the_same_key_goes_before() -> N
     assert (config.layers, config.tables) == (["silver"], ["silver.orders"])
     assert config.as_of == made.runtime.run.as_of == "2026-01-05 23:59:59"
     made = called("flows.pipeline.pipeline", as_of=day, overrides=["as_of=2026-01-06"])
-    assert made.runtime.config.as_of == "2026-01-06"
+    assert made.runtime.config.as_of == "2026-01-06 23:59:59"
 
 
 def test_a_backfill_is_asked_for_what_the_form_says() -> None:
     day = date(2026, 1, 5)
     made = called(
         "flows.backfill.backfill", tables=["orders"], start=day, end=day + timedelta(1), unit="day",
-        parallelism=3,
+        parallelism=3, overrides=["as_of=2026-01-06"],
     )  # fmt: skip
+    assert made.runtime.run.as_of == "2026-01-06 23:59:59"
     request, parallelism = made.asked
     assert (request.tables, request.start, request.unit.value, parallelism) == (
         ("orders",), day, "day", 3,

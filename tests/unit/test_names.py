@@ -99,6 +99,15 @@ def test_links_are_followed_and_a_circle_ends(tmp_path: Path) -> None:
     assert _found(landing, "*.csv") == ["a/sale.csv", "file.csv", "linked/b/sale.csv"]
 
 
+def test_what_cannot_be_looked_at_is_named_and_a_link_to_nothing_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "gone.csv").symlink_to(tmp_path / "nothing")
+    assert files_below(tmp_path, "*.csv", hidden=False) == []
+    (tmp_path / "plain").write_text("")
+    (tmp_path / "odd.csv").symlink_to(tmp_path / "plain" / "x")
+    with pytest.raises(InputError, match=r"odd\.csv: it cannot be looked at: Not a directory"):
+        files_below(tmp_path, "*.csv", hidden=False)
+
+
 def test_folders_and_pipes_that_are_named_like_files_are_none(tmp_path: Path) -> None:
     _put(tmp_path, ["sale.csv/1.csv"])
     os.mkfifo(tmp_path / "pipe.csv")

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from flows.cli.rows import rows_of
 from flows.reading import Reader
 from flows.runtime import lake_of
 from storage.base import TableStore
@@ -111,6 +112,21 @@ def test_a_query_runs_over_layer_and_table(reader: Reader, sql: str, expected: o
 def test_text_that_is_no_query_here_is_refused(reader: Reader, sql: str, complaint: str) -> None:
     with pytest.raises(ConfigurationError, match=complaint):
         reader.query(sql)
+
+
+@pytest.mark.parametrize(
+    "value", ["date '9999-12-31' + 1", "timestamp '0001-01-01' - interval 1 day"]
+)
+def test_a_computed_instant_that_python_does_not_hold_is_named(reader: Reader, value: str) -> None:
+    with pytest.raises(
+        ConfigurationError, match="column far has a date or instant that cannot be shown"
+    ):
+        rows_of(reader.query(f"select 1 as near, {value} as far"))
+
+
+def test_columns_of_one_name_are_all_shown(reader: Reader) -> None:
+    found = rows_of(reader.query("select 1 as n, 2 as n_1, 3 as n, 4 as n"))
+    assert found == [{"n": 1, "n_1": 2, "n_2": 3, "n_3": 4}]
 
 
 class _Spark:

@@ -313,6 +313,8 @@ def test_columns_of_the_example_have_names_of_their_own(tmp_path: Path, name: st
         ("Straßen", "straen", "Straßen*.csv"),
         ("q3.orders", "q3_orders", "q3.orders*.csv"),
         ("2026", "", "*.csv"),
+        ("PRODUCT", "product", "PRODUCT*.csv"),
+        ("ORDERS_20260301T0915", "orders_20260301t", "ORDERS_*.csv"),
         ("a[1]*", "a", "a[[]1][*]*.csv"),
     ],
 )

@@ -53,6 +53,11 @@ def test_an_overlap_is_a_number_or_a_duration(text: str) -> None:
         Overlap.parse(text)
 
 
+def test_an_overlap_of_a_long_number_is_exact() -> None:
+    number = "12345678901234567890123456789999"
+    assert Overlap.parse("500").below(number, "decimal(38,0)") == f"{int(number) - 500}"
+
+
 @pytest.mark.parametrize(
     ("overlap", "watermark", "type_name"),
     [("10 minutes", "5", "bigint"), ("5", "2026-03-01", "date"), ("1 hour", "abc", "string")],
