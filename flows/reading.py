@@ -16,7 +16,7 @@ from flows.runtime import Runtime, new_run
 from storage.base import TableStore
 from storage.errors import ConfigurationError
 from storage.types import TableRef
-from tasks.sql_text import DATABASES, to_views, trimmed
+from tasks.sql_text import DATABASES, trimmed
 
 Say = Callable[[str], None]
 
@@ -75,27 +75,18 @@ class Reader:
         return self._bench_store().read(ref).toArrow()
 
     def query(self, sql: str) -> pa.Table:
-        """The result of a query over `layer.table` names, in DuckDB where that is safe.
+        """The result of a query over `layer.table` names, in DuckDB.
 
         Raises:
             ConfigurationError: The text is no query, or names a table that does not exist.
         """
         sql = trimmed(sql, "duckdb")
         refs = [self.ref(label) for label in sorted(_tables_in(sql))]
-        obstacles = {ref: self.store.obstacle(ref) for ref in refs}
-        if any(obstacles.values()):
-            for ref, obstacle in obstacles.items():
-                if obstacle:
-                    self.say(f"{ref.label} has {obstacle}: the query runs on Spark")
-            store = self._bench_store()
-            for ref in refs:
-                store.read(ref).createOrReplaceTempView(ref.view)
-            return store.session.sql(to_views(sql)).toArrow()
         connection = duckdb.connect()
         connection.execute("SET TimeZone = 'UTC'")
         for ref in refs:
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {ref.layer}")
-            connection.register(f"arrow_{ref.view}", self.store.read_arrow(ref))
+            connection.register(f"arrow_{ref.view}", self.table(ref))
             connection.execute(
                 f'CREATE VIEW {ref.layer}."{ref.name}" AS SELECT * FROM "arrow_{ref.view}"'
             )
