@@ -24,6 +24,8 @@ PROPERTIES: dict[str, dict[str, str]] = yaml.safe_load(
     (REPOSITORY / "conf" / "table_properties.yaml").read_text("utf-8")
 )
 """The table properties that the platform's own configuration sets, by format."""
+JIT = "-XX:+UseParallelGC -XX:ReservedCodeCacheSize=256m"
+"""A session of tests plans for half an hour, long enough for the compiler that `spark=small` does without."""
 SMALL = yaml.safe_load((REPOSITORY / "conf" / "spark" / "small.yaml").read_text("utf-8"))
 
 
@@ -43,7 +45,7 @@ def small_session(folder: Path) -> SparkSession:
             "spark.sql.warehouse.dir": str(folder / "warehouse"),
             **SMALL["conf"],
         },
-        java_options=SMALL["java_options"],
+        java_options=JIT,
     )
     return start_session(
         settings, java_home=find_java().home, jars=jar_paths(), app_name="lakehouse-tests"
