@@ -71,7 +71,11 @@ def test_nulls_are_compared_as_the_plan_says(table: Table) -> None:
     )
 
 
-@pytest.mark.parametrize("order", [["name"], ["seq"], ["seq", "name"], ["name", "seq"]])
+@pytest.mark.parametrize(
+    "order",
+    [["name"], pytest.param(["seq"], marks=pytest.mark.slow),
+     pytest.param(["seq", "name"], marks=pytest.mark.slow), ["name", "seq"]],
+)  # fmt: skip
 @pytest.mark.never("parquet", reason="rows are only ever added")
 def test_with_nulls_anywhere_in_the_order_every_arrival_ends_the_same(
     table: Table, order: list[str]

@@ -15,6 +15,7 @@ from tests.steps.test_rollback_steps import FIRST, FULL
 FORMATS = {"bronze": "parquet", "silver": "delta", "gold": "iceberg"}
 
 
+@pytest.mark.slow
 def test_layers_of_three_formats_give_what_one_format_gives(
     spark: SparkSession, tmp_path: Path
 ) -> None:

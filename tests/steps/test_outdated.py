@@ -78,7 +78,11 @@ def assert_refused(shop: Shop, attempt: tuple[Bench, Staged, GateReport]) -> Non
     assert seen(shop) == before
 
 
-@pytest.mark.parametrize("loaded", [True, False], ids=["later load", "first load"])
+@pytest.mark.parametrize(
+    "loaded",
+    [True, pytest.param(False, marks=pytest.mark.slow)],
+    ids=["later load", "first load"],
+)
 @pytest.mark.parametrize("label", LABELS)
 def test_a_commit_between_check_and_publication_is_not_built_upon(
     shop: Shop, label: str, loaded: bool
@@ -103,7 +107,10 @@ def test_a_commit_between_check_and_publication_is_not_built_upon(
     assert shop.news() == []
 
 
-@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.parametrize(
+    "label", [pytest.param(LABELS[0], marks=pytest.mark.slow), *LABELS[1:2],
+              pytest.param(LABELS[2], marks=pytest.mark.slow)],
+)  # fmt: skip
 def test_the_attempt_that_a_late_process_has_committed_is_found_by_its_token(
     shop: Shop, label: str
 ) -> None:
