@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from storage.errors import InputError, TransientError
+from storage.errors import InputError
 from storage.types import TableRef
 from tasks import bronze, ledger, quarantine, releases
 from tasks.bench import Bench, moved, position
@@ -63,7 +63,7 @@ def _bronze_news(bench: Bench, ref: TableRef) -> bool:
         return True  # the ledger is rebuilt from rows, which needs Spark
     try:
         news = bronze.news(bench, ref)
-    except (InputError, TransientError):
+    except InputError:
         return True  # the table's own step says so, and the others go on
     required = bench.domain.bronze[ref.name].required
     return news or (required and bronze.never_delivered(bench, ref))
