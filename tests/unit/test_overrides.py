@@ -63,7 +63,7 @@ def test_a_form_may_set_the_allowed_keys_and_all_of_them_exist() -> None:
     keys = [override.split("=", 1)[0] for override in ALLOWED]
     assert all(fnmatch.filter(keys, pattern) for pattern in ALLOWED_IN_PARAMETERS)
     config = load_config(ALLOWED)
-    assert (config.workers, config.retry.attempts, config.as_of) == (1, 5, "2018-10-17")
+    assert (config.workers, config.retry.attempts, config.as_of) == (1, 5, "2018-10-17 23:59:59")
 
 
 @pytest.mark.parametrize(
