@@ -131,6 +131,8 @@ def load_config(overrides: Sequence[str], values: Mapping[str, Any] | None = Non
             advice=f"Mend {file} or the override that says so.",
         )
     config.domain = expanded(config.domain)
+    if config.as_of and len(config.as_of) == len(DATE):
+        config.as_of += " 23:59:59"
     places.place(config)
     if config.catalog.name == "postgres":
         _refuse_unusable(config.catalog)
@@ -138,13 +140,12 @@ def load_config(overrides: Sequence[str], values: Mapping[str, Any] | None = Non
 
 
 def inconsistent(config: Config, file: Path) -> list[str]:
-    """What does not fit the domain's file, or is no instant; a date of `as_of` becomes its last second."""
+    """Whether the domain is not that of its file, and `as_of` no instant."""
     name, found = config.domain.name, []
     if file.is_file() and file.stem != name:  # a copy that kept it would work on the other's tables
         found.append(f"domain.name: {name!r}, but the file is {file.name}; name them alike")
     try:
-        if config.as_of and datetime.fromisoformat(config.as_of) and len(config.as_of) == len(DATE):
-            config.as_of += " 23:59:59"
+        datetime.fromisoformat(config.as_of or DATE)
     except ValueError:
         found.append(f"as_of: {config.as_of!r} is no date or instant like {DATE} 12:00:00")
     return found

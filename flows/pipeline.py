@@ -87,7 +87,7 @@ def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI
     caller = CALLER.get()
     if caller is None:
         given = {"layers": layers or [], "tables": tables or []}
-        instant = {"as_of": f"{as_of} 23:59:59"} if as_of else {}
+        instant = {"as_of": str(as_of)} if as_of else {}
         groups = {"domain": domain, "env": env, "format": format}
         caller = Caller(load_parameters(groups, overrides or [], {**given, **instant}), Silent())
     config = caller.config

@@ -44,17 +44,16 @@ def rows_of(found: pa.Table) -> list[dict[str, Any]]:
     Raises:
         ConfigurationError: A query computed a date or instant that Python does not hold; it names the column.
     """
-    found = found.rename_columns(_distinct(found.column_names))
-    for name, values in zip(found.column_names, found.columns, strict=True):
+    columns: dict[str, list[Any]] = {}
+    for name, values in zip(_distinct(found.column_names), found.columns, strict=True):
         try:
-            values.to_pylist()
+            columns[name] = values.to_pylist()
         except (OverflowError, ValueError) as error:
             raise ConfigurationError(
                 f"column {name} has a date or instant that cannot be shown: {error}",
                 advice=f'Ask for its text: cast("{name}" as varchar)',
             ) from None
-    rows: list[dict[str, Any]] = found.to_pylist()
-    return rows
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
