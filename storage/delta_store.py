@@ -216,12 +216,12 @@ class DeltaStore(FormatStore):
         # deltalake counts the versions down from the one it opened, though the commits that it lists may
         # be newer where another process writes: only a table that stood still meanwhile is numbered rightly.
         table = self._open(ref)
-        while True:
-            commits = table.history(limit)
-            now = self._open(ref)
-            if now.version() == table.version():
-                return commits
-            table = now
+        with self._translated(ref):
+            while True:
+                version, commits = table.version(), table.history(limit)
+                table.update_incremental()
+                if table.version() == version:
+                    return commits
 
     def stats(self, ref: TableRef) -> TableStats:
         table = self._open(ref)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -103,13 +104,20 @@ class ParquetStore(FormatStore):
             first, last = _number(ref, log, after), _number(ref, log, until)
             if first > last:
                 raise VersionNotFoundError(f"{ref.label}: version {after} is not before {until}")
-            parts = []
+            came: dict[str, Counter[DataFile]] = {"insert": Counter(), "delete": Counter()}
             for number in range(first + 1, last + 1):
-                before, now = _files(log, number - 1), _files(log, number)
-                for kind, one, other in (("insert", now, before), ("delete", before, now)):
-                    if files := [file for file in one if file not in other]:
-                        parts.append(self._kind(self._rows(ref, files, log[last]), kind))
+                if log[number].base == number - 1:
+                    came["insert"].update(log[number].added)
+                    continue
+                before, now = set(_files(log, number - 1)), set(_files(log, number))
+                came["insert"].update(now - before)
+                came["delete"].update(before - now)
             none = self._kind(self._rows(ref, [], log[last]), "insert")
+            parts = [
+                self._kind(self._rows(ref, files, log[last]), kind)
+                for kind, times in came.items()
+                for files in _rounds(times)
+            ]
             return reduce(DataFrame.unionByName, parts, none)
 
     def obstacle(self, ref: TableRef) -> str | None:
@@ -301,6 +309,12 @@ def _only_added(ref: TableRef, operation: str) -> TerminalError:
         f"{ref.label}: {operation} changes rows, and rows of a Parquet table are only ever added",
         advice="Keep a table whose rows change in delta or iceberg.",
     )
+
+
+def _rounds(times: Counter[DataFile]) -> Iterator[list[DataFile]]:
+    """Lists that have each file as often as it came: one list, where none left and came back."""
+    for number in range(max(times.values(), default=0)):
+        yield sorted((f for f, n in times.items() if n > number), key=lambda file: file.path)
 
 
 def _files(log: Sequence[Manifest], number: int) -> list[DataFile]:

@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from storage.errors import InputError
+from storage.parquet_reading import spark_rows
 from storage.schemas import schema
 from storage.sql import quote
 from storage.types import SourceFile, TableRef
@@ -382,7 +383,7 @@ def staged_rows(bench: Bench, staged: Staged) -> DataFrame:
     rows = Path(staged.part("rows"))
     if not (rows / "_SUCCESS").exists():
         _computed_rows(bench, staged).write.mode("overwrite").parquet(str(rows))
-    return bench.store.session.read.parquet(str(rows))
+    return spark_rows(bench.store.session, rows)
 
 
 def _computed_rows(bench: Bench, staged: Staged) -> DataFrame:

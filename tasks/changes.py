@@ -18,7 +18,7 @@ import pyarrow.dataset as ds
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from storage.parquet_reading import parquet_dataset
+from storage.parquet_reading import parquet_dataset, spark_rows
 from storage.plans import BEFORE, GONE
 from storage.sql import quote
 from storage.types import Snapshot, TableRef, Version
@@ -64,7 +64,7 @@ def keep(bench: Bench, staged: Staged) -> None:
 
 def rows_of(bench: Bench, staged: Staged) -> DataFrame:
     """The staged rows, also where a publication that failed half-way has moved them."""
-    return bench.store.session.read.parquet(str(_place(bench, staged)))
+    return spark_rows(bench.store.session, _place(bench, staged))
 
 
 def only_new(bench: Bench, staged: Staged) -> bool:
@@ -119,7 +119,7 @@ def sides(bench: Bench, ref: TableRef, after: str | None, until: str) -> Sides |
         columns = parquet_dataset(path).schema.remove_metadata()
         alike.setdefault((restated, columns), []).append(str(path))
     parts = [
-        _sides(bench.store.session.read.parquet(*paths), restated=restated)
+        _sides(spark_rows(bench.store.session, *paths), restated=restated)
         for (restated, _), paths in alike.items()
     ]
     if not parts:

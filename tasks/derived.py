@@ -14,6 +14,7 @@ from pyspark.sql.types import StructType
 
 from storage.errors import ConfigurationError
 from storage.metrics import rows_read, scans
+from storage.parquet_reading import spark_rows
 from storage.plans import GONE, MergePlan, difference, difference_plan, lacking
 from storage.schemas import describe_difference, same_columns, schema
 from storage.sql import quote
@@ -253,7 +254,7 @@ def _computed(
     made: DataFrame | None = None
     if keys is not None:
         keys.write.mode("overwrite").parquet(staged.part("touched"))
-        keys = bench.store.session.read.parquet(staged.part("touched"))
+        keys = spark_rows(bench.store.session, staged.part("touched"))
         if since is not None and spec_of(bench.domain, ref).fold:
             made = _folded(bench, staged, keys, since)
     if made is None:
@@ -314,7 +315,7 @@ def _result(
         return rows
     given = {name: column for name, column in spec.columns.items() if not column.expr}
     _refuse_difference(ref, rows.schema, schema(_types(given)))
-    return with_computed(rows, spec.columns)
+    return with_computed(ref, rows, spec.columns)
 
 
 def _folded(bench: Bench, staged: Staged, keys: DataFrame, since: Since) -> DataFrame | None:
@@ -331,7 +332,7 @@ def _folded(bench: Bench, staged: Staged, keys: DataFrame, since: Since) -> Data
     live(bench.domain, read, found.new).createOrReplaceTempView(f"{NEW}{read.view}")
     made = _result(session, bench.domain, ref, NEW)
     new, stored = (restricted(rows, keys, spec.key) for rows in (made, bench.store.read(ref)))
-    rows = with_computed(combined(stored, new, spec), spec.columns)
+    rows = with_computed(ref, combined(stored, new, spec), spec.columns)
     parts = [] if since.recomputed is None else [since.recomputed]
     if not found.old.isEmpty():
         parts.append(mapped(bench, label, spec.groups[label], found.old, spec.key))
@@ -339,7 +340,7 @@ def _folded(bench: Bench, staged: Staged, keys: DataFrame, since: Since) -> Data
         return rows
     other = distinct(parts)
     other.write.mode("overwrite").parquet(staged.part("recomputed"))
-    other = session.read.parquet(staged.part("recomputed"))
+    other = spark_rows(session, staged.part("recomputed"))
     kept = lacking(rows, F.broadcast(other), spec.key)
     return kept.unionByName(query(session, bench.domain, ref, other))
 

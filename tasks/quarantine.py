@@ -15,6 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from storage.parquet_reading import spark_rows
 from storage.plans import NEVER, MergePlan, differs
 from storage.schemas import same_columns, schema
 from storage.sql import quote
@@ -203,7 +204,7 @@ def enter(bench: Bench, staged: Staged) -> None:
 
 
 def _flat(bench: Bench, staged: Staged, wanted: StructType) -> DataFrame:
-    rows = bench.store.session.read.parquet(staged.part("quarantine"))
+    rows = spark_rows(bench.store.session, staged.part("quarantine"))
     raw = rows.select(f"{RAW}.*").columns
     instant = F.lit(bench.run.started_at).cast("timestamp").alias("_quarantined_at")
     metadata = [c for c in wanted.names if c not in raw and c != "_quarantined_at"]
@@ -245,7 +246,7 @@ def note_leaving(bench: Bench, staged: Staged) -> None:
     ref = history(staged.table)
     bench.store.create(ref, schema(LEFT))
     rows = (
-        bench.store.session.read.parquet(staged.part("released"))
+        spark_rows(bench.store.session, staged.part("released"))
         .withColumn("_released_at", F.lit(bench.run.started_at).cast("timestamp"))
         .withColumn("_run_id", F.lit(bench.run.run_id))
         .withColumn("_merge_id", F.lit(staged.token))
@@ -310,4 +311,4 @@ def _remove(
 def _by_file(bench: Bench, rows: DataFrame, path: Path) -> DataFrame:
     """The rows from Parquet: Spark failed to plan a merge into Iceberg that reads another Iceberg table."""
     rows.write.mode("overwrite").parquet(str(path))
-    return bench.store.session.read.parquet(str(path))
+    return spark_rows(bench.store.session, path)

@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from storage.errors import ConfigurationError
+from storage.parquet_reading import spark_rows
 from storage.plans import BEFORE, GONE, MergePlan, replaces, same
 from storage.sql import quote
 from storage.types import TableRef, Version
@@ -251,7 +252,7 @@ def _vanished(
     silver.write(gone.select(*map(quote, key)).distinct(), Path(staged.part("vanished")))
     if not staged.count("vanished"):
         return None
-    return bench.store.session.read.parquet(staged.part("vanished"))
+    return spark_rows(bench.store.session, staged.part("vanished"))
 
 
 def _with_stand_ins(
@@ -278,7 +279,7 @@ def _fated(
 ) -> DataFrame:
     """One row a merge key with what the merge will do with it."""
     spec, merging = part.spec, plan(part.spec, part.partition)
-    latest = silver.candidates(bench, spec, rows.where("_rule is null"), [OWN, ANEW])
+    latest = silver.candidates(bench, part.ref, rows.where("_rule is null"), [OWN, ANEW])
     made = silver.completed(bench, spec, latest, intake.after, staged.token)
     made = made.withColumn(GONE, F.lit(False)).select(
         *map(quote, merging.source_columns), OWN, ANEW

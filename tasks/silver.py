@@ -16,7 +16,17 @@ from storage.plans import BEFORE, MergePlan
 from storage.schemas import schema
 from storage.sql import quote
 from storage.types import TableRef, Version
-from tasks import accounting, bronze, changes, ordering, quarantine, releases, snapshots, tombstones
+from tasks import (
+    accounting,
+    bronze,
+    changes,
+    ordering,
+    quarantine,
+    reducing,
+    releases,
+    snapshots,
+    tombstones,
+)
 from tasks.accounting import Fate
 from tasks.bench import Batch, Bench, Staged, attempt_id, fingerprint, moved, position
 from tasks.contracts import contract_of
@@ -256,7 +266,7 @@ def _write_effective(
         For snapshots the place of the newest one, for the commit record.
     """
     target = _target(bench, ref)
-    latest = candidates(bench, spec, rows.where("_rule is null"))
+    latest = candidates(bench, ref, rows.where("_rule is null"))
     place: dict[str, str] = {}
     with ExitStack() as cached:
         if snapshots.applies(spec):
@@ -286,14 +296,13 @@ def _whole_source(bench: Bench, spec: SilverSpec, intake: Intake) -> DataFrame:
     return judged(typed(rows, spec.row_columns, bench.domain.bronze[source.name].columns), spec)
 
 
-def candidates(
-    bench: Bench, spec: SilverSpec, good: DataFrame, kept: Sequence[str] = ()
-) -> DataFrame:
+def candidates(bench: Bench, ref: TableRef, good: DataFrame, kept: Sequence[str] = ()) -> DataFrame:
     """The row of each merge key that is last in order, with further columns of the rows to keep."""
+    spec = bench.domain.silver[ref.name]
     if spec.reduce:
-        good.drop("_rank").createOrReplaceTempView("rows")
-        folded = bench.store.session.sql(bench.sql(spec.reduce))
-        winners = folded.withColumn(DELETED, F.lit(False))
+        good.drop("_rank").createOrReplaceTempView(reducing.ROWS)
+        made = reducing.reduced(bench.store.session, bench.domain, ref)
+        winners = made.withColumn(DELETED, F.lit(False))
     else:
         winners = good.where("_rank = 1")
     columns = [n for n, c in spec.columns.items() if c.lookup is None]

@@ -395,10 +395,17 @@ def _given(columns: Mapping[str, ColumnSpec]) -> list[str]:
         for name, column in columns.items()
         if column.required
     ]
-    return found + [
+    found += [
         f"columns.{name}.rounds: a query gives the value; round it there"
         for name, column in columns.items()
+        if column.rounds is not Rounding.none and not column.expr
+    ]
+    return found + [
+        f"columns.{name}.rounds: only a decimal is rounded; leave it out"
+        for name, column in columns.items()
         if column.rounds is not Rounding.none
+        and column.expr
+        and not column.type.startswith("decimal")
     ]
 
 

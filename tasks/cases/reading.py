@@ -11,6 +11,7 @@ import yaml
 
 from storage.errors import ConfigurationError
 from storage.types import TableRef
+from tasks import reducing
 from tasks.bronze import RECORDS_PER_DELIVERY
 from tasks.cases import tables
 from tasks.cases.tables import Columns
@@ -211,7 +212,7 @@ class _Reader:
 
 def _defaults(columns: Columns, label: str, place: int, row: Row) -> dict[str, Any]:
     """What the platform gives a row, where the case does not: not deleted, and its place in a delivery."""
-    if label != tables.ROWS:
+    if label != reducing.ROWS:
         return {DELETED: False} if DELETED in columns else {}
     delivery = row.get("_delivery", 1) or 1
     return {

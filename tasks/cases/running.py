@@ -11,17 +11,16 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from storage.errors import ConfigurationError
-from storage.schemas import arrow_schema, describe_difference, named_types, schema
+from storage.schemas import arrow_schema, schema
 from storage.types import TableRef
-from tasks import derived
-from tasks.bench import live, sql_file
+from tasks import derived, reducing
+from tasks.bench import live
 from tasks.cases import tables
 from tasks.cases.difference import differences
 from tasks.cases.reading import Case, Row
 from tasks.cases.tables import Columns
 from tasks.spark_errors import explained
 from tasks.spec import DomainSpec, sql_files
-from tasks.sql_text import to_views
 from tasks.yaml_lines import shown
 
 
@@ -66,7 +65,7 @@ class Runner:
         for label, columns in tables.inputs(self._domain, case.table).items():
             rows = case.given.get(label, ())
             frame = self._frame(rows, columns) if rows else self._nothing(case, label, columns)
-            if label == tables.ROWS:
+            if label == reducing.ROWS:
                 frame.createOrReplaceTempView(label)
             else:
                 ref = self._domain.ref(label)
@@ -85,26 +84,13 @@ class Runner:
 
     def _compared(self, case: Case) -> list[str]:
         if tables.folds(self._domain, case.table):
-            rows = self._folded(case.table)
+            rows = reducing.reduced(self._session, self._domain, case.table)
         else:
             rows = derived.query(self._session, self._domain, case.table)
             derived.refuse_other_columns(self._domain, case.table, rows.schema)
         key = tables.key_of(self._domain, case.table)
         got = rows.select(*dict.fromkeys([*key, *case.compared])).toArrow().to_pylist()
         return differences(case.expect, got, key=key, compared=case.compared)
-
-    def _folded(self, ref: TableRef) -> DataFrame:
-        spec = self._domain.silver[ref.name]
-        rows = self._session.sql(to_views(sql_file(self._domain, spec.reduce or "")))
-        wanted = schema(tables.expected(self._domain, ref).items())
-        found, declared = named_types(rows.schema), named_types(wanted)
-        if found != declared:  # in any order: columns are taken by name
-            raise ConfigurationError(
-                f"{ref.label}: the columns of reduce are not those declared: "
-                + describe_difference(rows.schema, wanted),
-                advice=f"Mend the SQL or the columns of {ref.label} in the domain's YAML.",
-            )
-        return rows
 
     def _sql_file(self, ref: TableRef) -> str:
         named = sql_files(derived.spec_of(self._domain, ref))

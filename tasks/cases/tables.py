@@ -6,13 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from storage.types import TableRef
-from tasks import bronze, derived, tables
+from tasks import bronze, derived, reducing, tables
 from tasks.spec import DomainSpec
-
-ROWS = "rows"
-"""The input of a `reduce`: the view that its SQL reads."""
-PLACE = ("_sequence", "_batch_id")
-"""What a `reduce` returns beside the table's columns."""
 
 Columns = Mapping[str, str]
 """Type of each column, by name."""
@@ -48,7 +43,7 @@ def inputs(domain: DomainSpec, ref: TableRef) -> dict[str, Columns]:
     if folds(domain, ref):
         spec = domain.silver[ref.name]
         typed = {name: column.type for name, column in spec.samples.items()}
-        return {ROWS: typed | dict(bronze.METADATA)}
+        return {reducing.ROWS: typed | dict(bronze.METADATA)}
     read = (domain.gold if ref.layer == "gold" else domain.silver)[ref.name].inputs
     return {label: _declared(domain, domain.ref(label)) for label in read}
 
@@ -61,9 +56,7 @@ def expected(domain: DomainSpec, ref: TableRef) -> Columns:
     """The columns of the result that a case may name."""
     if not folds(domain, ref):
         return dict(derived.business_columns(domain, ref))
-    spec = domain.silver[ref.name]
-    own = {name: column.type for name, column in spec.columns.items() if column.lookup is None}
-    return own | {name: kind for name, kind in bronze.METADATA if name in PLACE}
+    return reducing.columns(domain.silver[ref.name])
 
 
 def key_of(domain: DomainSpec, ref: TableRef) -> list[str]:

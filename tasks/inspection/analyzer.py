@@ -128,3 +128,6 @@ class Inspection:
             says = explained(error)
             fail(says.line or 1, says.reason)
             return None
+        except ConfigurationError as error:
+            fail(1, str(error))
+            return None

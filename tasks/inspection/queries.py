@@ -10,7 +10,7 @@ from pyspark.sql.types import DataType, NumericType, StructType
 
 from storage.schemas import named_types, schema
 from storage.types import TableRef
-from tasks import derived
+from tasks import derived, reducing
 from tasks.cases import tables as cases
 from tasks.folding import with_computed
 from tasks.inspection.analyzer import Inspection
@@ -47,13 +47,13 @@ def _query_table(inspection: Inspection, ref: TableRef, table: GoldSpec | Silver
     if rows is not None:
         wanted = {name: column.type for name, column in table.columns.items() if not column.expr}
         _compare(inspection, f"{key}.sql", table.sql, rows, wanted, table.columns, in_order=True)
-        _computed(inspection, key, table.columns)
+        _computed(inspection, ref, table.columns)
     by = derived.group_of(inspection.domain, ref)
     types = [table.columns[k].type for k in by if k in table.columns]
     _groups(inspection, key, table.groups, table.inputs, by, types)
 
 
-def _computed(inspection: Inspection, key: str, columns: Mapping[str, ColumnSpec]) -> None:
+def _computed(inspection: Inspection, ref: TableRef, columns: Mapping[str, ColumnSpec]) -> None:
     """Each `expr` over the columns that the SQL has to give."""
     given = [(name, column.type) for name, column in columns.items() if not column.expr]
     try:
@@ -62,8 +62,8 @@ def _computed(inspection: Inspection, key: str, columns: Mapping[str, ColumnSpec
         return  # an unknown type, which composition has found
     for name, column in columns.items():
         if column.expr:
-            made = partial(with_computed, rows, {name: column})
-            inspection.resolved(f"{key}.columns.{name}.expr", made)
+            made = partial(with_computed, ref, rows, {name: column})
+            inspection.resolved(f"domain.{ref.label}.columns.{name}.expr", made)
 
 
 def _compare(
@@ -126,7 +126,7 @@ def _reduce(inspection: Inspection, name: str, silver: SilverSpec) -> None:
     ref = inspection.domain.ref(f"silver.{name}")
     try:
         (given,) = cases.inputs(inspection.domain, ref).values()
-        inspection.view(cases.ROWS, schema(given.items()))
+        inspection.view(reducing.ROWS, schema(given.items()))
     except ValueError:
         return  # an unknown type, which composition has found
     rows = inspection.file_query(key, relative, [])

@@ -31,6 +31,7 @@ from pyspark.sql.types import (
 
 from storage.errors import InputError
 from storage.failures import NATIVE
+from storage.parquet_reading import spark_rows
 from storage.sql import quote
 from tasks.sources import key_snapshot
 from tasks.sources.hashing import record_hash, rows_sha256
@@ -100,7 +101,7 @@ class JdbcReader:
         self, request: Request, session: SparkSession, extraction: Extraction
     ) -> list[Offer]:
         """What of the frozen extraction is new, as one file."""
-        frozen = session.read.parquet(str(request.scratch / "raw"))
+        frozen = spark_rows(session, request.scratch / "raw")
         fresh = frozen.withColumn(HASH, record_hash(self._source.columns))
         if self._source.watermark is not None:
             return self._since_last(request, session, extraction, frozen, fresh)
@@ -191,7 +192,7 @@ class JdbcReader:
         except NATIVE as error:
             failure = explained(self._source, request.table, error)
         else:
-            return session.read.parquet(folder)
+            return spark_rows(session, folder)
         raise failure
 
     def stage(self, offer: Offer, target: Path) -> StagedFile:

@@ -105,6 +105,7 @@ gold:
       day: {type: date, doc: "Its day."}
       amount: {type: "decimal(18,2)", doc: "Its amount."}
       weekday: {type: int, expr: dayofweek(day), doc: "Day of the week, from Sunday as 1."}
+      cents: {type: bigint, expr: cast(amount * 100 as bigint), doc: "Its amount in cents."}
   daily:
     key: [day]
     inputs: [silver.sales]

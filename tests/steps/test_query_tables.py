@@ -13,8 +13,10 @@ from pyspark.sql import SparkSession
 
 from storage.errors import ConfigurationError
 from storage.metrics import scans, scans_of
+from storage.types import TableRef
 from tasks import groups, layout
-from tasks.spec import ColumnSpec, Fold, GoldSpec, SilverSpec, Strategy
+from tasks.folding import with_computed
+from tasks.spec import ColumnSpec, Fold, GoldSpec, Rounding, SilverSpec, Strategy
 from tests.conftest import MakeLake
 from tests.sessions import BOTH
 from tests.steps.shelf import Shelf
@@ -146,6 +148,7 @@ def test_what_is_folded_is_what_the_query_gives(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_a_fold_without_computed_columns_in_another_order(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str
@@ -297,3 +300,73 @@ def test_first_delivery_wins_and_sorted_files_are_skipped(
     assert made.rows("id", "n") == expected
     made.run(rebuild=True)
     assert made.rows("id", "n") == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "expr", "gives"),
+    [
+        ("decimal(18,2)", "n / 3", "decimal(22,6)"),
+        ("decimal(18,2)", "cast(n as double)", "double"),
+        ("decimal(18,2)", "'1.005'", "string"),
+        ("int", "n", "decimal(20,4)"),
+        ("bigint", "cast(n as double)", "double"),
+        ("date", "at", "timestamp"),
+    ],
+)
+def test_an_expr_that_its_column_would_round_is_refused(
+    spark: SparkSession, kind: str, expr: str, gives: str
+) -> None:
+    rows = spark.sql("select 1.0050BD n, timestamp'2026-03-01 10:00:00' at")
+    rows = rows.select(rows.n.cast("decimal(20,4)"), "at")
+    ref, column = TableRef("shop", "gold", "daily"), ColumnSpec(kind, expr=expr)
+    with pytest.raises(ConfigurationError) as caught:
+        with_computed(ref, rows, {"share": column})
+    assert str(caught.value).startswith(
+        f"gold.daily.share: its expr gives {gives}, of which {kind} does not hold every value exactly"
+    )
+    cast = ColumnSpec(kind, expr=f"cast({expr} as {kind})")
+    made = [with_computed(ref, rows, {"share": cast})]
+    if kind.startswith("decimal"):
+        made += [with_computed(ref, rows, {"share": replace(column, rounds=Rounding.half_up)})]
+    for frame in made:
+        assert frame.schema["share"].dataType.simpleString() == kind
+        assert frame.collect()[0].share is not None
+
+
+def test_an_expr_whose_values_its_column_holds_is_taken(spark: SparkSession) -> None:
+    rows = spark.sql("select 7 i, 1.50BD n, date'2026-03-01' d")
+    columns = {
+        "money": ColumnSpec("decimal(18,2)", expr="i * n"),
+        "whole": ColumnSpec("decimal(18,2)", expr="i"),
+        "large": ColumnSpec("bigint", expr="i"),
+        "share": ColumnSpec("double", expr="n / i"),
+        "at": ColumnSpec("timestamp", expr="d"),
+        "said": ColumnSpec("string", expr="n"),
+        "none": ColumnSpec("int", expr="null"),
+    }
+    made = with_computed(TableRef("shop", "gold", "daily"), rows, columns)
+    (row,) = made.drop("share").collect()
+    assert [str(v) for v in row] == ["10.50", "7.00", "7", "2026-03-01 00:00:00", "1.50", "None"]
+
+
+def test_a_reduce_that_gives_other_types_stops_its_table(
+    spark: SparkSession, make_lake: MakeLake, tmp_path: Path
+) -> None:
+    """A merge would store them as it can: 0.005 as 0.01."""
+    spec = SilverSpec(
+        key=["id"],
+        reduce="thirds.sql",
+        samples={"id": ColumnSpec(), "n": ColumnSpec("decimal(18,3)")},
+        columns={"id": ColumnSpec(), "n": ColumnSpec("decimal(18,2)")},
+    )
+    shelf = Shelf(spark, make_lake("delta", tmp_path / "lake"), tmp_path, ["id", "n"], spec)
+    query = tmp_path / "sql" / "thirds.sql"
+    query.parent.mkdir()
+    text = "select id, max({}) n, max(_sequence) _sequence, max(_batch_id) _batch_id from rows group by id"
+    query.write_text(text.format("n"))
+    shelf.deliver("1", ("a", "0.005"))
+    with pytest.raises(ConfigurationError, match=r"n is decimal\(18,3\), wanted decimal\(18,2\)"):
+        shelf.run()
+    query.write_text(text.format("cast(n as decimal(18,2))"))
+    shelf.run()
+    assert shelf.rows("id", "n") == [("a", Decimal("0.01"))]

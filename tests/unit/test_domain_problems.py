@@ -334,6 +334,9 @@ CASES: dict[str, tuple[Change, str]] = {
     "rounded text": (_set("silver.sale.columns.shop.rounds", Rounding.half_up),
         "domain.silver.sale.columns.shop.rounds: only a decimal that is read or computed is rounded; "
         "leave it out"),
+    "rounded expression that is no decimal": (
+        _set("gold.sales.columns.sum", ColumnSpec("bigint", expr="1", rounds=Rounding.half_up)),
+        "domain.gold.sales.columns.sum.rounds: only a decimal is rounded; leave it out"),
     "rounded column of a query": (_set("gold.sales.columns.sum.rounds", Rounding.half_up),
         "domain.gold.sales.columns.sum.rounds: a query gives the value; round it there"),
     "lookup of no column": (_set("silver.sale.columns.lat.lookup", "shops.latitude"),
