@@ -4,6 +4,9 @@ import pytest
 
 from checks.gate import judge, score
 from checks.model import CheckResult, Outcome, Severity
+from storage.types import TableRef
+from tasks import gate, instants, keys
+from tasks.bench import Staged
 
 
 def result(
@@ -74,3 +77,11 @@ def test_a_score_below_the_threshold_blocks_and_one_on_it_does_not() -> None:
 def test_a_threshold_outside_0_to_1_is_refused(threshold: float) -> None:
     with pytest.raises(ValueError, match="outside 0 to 1"):
         judge([result(Outcome.PASS)], threshold=threshold)
+
+
+@pytest.mark.parametrize("name", [keys.UNIQUE, instants.CHECK])
+def test_no_decision_lets_a_table_through_that_could_not_go_on(name: str) -> None:
+    ref = TableRef("shop", "gold", "daily")
+    accepted = Staged(ref, "token", "folder", notes={"accepted": "known"})
+    assert gate._is_waived(result(Outcome.FAIL), accepted)
+    assert not gate._is_waived(result(Outcome.FAIL, name), accepted)
