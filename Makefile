@@ -14,6 +14,7 @@ AT_ONCE = -n $(JOBS) --dist loadfile --no-loadscope-reorder
 # How long the tests with a tally go on.
 KILLS := 200
 SEEDS := 5
+ZONES := UTC Asia/Tokyo Europe/Berlin
 
 # uv from the PATH, else a pinned one in its own environment. (The redirection makes this a shell's job.)
 UV := $(shell command -v uv 2>/dev/null)
@@ -54,8 +55,9 @@ test-chaos: setup ## The tests that kill runs at each named point
 test-kills: setup ## Kills at random points, KILLS=200 over all calls; goes on from TALLY
 	@$(BIN)/python -m tests.chaos.random_kills --kills $(KILLS) --tally $(or $(TALLY),.tally/kills.jsonl) $(ARGS)
 
-test-long: setup ## Random deliveries against the model, SEEDS=5 of them; goes on from TALLY
-	@$(BIN)/python -m tests.property.long --seeds $(SEEDS) --tally $(or $(TALLY),.tally/long.jsonl) $(ARGS)
+test-long: setup ## Random deliveries against the model, SEEDS=5 in each of ZONES; goes on from TALLY
+	@for zone in $(ZONES); do TZ=$$zone $(BIN)/python -m tests.property.long --seeds $(SEEDS) \
+	  --tally $(or $(TALLY),.tally/long.jsonl) $(ARGS) || exit $$?; done
 
 lint: setup ## Style
 	@$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +18,14 @@ from storage.session import SparkSettings, start_session
 REPOSITORY = Path(__file__).parents[1]
 LOCK_SECONDS = 120.0
 BUSY_TIMEOUT_MS = 10_000
-BOTH = ["delta", pytest.param("iceberg", marks=pytest.mark.slow)]
+
+
+def slow(*values: object) -> list[Any]:
+    """Further cases of what the default suite shows once; `make test-full` runs them."""
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
+BOTH = ["delta", *slow("iceberg")]
 """Both formats, one of them in the default suite: the steps are the same, the stores have their own."""
 
 PROPERTIES: dict[str, dict[str, str]] = yaml.safe_load(

@@ -22,10 +22,17 @@ def lake(make_lakehouse: Callable[..., Lakehouse]) -> Lakehouse:
     ("content", "says"),
     [
         pytest.param(b"", "the file is empty", id="empty"),
-        pytest.param(HEADER, "the delivery has records", id="header-only"),
-        pytest.param(b"a,b\n1,2\n", "has none of the columns", id="wrong-header"),
+        pytest.param(HEADER, "the delivery has records", id="header-only", marks=pytest.mark.slow),
+        pytest.param(
+            b"a,b\n1,2\n", "has none of the columns", id="wrong-header", marks=pytest.mark.slow
+        ),
         pytest.param(HEADER + b's1,"01310,x,SP\ns2,01310,x,SP\n', "record 1", id="broken-quote"),
-        pytest.param(HEADER + "s1,01310,são paulo,SP\n".encode("latin-1"), "utf-8", id="latin-1"),
+        pytest.param(
+            HEADER + "s1,01310,são paulo,SP\n".encode("latin-1"),
+            "utf-8",
+            id="latin-1",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_file_that_cannot_be_read_blocks(lake: Lakehouse, content: bytes, says: str) -> None:

@@ -76,7 +76,8 @@ def deliver(lakehouse: Lakehouse, files: Iterable[Path]) -> None:
         shutil.copy(path, lakehouse.landing / path.name)
 
 
-@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["delta", "iceberg"])
 def test_late_transactions_duplicates_and_replays_leave_no_trace_of_their_batches(
     make_lakehouse: Callable[..., Lakehouse], name: str, tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ SECOND = [("2", "south", "2026-03-01", "5.00"), ("3", "north", "2026-03-02", "1.
 THIRD = [("1", "north", "2026-03-01", "10.75"), ("4", "west", "2026-03-03", "2.00")]
 
 
+@pytest.mark.slow
 def test_the_pages_commands_keep_gold_what_it_is_on_one_format(
     tmp_path: Path, make_lakehouse: Make
 ) -> None:

@@ -87,6 +87,7 @@ def test_too_many_bad_rows(loaded: Lakehouse) -> None:
     assert loaded.run(SOME).summary["message"].startswith("nothing new")
 
 
+@pytest.mark.slow
 def test_a_value_outside_the_accepted_set(loaded: Lakehouse) -> None:
     loaded.deliver("olist_sellers_dataset_2.csv", SELLERS, ("s3", "01310", "nowhere", "XX"))
     batch = assert_blocks(loaded, "silver.sellers", "state")
@@ -111,6 +112,7 @@ def test_a_dropped_column(loaded: Lakehouse) -> None:
     assert row["seller_state"] is None
 
 
+@pytest.mark.slow
 def test_half_of_the_rows_lost_between_two_layers(
     loaded: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +189,7 @@ def test_a_day_with_far_fewer_rows(loaded: Lakehouse) -> None:
     assert warned["message"].startswith("1 rows published, expected ")
 
 
+@pytest.mark.slow
 def test_a_check_that_cannot_be_evaluated(
     make_lakehouse: Callable[..., Lakehouse], tmp_path: Path
 ) -> None:

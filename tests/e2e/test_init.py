@@ -12,6 +12,7 @@ import pytest
 from flows.cli import invoke
 from storage.types import TableRef
 from tests.e2e.lakehouse import Lakehouse
+from tests.sessions import BOTH
 from tests.steps.starter import ODD
 
 pytestmark = pytest.mark.spark
@@ -32,17 +33,35 @@ FILES = {
     "nothing but keys": ("code|kind\n001|x\n002|x\n003|\n", "|"),
 }  # fmt: skip
 
+WIDE = (
+    ",".join(["id", *(f"c{n}" for n in range(800))])
+    + "".join(f"\nk{row}," + ",".join(str(row * n) for n in range(800)) for row in range(20))
+    + "\n"
+)
+"""More columns than plans had room for that grew with them, and than YAML is read of by default."""
 
-@pytest.mark.parametrize(("text", "delimiter"), FILES.values(), ids=FILES)
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize(
+    ("text", "delimiter"),
+    [
+        *(pytest.param(*file, id=which) for which, file in FILES.items()),
+        pytest.param(WIDE, ",", id="800 columns", marks=pytest.mark.slow),
+    ],
+)
 def test_it_publishes_every_row_and_then_finds_nothing_new(
-    text: str, delimiter: str, tmp_path: Path, make_lakehouse: Callable[..., Lakehouse]
+    name: str,
+    text: str,
+    delimiter: str,
+    tmp_path: Path,
+    make_lakehouse: Callable[..., Lakehouse],
 ) -> None:
     file = tmp_path / "things_2026.csv"
     file.write_text(text, "utf-8")
     records = list(csv.reader(text.splitlines(keepends=True), delimiter=delimiter))[1:]
     domains = tmp_path / "our domains"
     assert invoke(["init", "domain", "odd", "--from", str(file), "--to", str(domains)]) == 0
-    lake = make_lakehouse("delta", "domain=odd", f"domains={domains}")
+    lake = make_lakehouse(name, "domain=odd", f"domains={domains}")
     lake.landing.mkdir(parents=True)
     shutil.copy(file, lake.landing)
 

@@ -42,6 +42,7 @@ def upgraded(lake: Lakehouse) -> dict[str, str]:
     return result.statuses()
 
 
+@pytest.mark.slow
 def test_another_type_is_refused_then_replaced(loaded: Lakehouse) -> None:
     before = loaded.versions()
     loaded.extra.append(OTHER_TYPE)

@@ -3,19 +3,22 @@
 Each seed is an event log delivered in batches to a fresh lake of each format; the lake is compared with the
 model, and gold with its query over all of silver, after every batch. The summary says how many groups the
 batches touched, of how many there were. An interrupted command goes on with the seed that was under way.
+The machine's time zone (`TZ`) is part of what the tally knows of a seed: it may change nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -32,14 +35,11 @@ from tests.sessions import lake_at, small_session
 from tests.tally import Tally
 
 
-def run_seed(
-    spark: SparkSession, tally: Tally, name: str, seed: int, size: tuple[int, int, int]
-) -> None:
+def run_seed(spark: SparkSession, tally: Tally, what: Mapping[str, Any]) -> None:
     """One delivery of so many events, keys and batches; what is wrong is noted and ends it."""
-    events, keys, batches = size
+    name, seed, (events, keys, batches) = what["format"], what["seed"], what["size"]
     random = Random(seed)
     plan = plan_delivery(random, make_log(random, events, keys), batches)
-    what = {"format": name, "seed": seed, "size": list(size)}
     with tempfile.TemporaryDirectory(prefix=f"property-{name}-{seed}-") as folder:
         lake, landing, domain = lake_at(Path(folder) / "lake", name), Path(folder), load_domain()
         landing = Path(folder) / "landing"
@@ -84,7 +84,10 @@ def summary(tally: Tally) -> str:
         mine = [seed for seed in seeds if seed["format"] == name]
         bad = [seed for seed in mine if seed["wrong"]]
         there = sum(batch["format"] == name for batch in batches)
-        lines.append(f"{name}: {there} batches compared, {len(mine)} seeds ended, {len(bad)} wrong")
+        zones = ", ".join(dict.fromkeys(seed.get("zone", "") for seed in mine))
+        lines.append(
+            f"{name}: {there} batches compared, {len(mine)} seeds ended ({zones}), {len(bad)} wrong"
+        )
         lines += [f"  wrong: {seed}" for seed in bad]
     later = [batch["groups"] for batch in batches if batch["batch"]]
     lines.append(f"groups computed in the {len(later)} batches after a first one")
@@ -116,16 +119,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     tally, deadline = Tally(given.tally), time.monotonic() + given.seconds
     formats = FORMATS if given.format == "both" else (given.format,)
-    size = (given.events, given.keys, given.batches)
+    size = [given.events, given.keys, given.batches]
+    zone = os.environ.get("TZ", "")  # the session that is started next sets it to UTC
     with tempfile.TemporaryDirectory(prefix="property-spark-") as folder:
         spark = small_session(Path(folder))
         try:
             for seed, name in itertools.product(
                 range(given.start, given.start + given.seeds), formats
             ):
-                known = tally.of("seed", seed=seed, format=name, size=list(size))
-                if not known and time.monotonic() < deadline:
-                    run_seed(spark, tally, name, seed, size)
+                what = {"format": name, "seed": seed, "size": size, "zone": zone}
+                if not tally.of("seed", **what) and time.monotonic() < deadline:
+                    run_seed(spark, tally, what)
         except KeyboardInterrupt:
             _tell("stopped; the same command goes on")
             return 130

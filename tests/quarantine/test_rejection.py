@@ -37,8 +37,8 @@ def decide(shop: Shop, file: str, decision: Decision) -> None:
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        pytest.param(driver, "check", id="staged"),
-        pytest.param(quarantine, "enter", id="checked"),
+        pytest.param(driver, "check", id="staged", marks=pytest.mark.slow),
+        pytest.param(quarantine, "enter", id="checked", marks=pytest.mark.slow),
         pytest.param(publish, "_write", id="in quarantine already"),
     ],
 )

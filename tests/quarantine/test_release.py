@@ -59,6 +59,7 @@ def test_released_rows_are_judged_again_and_those_still_bad_stay(shop: Shop) -> 
     assert set(shop.run().values()) == {None}
 
 
+@pytest.mark.slow
 def test_a_row_released_twice_is_published_once(shop: Shop) -> None:
     shop.deliver("orders_1", ORDERS, order("o1", 1, 500))
     shop.run()
@@ -133,6 +134,7 @@ def test_a_waived_row_is_let_in_and_a_rebuild_lets_it_in_again(shop: Shop) -> No
     assert shop.held() == {("o2", "-2"): "negative", ("o4", "-1"): "negative"}, "only that row"
 
 
+@pytest.mark.slow
 def test_a_request_that_is_withdrawn_is_not_followed(shop: Shop) -> None:
     shop.deliver("orders_1", ORDERS, order("o1", 1, -1), order("o2", 1, -2))
     shop.run()
@@ -149,6 +151,7 @@ def test_a_request_that_is_withdrawn_is_not_followed(shop: Shop) -> None:
     assert_balanced(shop)
 
 
+@pytest.mark.slow
 def test_a_waiver_lifts_one_rule_and_the_next_is_named(shop: Shop) -> None:
     shop.deliver("orders_1", ORDERS, order("o1", 1, -1, customer="c2"))
     shop.run()

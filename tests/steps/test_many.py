@@ -19,7 +19,7 @@ from tests.property.driver import rows_of, stage
 from tests.sources.shop import Shop
 from tests.steps.shelf import Shelf
 
-FILES, COLUMNS = 60, 800
+FILES = 60
 
 
 @pytest.fixture(params=("delta", "iceberg"))
@@ -74,18 +74,36 @@ def test_no_plan_grows_with_typed_columns(spark: SparkSession) -> None:
 
 
 @pytest.mark.slow
-def test_a_table_of_many_typed_columns_is_loaded(
+def test_ten_thousand_files_of_one_record_are_loaded(
     format_name: str, spark: SparkSession, make_lake: MakeLake, tmp_path: Path
 ) -> None:
-    numbers = [f"c{n}" for n in range(COLUMNS)]
+    spec = SilverSpec(key=["id"], columns={"id": ColumnSpec(type="int"), "n": ColumnSpec("int")})
+    shelf = Shelf(spark, make_lake(format_name, tmp_path / "lake"), tmp_path, ["id", "n"], spec)
+    for number in range(10_000):
+        shelf.deliver(f"{number:05}", (number, number))
+    staged, gate = shelf.run()["silver.item"]
+    assert not gate.verdict.blocked, gate.verdict.reasons
+    assert staged.rows["published"] == 10_000
+    shelf.deliver("last", (7, 8))
+    shelf.run()
+    rows = shelf.rows("id", "n")
+    assert (rows[7], rows[8], len(rows)) == ((7, 8), (8, 8), 10_000)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("columns", [800, 2000])
+def test_a_table_of_many_typed_columns_is_loaded(
+    format_name: str, spark: SparkSession, make_lake: MakeLake, tmp_path: Path, columns: int
+) -> None:
+    numbers = [f"c{n}" for n in range(columns)]
     kinds = ("int", "decimal(18,2)")
     typed = {name: ColumnSpec(type=kinds[n % 2]) for n, name in enumerate(numbers)}
     spec = SilverSpec(key=["id"], columns={"id": ColumnSpec(), **typed})
     lake = make_lake(format_name, tmp_path / "lake")
     shelf = Shelf(spark, lake, tmp_path, ["id", *numbers], spec)
     first, last = numbers[0], numbers[-1]
-    many = [(f"k{row:02}", *[row] * COLUMNS) for row in range(40)]
-    shelf.deliver("1", *many, ("bad", *range(COLUMNS - 1), "x"))
+    many = [(f"k{row:02}", *[row] * columns) for row in range(40)]
+    shelf.deliver("1", *many, ("bad", *range(columns - 1), "x"))
     staged, gate = shelf.run()["silver.item"]
     assert not gate.verdict.blocked, gate.verdict.reasons
     assert staged.rows["quarantined"] == 1
@@ -94,7 +112,7 @@ def test_a_table_of_many_typed_columns_is_loaded(
     flags = {row[1] for row in shelf.rows("id", "_quality_flag", label="bronze.item")}
     assert flags == {"ok", "suspect"}
 
-    shelf.deliver("2", ("k07", *[1000] * COLUMNS))
+    shelf.deliver("2", ("k07", *[1000] * columns))
     shelf.run()
     rows = shelf.rows("id", first, last)
     assert rows[7] == ("k07", 1000, Decimal("1000.00"))
@@ -102,6 +120,7 @@ def test_a_table_of_many_typed_columns_is_loaded(
     assert len(rows) == len(many)
 
 
+@pytest.mark.slow
 def test_the_changes_of_many_commits_are_read_at_once(
     format_name: str, spark: SparkSession, make_lake: MakeLake, tmp_path: Path
 ) -> None:

@@ -105,6 +105,7 @@ def as_earlier_versions_wrote(made: Shelf, kind: str, *rows: tuple[Any, ...]) ->
     made.store.overwrite(ref, values, old)
 
 
+@pytest.mark.slow
 def test_a_null_group_that_an_earlier_version_left_stale_is_caught_up(made: Shelf) -> None:
     kinds = KINDS[1:]
     made.deliver("1", *FIRST)

@@ -18,7 +18,7 @@ from tasks.bench import Bench, Staged
 from tasks.gate import GateReport, check, is_derived
 from tasks.publish import publish
 from tests.conftest import MakeLake
-from tests.sessions import BOTH
+from tests.sessions import BOTH, slow
 from tests.steps.shop import Shop
 
 CUSTOMERS = ("c1,here", "c2,there")
@@ -80,10 +80,10 @@ def assert_refused(shop: Shop, attempt: tuple[Bench, Staged, GateReport]) -> Non
 
 @pytest.mark.parametrize(
     "loaded",
-    [True, pytest.param(False, marks=pytest.mark.slow)],
+    [True, *slow(False)],
     ids=["later load", "first load"],
 )
-@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.parametrize("label", [LABELS[1], *slow(LABELS[0], LABELS[2])])
 def test_a_commit_between_check_and_publication_is_not_built_upon(
     shop: Shop, label: str, loaded: bool
 ) -> None:
@@ -107,10 +107,7 @@ def test_a_commit_between_check_and_publication_is_not_built_upon(
     assert shop.news() == []
 
 
-@pytest.mark.parametrize(
-    "label", [pytest.param(LABELS[0], marks=pytest.mark.slow), *LABELS[1:2],
-              pytest.param(LABELS[2], marks=pytest.mark.slow)],
-)  # fmt: skip
+@pytest.mark.parametrize("label", [LABELS[1], *slow(LABELS[0], LABELS[2])])
 def test_the_attempt_that_a_late_process_has_committed_is_found_by_its_token(
     shop: Shop, label: str
 ) -> None:

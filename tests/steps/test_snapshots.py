@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from tasks.spec import ColumnSpec, Deletes, SilverSpec, Strategy
 from tests.conftest import MakeLake
-from tests.sessions import BOTH
+from tests.sessions import BOTH, slow
 from tests.steps.shelf import Shelf
 
 DAYS = ("2024-01-01", "2024-01-02", "2024-01-03")
@@ -47,7 +47,10 @@ def deliver(made: Shelf, day: str) -> None:
     made.deliver(day, *[(key, day, n) for key, n in SNAPSHOTS[day]])
 
 
-@pytest.mark.parametrize("deletes", Deletes)
+EITHER = [Deletes.soft, *slow(Deletes.hard)]
+
+
+@pytest.mark.parametrize("deletes", EITHER)
 @pytest.mark.parametrize(
     "order",
     [
@@ -78,7 +81,7 @@ def live(made: Shelf, deletes: Deletes) -> list[tuple[object, ...]]:
     return [row[:2] for row in made.rows("id", "n", "_is_deleted") if not row[2]]
 
 
-@pytest.mark.parametrize("deletes", Deletes)
+@pytest.mark.parametrize("deletes", EITHER)
 def test_several_snapshots_at_once_give_the_same(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str, deletes: Deletes
 ) -> None:
@@ -149,7 +152,9 @@ PLACES = {
 """Values of each type in its order, which is another one than that of their text but for strings."""
 
 
-@pytest.mark.parametrize("kind", PLACES)
+@pytest.mark.parametrize(
+    "kind", ["decimal(9,2)", "timestamp", *slow("int", "bigint", "double", "date", "string")]
+)
 def test_the_declared_type_orders_snapshots(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str, kind: str
 ) -> None:
@@ -178,7 +183,7 @@ RECORDED = {
 """By type the place that a record has, an older and a newer one; without a type the number of a delivery."""
 
 
-@pytest.mark.parametrize("kind", RECORDED)
+@pytest.mark.parametrize("kind", ["int", *slow("timestamp", "")])
 def test_a_place_in_the_record_of_an_earlier_version_goes_on(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str, kind: str
 ) -> None:
@@ -202,7 +207,7 @@ def test_a_place_in_the_record_of_an_earlier_version_goes_on(
     assert made.rows("id", "n") == [("a", 3)]
 
 
-@pytest.mark.parametrize("day", ["", "soon"])
+@pytest.mark.parametrize("day", ["soon", *slow("")])
 def test_a_row_of_the_newest_snapshot_whose_place_is_not_readable_is_not_missing(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str, day: str
 ) -> None:

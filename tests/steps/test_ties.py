@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from tasks.spec import ColumnSpec, Deletes, SilverSpec, Strategy
 from tests.conftest import MakeLake
-from tests.sessions import BOTH
+from tests.sessions import BOTH, slow
 from tests.steps.shelf import Shelf
 
 COLUMNS = ["id", "at", "op", "v"]
@@ -40,7 +40,7 @@ def shelf(
 
 
 @pytest.mark.parametrize("name", BOTH)
-@pytest.mark.parametrize("strategy", [Strategy.upsert, Strategy.scd2])
+@pytest.mark.parametrize("strategy", [Strategy.scd2, *slow(Strategy.upsert)])
 @pytest.mark.parametrize(
     ("order", "alive"),
     [(["at"], False), (["at", "comes_after"], True)],
