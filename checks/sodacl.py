@@ -138,7 +138,7 @@ def parse_checks(source: str, text: str) -> tuple[DeclaredCheck, ...]:
     if not isinstance(document, dict) or not document:
         message = f"{source}: declares no checks; write at least one 'checks for DATASET:' section"
         raise CheckDefinitionError(message)
-    checks = []
+    checks, lines = [], yaml_text.item_lines(text)
     for header, items in document.items():
         found = _HEADER.fullmatch(str(header))
         if found is None:
@@ -151,8 +151,8 @@ def parse_checks(source: str, text: str) -> tuple[DeclaredCheck, ...]:
             message = f"{source}: section {header!r} must be a list of at least one check"
             raise CheckDefinitionError(message)
         checks += [
-            _read_item(item, found[1], f"{source}: {header}, item {number}")
-            for number, item in enumerate(items, start=1)
+            _read_item(item, found[1], f"{source}:{line}: {header}, item {number}")
+            for number, (item, line) in enumerate(zip(items, lines[header], strict=True), start=1)
         ]
     return tuple(checks)
 

@@ -39,6 +39,17 @@ def read(text: str) -> Any:
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
 
 
+def item_lines(text: str) -> dict[str, list[int]]:
+    """The line, from 1, of each item of the lists in a document that is a mapping, by their keys."""
+    root = yaml.compose(text, Loader=_Loader)
+    pairs = root.value if isinstance(root, yaml.MappingNode) else []
+    return {
+        key.value: [item.start_mark.line + 1 for item in items.value]
+        for key, items in pairs
+        if isinstance(items, yaml.SequenceNode)
+    }
+
+
 def written(document: Any) -> str:
     """The document as YAML in which every text is quoted, so that each version reads the same."""
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31)

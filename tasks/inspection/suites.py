@@ -23,7 +23,7 @@ from tasks.yaml_lines import line_of, read
 VARIABLES = {"as_of": "2000-01-01 00:00:00", "expected_rows": "1"}
 """Stand-ins for what the gate gives; see the reference of checks."""
 VOLUME = {"input_rows": "double", "output_rows": "double", "ratio": "double"}
-_ITEM = re.compile(r"checks for (\w+), item (\d+)")
+_AT = re.compile(r":(\d+): (.*)", re.DOTALL)
 _LINE = re.compile(r"line (\d+), column")
 
 
@@ -56,14 +56,10 @@ def _unreadable(inspection: Inspection, ref: TableRef, file: Path, text: str) ->
     if not file.is_file():
         inspection.found.error(f"domain.{ref.label}", f"has no checks; write them in {file}")
         return
-    line, item, place = 1, _ITEM.search(text), _LINE.search(text)
-    if place:
-        line = int(place[1])
-    elif item:
-        places = [p for name, p in _places(file) if name == item[1]]
-        line = places[int(item[2]) - 1].line if int(item[2]) <= len(places) else 1
-    first = text.removeprefix(f"{file}: ").splitlines()[0]
-    inspection.found.error_at(file, line, "", first)
+    item, of_yaml = _AT.match(text.removeprefix(str(file))), _LINE.search(text)
+    line = item[1] if item else of_yaml[1] if of_yaml else "1"
+    first = item[2] if item else text.removeprefix(f"{file}: ")
+    inspection.found.error_at(file, int(line), "", first.splitlines()[0])
 
 
 def _places(file: Path) -> list[tuple[str, _Place]]:

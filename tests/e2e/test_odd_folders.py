@@ -41,8 +41,10 @@ def test_every_command_works_in_folders_with_odd_names(
     [gold] = [ref.label for ref in lake.reader.tables() if ref.layer == "gold"]
 
     for command in (["status"], ["tables"], ["show", "silver.sales"], ["quarantine", "list"],
-                    ["quarantine", "check"], ["config"], ["backfill", "status"]):  # fmt: skip
-        assert lake.command(*command)[0] == 0, command
+                    ["quarantine", "check"], ["config"], ["backfill", "status"], ["doctor"], ["ingest"],
+                    ["contract", gold], ["validate"], ["test"], ["upgrade", "--dry-run"]):  # fmt: skip
+        status, out, err = lake.command(*command)
+        assert status == 0, (command, out, err)
     status, out, _ = lake.command("sql", "select amount from silver.sales where sale_id = 2")
     assert (status, "5.00" in out) == (0, True)
 

@@ -105,7 +105,9 @@ def test_what_cannot_be_counted_is_refused_by_name(text: str, complaint: str) ->
 
 def test_a_name_is_unique_in_the_whole_suite() -> None:
     extra = CheckSource("volume", "checks for volume:\n  - row_count = 1: {name: recent}")
-    with pytest.raises(CheckDefinitionError, match=r"volume: .*'recent' is taken by orders\.yml"):
+    with pytest.raises(
+        CheckDefinitionError, match=r"volume:2: .*'recent' is taken by orders\.yml:"
+    ):
         suite(TWO).extended(extra)
 
 

@@ -79,7 +79,7 @@ def test_a_name_that_cannot_be_quoted_is_refused_with_its_place(line: str, compl
     text = yaml.safe_dump({"checks for staged": [{line: {"name": "x"}}]})
     with pytest.raises(CheckDefinitionError) as refused:
         parse_checks("t.yml", text)
-    assert str(refused.value).startswith("t.yml: checks for staged, item 1: ")
+    assert str(refused.value).startswith("t.yml:2: checks for staged, item 1: ")
     assert complaint in str(refused.value)
 
 
