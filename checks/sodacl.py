@@ -138,21 +138,23 @@ def parse_checks(source: str, text: str) -> tuple[DeclaredCheck, ...]:
     if not isinstance(document, dict) or not document:
         message = f"{source}: declares no checks; write at least one 'checks for DATASET:' section"
         raise CheckDefinitionError(message)
-    checks, lines = [], yaml_text.item_lines(text)
+    checks, lines = [], yaml_text.lines(text)
     for header, items in document.items():
+        line, *at = lines[header] if isinstance(header, str) else [1]
+        where = f"{source}:{line}"
         found = _HEADER.fullmatch(str(header))
         if found is None:
             message = (
-                f"{source}: section {header!r} is not supported; write 'checks for DATASET:' with "
+                f"{where}: section {header!r} is not supported; write 'checks for DATASET:' with "
                 "the name of a view, and filters and valid values inside the check"
             )
             raise CheckDefinitionError(message)
         if not isinstance(items, list) or not items:
-            message = f"{source}: section {header!r} must be a list of at least one check"
+            message = f"{where}: section {header!r} must be a list of at least one check"
             raise CheckDefinitionError(message)
         checks += [
-            _read_item(item, found[1], f"{source}:{line}: {header}, item {number}")
-            for number, (item, line) in enumerate(zip(items, lines[header], strict=True), start=1)
+            _read_item(item, found[1], f"{source}:{at[place]}: {header}, item {place + 1}")
+            for place, item in enumerate(items)
         ]
     return tuple(checks)
 

@@ -39,15 +39,18 @@ def read(text: str) -> Any:
     return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
 
 
-def item_lines(text: str) -> dict[str, list[int]]:
-    """The line, from 1, of each item of the lists in a document that is a mapping, by their keys."""
+def lines(text: str) -> dict[str, list[int]]:
+    """The line, from 1, of each key of a document that is a mapping, and of each item of a list below it."""
     root = yaml.compose(text, Loader=_Loader)
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
     return {
-        key.value: [item.start_mark.line + 1 for item in items.value]
-        for key, items in pairs
-        if isinstance(items, yaml.SequenceNode)
+        key.value: [node.start_mark.line + 1 for node in (key, *_items(below))]
+        for key, below in pairs
     }
+
+
+def _items(node: yaml.Node) -> list[yaml.Node]:
+    return node.value if isinstance(node, yaml.SequenceNode) else []
 
 
 def written(document: Any) -> str:

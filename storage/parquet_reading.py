@@ -32,7 +32,10 @@ def parquet_dataset(
 
 
 def spark_rows(session: SparkSession, *folders: str | Path) -> DataFrame:
-    """The rows of folders that Spark wrote with equal columns; it needs no job to learn their types."""
+    """The rows of folders that Spark wrote with equal columns.
+
+    Their types are read from the first file; where it does not have them, Spark runs a job to infer them.
+    """
     written = next(Path(folders[0]).glob("*.parquet"), None)
     kept = pq.read_metadata(written).metadata if written is not None else None
     read = session.read

@@ -116,7 +116,7 @@ class ParquetStore(FormatStore):
             parts = [
                 self._kind(self._rows(ref, files, log[last]), kind)
                 for kind, times in came.items()
-                for files in _rounds(times)
+                for files in _repeated(times)
             ]
             return reduce(DataFrame.unionByName, parts, none)
 
@@ -311,10 +311,10 @@ def _only_added(ref: TableRef, operation: str) -> TerminalError:
     )
 
 
-def _rounds(times: Counter[DataFile]) -> Iterator[list[DataFile]]:
-    """Lists that have each file as often as it came: one list, where none left and came back."""
+def _repeated(times: Counter[DataFile]) -> Iterator[list[DataFile]]:
+    """All files once, then those that came a second time, and so on: each list can be read in one scan."""
     for number in range(max(times.values(), default=0)):
-        yield sorted((f for f, n in times.items() if n > number), key=lambda file: file.path)
+        yield [file for file, count in times.items() if count > number]
 
 
 def _files(log: Sequence[Manifest], number: int) -> list[DataFile]:

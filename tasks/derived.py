@@ -33,9 +33,10 @@ from tasks.bench import (
     sql_file,
     views,
 )
+from tasks.computed import with_computed
 from tasks.contracts import contract_of
 from tasks.decisions import Decision, settlements
-from tasks.folding import NEW, combined, with_computed
+from tasks.folding import NEW, combined
 from tasks.groups import distinct, mapped, restricted, touched, within
 from tasks.heads import heads
 from tasks.histories import folded, spans

@@ -10,21 +10,9 @@ from collections.abc import Callable, Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    DataType,
-    DateType,
-    DecimalType,
-    FractionalType,
-    IntegralType,
-    StringType,
-    TimestampType,
-)
 
-from storage.errors import ConfigurationError
-from storage.schemas import type_of
 from storage.sql import quote
-from storage.types import TableRef
-from tasks.spec import ColumnSpec, Fold, GoldSpec, Rounding, SilverSpec
+from tasks.spec import Fold, GoldSpec, SilverSpec
 
 NEW = "new_"
 """Prefix of the view of an input that holds its new rows only."""
@@ -54,44 +42,3 @@ def combined(stored: DataFrame, new: DataFrame, spec: GoldSpec | SilverSpec) -> 
             for name, how in spec.fold.items()
         ]
     )
-
-
-def with_computed(ref: TableRef, rows: DataFrame, columns: Mapping[str, ColumnSpec]) -> DataFrame:
-    """The rows with the columns that are computed by `expr`, in the order declared.
-
-    Raises:
-        ConfigurationError: An `expr` gives a type whose values the column's would round or cut off without a
-            word, and the column does not say that it `rounds`.
-    """
-    computed = [F.expr(c.expr).alias(n) for n, c in columns.items() if c.expr]
-    for field in rows.select(*computed).schema.fields:
-        _refuse_loss(ref, field.name, field.dataType, columns[field.name])
-    return rows.select(
-        *[
-            F.expr(column.expr).cast(column.type).alias(name) if column.expr else F.col(quote(name))
-            for name, column in columns.items()
-        ]
-    )
-
-
-def _refuse_loss(ref: TableRef, name: str, found: DataType, column: ColumnSpec) -> None:
-    wanted = type_of(column.type)
-    if _loses(found, wanted) and column.rounds is Rounding.none:
-        rounds = "Say `rounds: half_up`, or cast" if isinstance(wanted, DecimalType) else "Cast"
-        raise ConfigurationError(
-            f"{ref.label}.{name}: its expr gives {found.simpleString()}, of which {column.type} does not "
-            "hold every value exactly",
-            advice=f"{rounds} in the expr of {ref.label}.{name}.",
-        )
-
-
-def _loses(found: DataType, wanted: DataType) -> bool:
-    """Whether Spark's cast rounds or cuts off without an error."""
-    if isinstance(wanted, DecimalType):
-        more = isinstance(found, DecimalType) and found.scale > wanted.scale
-        inexact = isinstance(found, FractionalType) and not isinstance(found, DecimalType)
-        return more or inexact or isinstance(found, StringType)
-    if isinstance(wanted, IntegralType):
-        whole = isinstance(found, DecimalType) and found.scale == 0
-        return isinstance(found, FractionalType) and not whole
-    return isinstance(wanted, DateType) and isinstance(found, TimestampType)

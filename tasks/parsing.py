@@ -20,7 +20,6 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ByteType,
     DataType,
-    DateType,
     DecimalType,
     DoubleType,
     IntegerType,
@@ -99,8 +98,8 @@ def casts_exactly(kind: DataType, type_name: str) -> bool:
         return True
     if isinstance(kind, StringType):
         return False
-    if isinstance(wanted, DateType):
-        return not isinstance(kind, TimestampType | TimestampNTZType)
+    if isinstance(kind, TimestampType | TimestampNTZType):
+        return isinstance(wanted, TimestampType)
     if isinstance(kind, NumericType) and not isinstance(wanted, DoubleType):
         have, want = _digits(kind, 0), _digits(wanted, 1)
         return bool(have and want and have[0] <= want[0] and have[1] <= want[1])

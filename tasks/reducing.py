@@ -28,7 +28,8 @@ def reduced(session: SparkSession, domain: DomainSpec, ref: TableRef) -> DataFra
     """The query's result over the view `ROWS`.
 
     Raises:
-        ConfigurationError: It gives other columns or types than declared: a merge would round its values.
+        ConfigurationError: It gives other columns or types than declared; a merge would convert its values,
+            and round them, without a word.
     """
     spec = domain.silver[ref.name]
     rows = session.sql(to_views(sql_file(domain, spec.reduce or "")))

@@ -302,11 +302,11 @@ def candidates(bench: Bench, ref: TableRef, good: DataFrame, kept: Sequence[str]
     if spec.reduce:
         good.drop("_rank").createOrReplaceTempView(reducing.ROWS)
         made = reducing.reduced(bench.store.session, bench.domain, ref)
-        winners = made.withColumn(DELETED, F.lit(False))
+        winners, added = made.withColumn(DELETED, F.lit(False)), []
     else:
         winners = good.where("_rank = 1")
+        added = [n for n in (EVENT_ID, WINDOW) if n in winners.columns]
     columns = [n for n, c in spec.columns.items() if c.lookup is None]
-    added = [n for n in (EVENT_ID, WINDOW) if n in winners.columns]
     return winners.select(
         *map(quote, columns), *added, *kept, DELETED, "_sequence", "_batch_id",
         F.lit(False).alias(snapshots.MISSING), F.lit(False).alias(snapshots.DROPPED),

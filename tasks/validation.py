@@ -165,7 +165,7 @@ def _query(domain: DomainSpec, table: GoldSpec | SilverSpec) -> list[str]:
     ]
     if not table.key:
         found.append("key: no key")
-    found += [*_given(table.columns), *_groups(table.groups, table.inputs)]
+    found += [*_given(table.columns, computes=True), *_groups(table.groups, table.inputs)]
     if bool(table.groups) == bool(table.full):
         found.append(
             "groups: give either groups (which keys a changed row of each input touches) "
@@ -249,6 +249,7 @@ def _changes(table: SilverSpec) -> list[str]:
         and (folds or table.strategy is Strategy.events),
         "lookups and reduce: a history has none; look up in a query on it": table.is_derived
         and bool(table.lookups or table.reduce),
+        f"reduce: is for upsert and snapshot, not {table.strategy}": log and bool(table.reduce),
         f"delete_missing: is for snapshot, not {table.strategy}": table.delete_missing
         and table.strategy is not Strategy.snapshot,
         "sequence_by: snapshots are ordered by one number, date, timestamp or text, or by delivery": (
@@ -388,8 +389,13 @@ def _columns(domain: DomainSpec, table: SilverSpec) -> list[str]:
     return found + (_given(table.columns) if table.reduce else [])
 
 
-def _given(columns: Mapping[str, ColumnSpec]) -> list[str]:
-    """What is wrong with columns that a query gives, whose rows do not go to quarantine."""
+def _given(columns: Mapping[str, ColumnSpec], *, computes: bool = False) -> list[str]:
+    """What is wrong with columns of a query, whose rows do not go to quarantine.
+
+    Args:
+        columns: The columns of the table.
+        computes: Whether columns with `expr` are computed of the query's rows, not given by it.
+    """
     found = _types(columns) + [
         f"columns.{name}.required: rows of a query are not judged one by one; write a check of the gate"
         for name, column in columns.items()
@@ -398,12 +404,13 @@ def _given(columns: Mapping[str, ColumnSpec]) -> list[str]:
     found += [
         f"columns.{name}.rounds: a query gives the value; round it there"
         for name, column in columns.items()
-        if column.rounds is not Rounding.none and not column.expr
+        if column.rounds is not Rounding.none and not (computes and column.expr)
     ]
     return found + [
         f"columns.{name}.rounds: only a decimal is rounded; leave it out"
         for name, column in columns.items()
         if column.rounds is not Rounding.none
+        and computes
         and column.expr
         and not column.type.startswith("decimal")
     ]

@@ -129,5 +129,5 @@ class Inspection:
             fail(says.line or 1, says.reason)
             return None
         except ConfigurationError as error:
-            fail(1, str(error))
+            fail(1, error.message)
             return None

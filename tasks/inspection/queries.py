@@ -12,7 +12,7 @@ from storage.schemas import named_types, schema
 from storage.types import TableRef
 from tasks import derived, reducing
 from tasks.cases import tables as cases
-from tasks.folding import with_computed
+from tasks.computed import with_computed
 from tasks.inspection.analyzer import Inspection
 from tasks.spec import ColumnSpec, GoldSpec, SilverSpec, VolumeSpec, is_query
 
@@ -55,11 +55,12 @@ def _query_table(inspection: Inspection, ref: TableRef, table: GoldSpec | Silver
 
 def _computed(inspection: Inspection, ref: TableRef, columns: Mapping[str, ColumnSpec]) -> None:
     """Each `expr` over the columns that the SQL has to give."""
-    given = [(name, column.type) for name, column in columns.items() if not column.expr]
     try:
-        rows = inspection.session.createDataFrame([], schema=schema(given))
+        declared = schema([(name, column.type) for name, column in columns.items()])
     except ValueError:
         return  # an unknown type, which composition has found
+    given = [field for field in declared.fields if not columns[field.name].expr]
+    rows = inspection.session.createDataFrame([], schema=StructType(given))
     for name, column in columns.items():
         if column.expr:
             made = partial(with_computed, ref, rows, {name: column})

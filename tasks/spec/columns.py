@@ -12,7 +12,7 @@ class Rounding(StrEnum):
     """What becomes of digits beyond the scale of a column."""
 
     none = "none"
-    """The row goes to quarantine."""
+    """The row goes to quarantine; a table with `sql`, whose expression could give such a value, stops."""
     half_up = "half_up"
     """The nearest value of the scale, half away from zero: 1.005 in `decimal(18,2)` becomes 1.01."""
 
@@ -24,11 +24,11 @@ class ColumnSpec:
     type: str = "string"
     """A Spark SQL type."""
     rounds: Rounding = Rounding.none
-    """What becomes of digits beyond the scale (`decimal`): the row is quarantined, or they are rounded."""
+    """What becomes of digits beyond the scale (`decimal`): they are refused, or rounded."""
     source: str | None = None
     """Bronze column it is typed from; its own name where nothing else is said."""
     expr: str | None = None
-    """Spark SQL over the typed columns of the row."""
+    """Spark SQL over the other columns of the row."""
     lookup: str | None = None
     """`lookup_name.column`: published null (or `default`) until the looked-up row arrives."""
     default: str | None = None

@@ -83,7 +83,7 @@ def naive(value: Any) -> Any:
         pytest.param("iceberg", 4, True, marks=pytest.mark.slow),
     ],
 )
-def test_deliveries_a_replay_and_a_rebuild_give_what_the_sources_hold(
+def test_the_tables_and_the_destination_are_what_the_sources_hold(
     make_lakehouse: Callable[..., Lakehouse],
     environment: dict[str, str],
     postgres: Postgres,
@@ -93,7 +93,7 @@ def test_deliveries_a_replay_and_a_rebuild_give_what_the_sources_hold(
     *,
     again: bool,
 ) -> None:
-    """Refunds up to three days late, a late rate, a day without one; all of it again; and from bronze."""
+    """Refunds up to three days late, a late rate, a day without one; then all again, and from bronze."""
     generated = tmp_path / "generated"
     generate(generated, rows=150, seed=11, defects=0.02, deliveries=deliveries)
     lake = make_lakehouse(name, "domain=crm")

@@ -87,7 +87,6 @@ def test_too_many_bad_rows(loaded: Lakehouse) -> None:
     assert loaded.run(SOME).summary["message"].startswith("nothing new")
 
 
-@pytest.mark.slow
 def test_a_value_outside_the_accepted_set(loaded: Lakehouse) -> None:
     loaded.deliver("olist_sellers_dataset_2.csv", SELLERS, ("s3", "01310", "nowhere", "XX"))
     batch = assert_blocks(loaded, "silver.sellers", "state")

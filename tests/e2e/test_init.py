@@ -38,7 +38,7 @@ WIDE = (
     + "".join(f"\nk{row}," + ",".join(str(row * n) for n in range(800)) for row in range(20))
     + "\n"
 )
-"""More columns than plans had room for that grew with them, and than YAML is read of by default."""
+"""More columns than there once was memory for; their YAML is longer than OmegaConf reads by default."""
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -84,7 +84,7 @@ def summary(tally: Tally) -> str:
         mine = [seed for seed in seeds if seed["format"] == name]
         bad = [seed for seed in mine if seed["wrong"]]
         there = sum(batch["format"] == name for batch in batches)
-        zones = ", ".join(dict.fromkeys(seed.get("zone", "") for seed in mine))
+        zones = ", ".join(dict.fromkeys(seed.get("zone", "machine") for seed in mine))
         lines.append(
             f"{name}: {there} batches compared, {len(mine)} seeds ended ({zones}), {len(bad)} wrong"
         )
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tally, deadline = Tally(given.tally), time.monotonic() + given.seconds
     formats = FORMATS if given.format == "both" else (given.format,)
     size = [given.events, given.keys, given.batches]
-    zone = os.environ.get("TZ", "")  # the session that is started next sets it to UTC
+    zone = os.environ.get("TZ", "machine")  # the session that is started next sets it to UTC
     with tempfile.TemporaryDirectory(prefix="property-spark-") as folder:
         spark = small_session(Path(folder))
         try:

@@ -151,7 +151,6 @@ def test_a_request_that_is_withdrawn_is_not_followed(shop: Shop) -> None:
     assert_balanced(shop)
 
 
-@pytest.mark.slow
 def test_a_waiver_lifts_one_rule_and_the_next_is_named(shop: Shop) -> None:
     shop.deliver("orders_1", ORDERS, order("o1", 1, -1, customer="c2"))
     shop.run()

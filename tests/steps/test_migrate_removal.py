@@ -39,6 +39,8 @@ MOVES = [
     ("silver.orders", "delta", "iceberg"),
     ("silver.customers", "iceberg", "delta"),
 ]
+QUICK = (MOVES[0], "half-way")
+"""What the default tests try; the others are slow."""
 
 
 def shop_with(folder: Path, spark: SparkSession, label: str, format_name: str) -> Shop:
@@ -76,7 +78,7 @@ def cut_off(where: str, module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("label", "old", "new", "where"),
     [
-        pytest.param(*way, where, marks=pytest.mark.slow)
+        pytest.param(*way, where, marks=() if (way, where) == QUICK else pytest.mark.slow)
         for way in MOVES
         for where in ("before", "half-way", "after")
     ],

@@ -48,6 +48,7 @@ def deliver(made: Shelf, day: str) -> None:
 
 
 EITHER = [Deletes.soft, *slow(Deletes.hard)]
+"""What becomes of rows that the newest snapshot lacks."""
 
 
 @pytest.mark.parametrize("deletes", EITHER)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from pyspark.errors import AnalysisException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from storage.parquet_reading import spark_rows
 
@@ -18,17 +19,25 @@ select 1 i, 2L l, 1.5D d, 1.50BD n, cast(3 as decimal(38,10)) w, true b, 'ä' s,
 """
 
 
+def jobs_of(spark: SparkSession, read: Callable[[], DataFrame]) -> tuple[DataFrame, int]:
+    """What is read, and the jobs that it takes."""
+    context, group = spark.sparkContext, uuid4().hex
+    context.setJobGroup(group, "what reading costs")
+    try:
+        rows = read()
+    finally:
+        context.setLocalProperty("spark.jobGroup.id", None)
+    context._jsc.sc().listenerBus().waitUntilEmpty(10_000)
+    return rows, len(context.statusTracker().getJobIdsForGroup(group))
+
+
 def test_rows_that_spark_wrote_are_read_without_a_job(spark: SparkSession, tmp_path: Path) -> None:
     folder = tmp_path / "rows"
     spark.sql(ALL).write.parquet(str(folder))
-    inferred, group = spark.read.parquet(str(folder)), uuid4().hex
-    spark.sparkContext.setJobGroup(group, "what reading costs")
-    try:
-        read = spark_rows(spark, folder)
-        jobs = spark.sparkContext.statusTracker().getJobIdsForGroup(group)
-    finally:
-        spark.sparkContext.setLocalProperty("spark.jobGroup.id", None)
-    assert list(jobs) == []
+    inferred, jobs = jobs_of(spark, lambda: spark.read.parquet(str(folder)))
+    assert jobs == 1
+    read, jobs = jobs_of(spark, lambda: spark_rows(spark, folder))
+    assert jobs == 0
     assert read.schema == inferred.schema
     assert read.collect() == inferred.collect()
 

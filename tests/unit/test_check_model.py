@@ -41,8 +41,19 @@ def test_checks_are_read_in_order_with_what_the_gate_needs() -> None:
     assert second.threshold == "warn when > 2d"
     assert first.can_fail
     assert not second.can_fail
-    assert "orders.yml" in second.source
-    assert "item 1" in second.source
+    assert second.source == "orders.yml:7: checks for result, item 1"
+
+
+def test_a_check_is_named_with_its_line() -> None:
+    text = TWO.replace(
+        "      name: recent", "      nam: recent  # the second section, below a comment"
+    )
+    with pytest.raises(CheckDefinitionError, match=r"^orders\.yml:8: checks for result, item 1: "):
+        suite("# first\n" + text)
+    with pytest.raises(
+        CheckDefinitionError, match=r"^orders\.yml:6: section 'check for result' is not"
+    ):
+        suite(TWO.replace("checks for result", "check for result"))
 
 
 def test_variables_are_replaced_from_the_given_ones_only(monkeypatch: pytest.MonkeyPatch) -> None:

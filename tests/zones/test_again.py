@@ -26,7 +26,7 @@ LATER = (
     "tests/e2e/test_far_instants.py",
     "tests/property/test_engine.py::test_a_small_delivery_gives_the_tables_of_the_sorted_log",
 )
-"""Those that have a leg on Iceberg, and random deliveries; among the slow tests."""
+"""What the slow test runs: those that have a leg on Iceberg, and random deliveries."""
 QUICK = ("-k", "not iceberg", "-m", "not slow", *AGAIN)
 
 
