@@ -9,7 +9,6 @@ import pytest
 from pyspark.sql import SparkSession
 
 from storage.metrics import rows_read, scans, scans_of
-from storage.registry import FORMATS
 from tasks import backfill
 from tasks.backfill import Request
 from tests.conftest import MakeLake
@@ -17,6 +16,7 @@ from tests.property.delivery import File, write
 from tests.property.domain import load_domain
 from tests.property.driver import benches, run_batch
 from tests.property.events import Record
+from tests.sessions import BOTH
 
 MONTHS = (1, 2, 3, 4)
 ROWS = 25
@@ -33,7 +33,7 @@ def _month(number: int) -> File:
     return File(f"events_{number:02}.csv", records)
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", BOTH)
 def test_one_month_of_bronze_is_read(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, format_name: str
 ) -> None:

@@ -14,7 +14,6 @@ from pyspark.sql import functions as F
 
 from storage.base import TableStore
 from storage.plans import MergePlan
-from storage.registry import FORMATS
 from storage.types import CommitRecord, TableRef
 from tasks import backfill, bronze, decisions, quarantine, releases
 from tasks.accounting import ACCOUNTS, balance
@@ -158,7 +157,7 @@ class Lakeful:
             self.load()
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(params=BOTH)
 def lakeful(
     request: pytest.FixtureRequest, spark: SparkSession, make_lake: MakeLake, tmp_path: Path
 ) -> Lakeful:
@@ -203,7 +202,7 @@ def spoil_day(lakeful: Lakeful, label: str, key: list[str]) -> None:
     lakeful.spoil(label, plan, spoiled)
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", BOTH)
 def test_a_restated_day_is_as_it_was(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, format_name: str
 ) -> None:

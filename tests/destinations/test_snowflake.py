@@ -76,6 +76,7 @@ def test_a_server_that_is_down_is_worth_a_retry(shop: Shop) -> None:
     assert shop.server.password not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_null_in_a_key_needs_a_table_without_a_primary_key(shop: Shop) -> None:
     shop.spec.gold["sales"].key = ["id", "region"]
     shop.publish(ONE)

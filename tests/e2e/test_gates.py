@@ -130,6 +130,7 @@ def test_half_of_the_rows_lost_between_two_layers(
     assert loaded.run(SOME).status == 0
 
 
+@pytest.mark.slow
 def test_a_key_made_not_unique_by_the_merge(
     loaded: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_key_made_not_unique_by_the_merge(
     assert sorted(loaded.table("silver.sellers")["seller_id"].to_pylist()) == ["s1", "s2", "s3"]
 
 
+@pytest.mark.slow
 def test_a_table_that_has_moved_on_since_its_check_is_staged_and_checked_once_more(
     loaded: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

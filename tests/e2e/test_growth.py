@@ -62,6 +62,7 @@ class Scenario:
         self.lake.assert_equals(compute(self.delivered), KEYS)
 
 
+@pytest.mark.slow
 def test_first_load_and_two_days_with_late_corrections(
     make_lakehouse: Callable[..., Lakehouse], generated: Path, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ def last_run(lake: Lakehouse) -> str:
     return record.run_id
 
 
+@pytest.mark.slow
 def test_a_run_is_rolled_back_and_run_again(loaded: Lakehouse) -> None:
     run_id, before = last_run(loaded), loaded.versions()
     status, out, err = loaded.command("rollback", "--run", run_id, "--dry-run", "--json")
