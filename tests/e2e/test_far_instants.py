@@ -155,6 +155,7 @@ def test_far_instants_come_out_of_every_door_as_they_went_in(
 BAD = "select at, date_add(day, 2) as day, id from silver.moments"
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.parametrize(
     "lake", ["delta", pytest.param("iceberg", marks=pytest.mark.slow)], indirect=True

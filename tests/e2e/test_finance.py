@@ -137,6 +137,7 @@ def test_an_instant_up_to_a_day_after_its_delivery_counts(lakehouse: Lakehouse) 
     assert_equals(lakehouse, [[file]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_a_new_column_is_taken_and_a_bad_day_is_stopped(
     make_lakehouse: Callable[..., Lakehouse], name: str

@@ -87,6 +87,7 @@ def test_too_many_bad_rows(loaded: Lakehouse) -> None:
     assert loaded.run(SOME).summary["message"].startswith("nothing new")
 
 
+@pytest.mark.slow
 def test_a_value_outside_the_accepted_set(loaded: Lakehouse) -> None:
     loaded.deliver("olist_sellers_dataset_2.csv", SELLERS, ("s3", "01310", "nowhere", "XX"))
     batch = assert_blocks(loaded, "silver.sellers", "state")
@@ -170,6 +171,7 @@ def test_a_table_that_has_moved_on_since_its_check_is_staged_and_checked_once_mo
     assert [entry.version for entry in history[1:2]] == theirs
 
 
+@pytest.mark.slow
 def test_a_day_with_far_fewer_rows(loaded: Lakehouse) -> None:
     """Ten runs of about 1,000 rows are reported; then a delivery holds a single one."""
     store = loaded.reader.store

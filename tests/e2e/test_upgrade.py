@@ -102,6 +102,7 @@ def test_a_lake_of_an_older_version(loaded: Lakehouse) -> None:
     assert loaded.run().summary["message"].startswith("nothing new")
 
 
+@pytest.mark.slow
 def test_a_report_made_by_a_newer_version_is_still_written(loaded: Lakehouse) -> None:
     store = loaded.reader.store
     runs = store.read_arrow(ops.ref("runs"))

@@ -89,6 +89,7 @@ def test_a_released_row_does_not_overwrite_a_newer_one(shop: Shop) -> None:
     assert_balanced(shop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_where_the_first_delivery_wins_a_released_row_counts_from_its_own_as_in_a_rebuild(
     make_shop: MakeShop, name: str
@@ -116,6 +117,7 @@ def test_where_the_first_delivery_wins_a_released_row_counts_from_its_own_as_in_
     assert_balanced(shop)
 
 
+@pytest.mark.slow
 def test_a_waived_row_is_let_in_and_a_rebuild_lets_it_in_again(shop: Shop) -> None:
     shop.deliver("orders_1", ORDERS, order("o1", 1, -1), order("o2", 1, -2), order("o3", 1, 1))
     shop.run()
@@ -163,6 +165,7 @@ def test_a_waiver_lifts_one_rule_and_the_next_is_named(shop: Shop) -> None:
     assert_balanced(shop)
 
 
+@pytest.mark.slow
 def test_a_rebuild_keeps_the_history_of_rows_that_are_good_now(shop: Shop) -> None:
     shop.deliver("orders_1", ORDERS, order("o1", 1, 500), order("o2", 1, -1))
     shop.run()
@@ -204,7 +207,7 @@ POINTS = [
     pytest.param(quarantine, "note_leaving", id="after rows have entered", marks=pytest.mark.slow),
     pytest.param(changes, "keep", id="before the commit", marks=pytest.mark.slow),
     pytest.param(publish, "_write", id="at the commit"),
-    pytest.param(quarantine, "leave", id="after the commit"),
+    pytest.param(quarantine, "leave", id="after the commit", marks=pytest.mark.slow),
 ]
 
 

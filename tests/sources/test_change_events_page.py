@@ -83,6 +83,7 @@ def test_events_from_files(make_shop: MakeShop, monkeypatch: pytest.MonkeyPatch)
     assert shop.current(*columns) == [paid]  # of before the change and the delete
 
 
+@pytest.mark.slow
 def test_events_from_a_topic(
     make_shop: MakeShop, kafka: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

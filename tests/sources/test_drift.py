@@ -16,6 +16,7 @@ from tasks.decisions import Decision
 from tasks.gate import check
 from tasks.publish import publish
 from tasks.spec import DriftMode, FileFormat, SourceKind, SourceSpec
+from tests.sessions import slow
 from tests.sources.conftest import MakeShop
 from tests.sources.shop import Database, Shop
 
@@ -161,7 +162,7 @@ def _rebuilt(shop: Shop) -> None:
     publish(bench, staged, report)
 
 
-@pytest.mark.parametrize("mode", [DriftMode.rescue, DriftMode.evolve])
+@pytest.mark.parametrize("mode", [DriftMode.evolve, *slow(DriftMode.rescue)])
 def test_old_rows_are_read_again_when_their_column_is_declared(
     make_shop: MakeShop, format_name: str, mode: DriftMode
 ) -> None:
@@ -207,6 +208,7 @@ def test_json_lines_that_rename_a_key_are_blocked(make_shop: MakeShop) -> None:
     assert "lacks at (was it renamed to moment?)" in problem(shop)[1]
 
 
+@pytest.mark.slow
 def test_json_lines_without_an_evolved_key_are_taken_and_a_renamed_one_is_blocked(
     make_shop: MakeShop,
 ) -> None:
@@ -237,7 +239,7 @@ def _extracted(database: Database, mode: DriftMode) -> SourceSpec:
     )
 
 
-@pytest.mark.parametrize("mode", [DriftMode.rescue, DriftMode.evolve])
+@pytest.mark.parametrize("mode", [DriftMode.evolve, *slow(DriftMode.rescue)])
 def test_columns_of_a_database_that_are_not_declared(
     make_shop: MakeShop, database: Database, mode: DriftMode
 ) -> None:
@@ -269,6 +271,7 @@ def test_a_narrower_type_of_a_database_blocks(make_shop: MakeShop, database: Dat
     shop.run()  # the type that was accepted is the one compared with from now on
 
 
+@pytest.mark.slow
 def test_a_declared_column_that_goes_stays_in_the_tables(
     make_shop: MakeShop, format_name: str
 ) -> None:
@@ -287,6 +290,7 @@ def test_a_declared_column_that_goes_stays_in_the_tables(
     assert "amount" not in bench.store.columns(ref).names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [(["id", "__m"], ["id"]), (["id"], ["id", "__m"])])
 def test_a_source_may_declare_others_that_silver_does_not_read(
     make_shop: MakeShop, format_name: str, columns: tuple[list[str], list[str]]

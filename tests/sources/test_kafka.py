@@ -242,6 +242,7 @@ def test_change_events_of_debezium(kafka: Broker, make_shop: MakeShop, schema: A
     assert reached(shop) == {"0": 5}
 
 
+@pytest.mark.slow
 def test_a_column_that_change_events_get_obeys_drift(
     kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
 ) -> None:
@@ -360,6 +361,7 @@ def test_a_topic_that_is_made_anew_is_not_taken_for_the_old_one(
     assert [row[0] for row in going_on.rows()] == ["s0", "s1", "s2"]
 
 
+@pytest.mark.slow
 def test_a_table_that_returns_to_a_topic_goes_on_where_it_left_it(
     kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
 ) -> None:
@@ -374,6 +376,7 @@ def test_a_table_that_returns_to_a_topic_goes_on_where_it_left_it(
     assert shop.run() is None
 
 
+@pytest.mark.slow
 def test_a_topic_that_was_read_without_a_word_of_how_far_is_not_read_again(
     kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -389,6 +392,7 @@ def test_a_topic_that_was_read_without_a_word_of_how_far_is_not_read_again(
         make_shop(source(kafka, one)).run()
 
 
+@pytest.mark.slow
 def test_a_rejected_batch_is_in_bronze_and_silver_passes_over_it(
     kafka: Broker, make_topic: MakeTopic, make_shop: MakeShop
 ) -> None:

@@ -110,6 +110,7 @@ def test_deletes_reach_silver_and_a_row_that_comes_back_is_alive(
     assert shop.run() is None
 
 
+@pytest.mark.slow
 def test_a_row_that_comes_back_with_an_old_watermark_is_alive(
     make_shop: MakeShop, shop_db: Postgres
 ) -> None:
@@ -180,6 +181,7 @@ def test_a_snapshot_that_would_delete_too_much_waits_for_a_decision(
     assert shop.run() is None  # the same keys are not asked about again
 
 
+@pytest.mark.slow
 def test_keys_are_compared_at_most_so_often(make_shop: MakeShop, shop_db: Postgres) -> None:
     shop = make_shop(source(shop_db, every="6 hours"))
     put(shop_db, (1, 1, 1), (2, 2, 2), (3, 3, 3))

@@ -29,6 +29,7 @@ from tasks.spec import (
     WatermarkSpec,
 )
 from tests.services.postgres import Postgres, postgres_server
+from tests.sessions import slow
 from tests.sources.conftest import MakeShop
 
 COLUMNS = ["id", "amount", "changed_at"]
@@ -413,6 +414,7 @@ def test_columns_that_differ_in_case_only_are_read_by_their_own_case(
     assert shop.run() is None
 
 
+@pytest.mark.slow
 def test_a_key_snapshot_reads_the_key_by_its_own_case(
     make_shop: MakeShop, shop_db: Postgres
 ) -> None:
@@ -453,6 +455,7 @@ def test_a_query_may_end_in_a_comment_or_semicolon(
     assert [row["id"] for row in rows if row["id"] != "1"] == ["2"]
 
 
+@pytest.mark.slow
 def test_a_new_column_is_kept_and_a_lost_or_narrowed_one_blocks(
     make_shop: MakeShop, shop_db: Postgres
 ) -> None:
@@ -591,7 +594,7 @@ def own_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Post
         yield made
 
 
-@pytest.mark.parametrize("how", ["terminated", "killed"])
+@pytest.mark.parametrize("how", ["killed", *slow("terminated")])
 def test_a_connection_cut_in_the_middle_loses_and_doubles_nothing(
     make_shop: MakeShop, own_server: Postgres, how: str
 ) -> None:

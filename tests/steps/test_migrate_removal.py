@@ -39,8 +39,6 @@ MOVES = [
     ("silver.orders", "delta", "iceberg"),
     ("silver.customers", "iceberg", "delta"),
 ]
-QUICK = (MOVES[0], "half-way")
-"""What the default tests try; the others are slow."""
 
 
 def shop_with(folder: Path, spark: SparkSession, label: str, format_name: str) -> Shop:
@@ -75,14 +73,9 @@ def cut_off(where: str, module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(module, "shutil", type("Shutil", (), {"rmtree": staticmethod(dying)}))
 
 
-@pytest.mark.parametrize(
-    ("label", "old", "new", "where"),
-    [
-        pytest.param(*way, where, marks=() if (way, where) == QUICK else pytest.mark.slow)
-        for way in MOVES
-        for where in ("before", "half-way", "after")
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["before", "half-way", "after"])
+@pytest.mark.parametrize(("label", "old", "new"), MOVES)
 def test_a_removal_that_is_cut_off_is_completed_by_its_repetition(
     spark: SparkSession,
     tmp_path: Path,

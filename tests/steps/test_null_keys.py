@@ -165,6 +165,7 @@ def refused(made: Shelf, kind: str) -> str:
     return failed.message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_a_history_of_keys_with_nulls(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str

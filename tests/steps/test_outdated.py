@@ -107,6 +107,7 @@ def test_a_commit_between_check_and_publication_is_not_built_upon(
     assert shop.news() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", [LABELS[1], *slow(LABELS[0], LABELS[2])])
 def test_the_attempt_that_a_late_process_has_committed_is_found_by_its_token(
     shop: Shop, label: str

@@ -225,6 +225,7 @@ def test_a_key_in_a_group_that_was_not_named_is_replaced_as_the_gate_saw_it(
     assert found == [("a", "y", Decimal("2.00"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_a_null_group_among_the_touched_ones_leaves_files_unread(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -243,6 +244,7 @@ def test_a_null_group_among_the_touched_ones_leaves_files_unread(
     assert [row[0] for row in made.rows("id", label="gold.largest")] == items.largest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_many_groups_are_found_by_the_ranges_that_they_fall_in(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -261,6 +263,7 @@ def test_many_groups_are_found_by_the_ranges_that_they_fall_in(
     assert [row[0] for row in made.rows("id", label="gold.largest")] == items.largest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BOTH)
 def test_first_delivery_wins_and_sorted_files_are_skipped(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

@@ -82,6 +82,7 @@ def live(made: Shelf, deletes: Deletes) -> list[tuple[object, ...]]:
     return [row[:2] for row in made.rows("id", "n", "_is_deleted") if not row[2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deletes", EITHER)
 def test_several_snapshots_at_once_give_the_same(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str, deletes: Deletes
@@ -154,7 +155,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize(
-    "kind", ["decimal(9,2)", "timestamp", *slow("int", "bigint", "double", "date", "string")]
+    "kind", ["decimal(9,2)", *slow("int", "bigint", "double", "date", "timestamp", "string")]
 )
 def test_the_declared_type_orders_snapshots(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str, kind: str
@@ -208,6 +209,7 @@ def test_a_place_in_the_record_of_an_earlier_version_goes_on(
     assert made.rows("id", "n") == [("a", 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("day", ["soon", *slow("")])
 def test_a_row_of_the_newest_snapshot_whose_place_is_not_readable_is_not_missing(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, name: str, day: str
