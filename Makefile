@@ -46,7 +46,7 @@ demo: setup ## Set up and run the main job; ARGS="format=iceberg" and other over
 test: setup ## Set up and run the tests; ARGS="-k name" and other pytest options
 	@$(BIN)/pytest -m "not slow" $(AT_ONCE) $(ARGS)
 
-test-full: setup ## The slow tests: full size, against an independent computation
+test-full: setup ## The slow tests: full size, further cases, Iceberg throughout
 	@$(BIN)/pytest -m slow --ignore=tests/chaos $(AT_ONCE) $(ARGS)
 
 test-chaos: setup ## The tests that kill runs at each named point
