@@ -94,7 +94,7 @@ def unparseable(raw: Column, type_name: str, rounds: Rounding = Rounding.none) -
 def casts_exactly(kind: DataType, type_name: str) -> bool:
     """Whether Spark's cast of a value of a type gives the same value in another, and never fails."""
     wanted = type_of(type_name)
-    if isinstance(wanted, StringType) or isinstance(kind, NullType):
+    if kind == wanted or isinstance(wanted, StringType) or isinstance(kind, NullType):
         return True
     if isinstance(kind, StringType):
         return False

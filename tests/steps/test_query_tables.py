@@ -344,6 +344,7 @@ def test_an_expr_whose_values_its_column_holds_is_taken(spark: SparkSession) -> 
     columns = {
         "money": ColumnSpec("decimal(18,2)", expr="i * n"),
         "whole": ColumnSpec("decimal(18,2)", expr="i"),
+        "same": ColumnSpec("int", expr="i"),
         "large": ColumnSpec("bigint", expr="i"),
         "ratio": ColumnSpec("double", expr="n / 2"),
         "at": ColumnSpec("timestamp", expr="d"),
@@ -352,7 +353,7 @@ def test_an_expr_whose_values_its_column_holds_is_taken(spark: SparkSession) -> 
     }
     (row,) = with_computed(TableRef("shop", "gold", "daily"), rows, columns).collect()
     assert [str(v) for v in row] == [
-        "10.50", "7.00", "7", "0.75", "2026-03-01 00:00:00", "1.50", "None"
+        "10.50", "7.00", "7", "7", "0.75", "2026-03-01 00:00:00", "1.50", "None"
     ]  # fmt: skip
 
 

@@ -57,6 +57,7 @@ def test_what_a_type_does_not_hold_exactly_is_kept_out_unless_its_column_rounds(
             "near": ColumnSpec("decimal(18,2)", expr="amount / 3", rounds=Rounding.half_up),
             "parts": ColumnSpec("int", expr="amount * 10"),
             "month": ColumnSpec("date", expr="date_trunc('month', at)"),
+            "since": ColumnSpec("bigint", expr="if(id = 'g', at, date_trunc('hour', at))"),
         },
     )
     shelf = Shelf(
@@ -71,13 +72,14 @@ def test_what_a_type_does_not_hold_exactly_is_kept_out_unless_its_column_rounds(
         ("d", "0.01", "1", ""),
         ("e", "1.02", "1", ""),
         ("f", "400000000", "1", ""),
+        ("g", "1.10", "1", "2026-03-01T10:00:00.5"),
     )
     staged, _ = shelf.run()["silver.item"]
-    assert (staged.rows["published"], staged.rows["quarantined"]) == (1, 5)
+    assert (staged.rows["published"], staged.rows["quarantined"]) == (1, 6)
     ((*values, at, month),) = shelf.rows(
-        "id", "amount", "rate", "half", "near", "parts", "at", "month"
+        "id", "amount", "rate", "half", "near", "parts", "since", "at", "month"
     )
-    assert [str(v) for v in values] == ["c", "1.10", "1.01", "0.55", "0.37", "11"]
+    assert [str(v) for v in values] == ["c", "1.10", "1.01", "0.55", "0.37", "11", "1772316000"]
     assert (str(at.replace(tzinfo=None)), str(month)) == (
         "2026-02-28 22:30:00.123456",
         "2026-02-01",
@@ -90,6 +92,7 @@ def test_what_a_type_does_not_hold_exactly_is_kept_out_unless_its_column_rounds(
         "half: '0.005000' does not fit a decimal(18,2) exactly",
         "parts: '10.20' does not fit a int exactly",
         "parts: '4000000000.00' does not fit a int exactly",
+        "since: '2026-03-01 10:00:00.5' is not a bigint",
     ]
 
 
