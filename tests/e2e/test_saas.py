@@ -205,6 +205,7 @@ MRR_TABLES = (
 )
 
 
+@pytest.mark.slow
 def test_movements_reconcile_in_each_of_36_months_after_every_shuffled_piece(
     make_lakehouse: Callable[..., Lakehouse], tmp_path: Path
 ) -> None:
