@@ -14,6 +14,7 @@ from tests.e2e.lakehouse import Lakehouse
 from tests.oracle.compare import assert_equal
 from tests.oracle.olist import KEYS, compute
 from tests.oracle.star import assert_star_equals_marts
+from tests.sessions import BOTH
 
 ORDERS = 400
 SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "olist_sample"
@@ -42,9 +43,11 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("name", BOTH)
 def test_first_load_equals_the_oracle_and_the_truth_file(
-    lakehouse: Lakehouse, generated: Path
+    make_lakehouse: Callable[..., Lakehouse], name: str, generated: Path
 ) -> None:
+    lakehouse = make_lakehouse(name)
     copy(files(generated), lakehouse.landing)
     first = lakehouse.run()
     assert first.status == 0, first.summary["message"]

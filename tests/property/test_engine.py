@@ -21,9 +21,9 @@ def test_a_small_delivery_gives_the_tables_of_the_sorted_log(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, format_name: str
 ) -> None:
     random = Random(7)
-    plan = plan_delivery(random, make_log(random, events=40, keys=8), batches=3)
+    plan = plan_delivery(random, make_log(random, events=40, keys=8), batches=2)
     lake, landing = make_lake(format_name), tmp_path / "landing"
-    assert len(list(run_delivery(spark, lake, load_domain(), landing, plan))) == 3
+    assert len(list(run_delivery(spark, lake, load_domain(), landing, plan))) == 2
 
 
 @pytest.mark.slow
