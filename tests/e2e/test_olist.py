@@ -55,9 +55,9 @@ def test_first_load_equals_the_oracle_and_the_truth_file(
     lakehouse.assert_equals(oracle)
     assert_star_equals_marts({name: lakehouse.table(f"gold.{name}") for name in oracle.gold})
     truth = json.loads((generated / "olist_truth.json").read_text())["quarantine"]
-    for name, expected in truth.items():
-        found = [(record, rule) for _, record, rule in lakehouse.quarantined(name)]
-        assert sorted(found) == sorted((row["record"], row["rule"]) for row in expected), name
+    for table, expected in truth.items():
+        found = [(record, rule) for _, record, rule in lakehouse.quarantined(table)]
+        assert sorted(found) == sorted((row["record"], row["rule"]) for row in expected), table
 
     before = lakehouse.versions()
     second = lakehouse.run()
