@@ -131,14 +131,14 @@ def parse_checks(source: str, text: str) -> tuple[DeclaredCheck, ...]:
             an item without name or with several keys, an unknown severity, or no check at all.
     """
     try:
-        document = yaml_text.read(text)
+        document, lines = yaml_text.read(text)
     except yaml.YAMLError as error:
         message = f"{source}: not readable as YAML: {error}"
         raise CheckDefinitionError(message) from error
     if not isinstance(document, dict) or not document:
         message = f"{source}: declares no checks; write at least one 'checks for DATASET:' section"
         raise CheckDefinitionError(message)
-    checks, lines = [], yaml_text.lines(text)
+    checks = []
     for header, items in document.items():
         line, *at = lines[header] if isinstance(header, str) else [1]
         where = f"{source}:{line}"

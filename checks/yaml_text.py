@@ -30,18 +30,21 @@ _TYPES = {
 """The pattern of each type of a plain scalar, and the characters that one can begin with."""
 
 
-def read(text: str) -> Any:
-    """The value of a document.
+def read(text: str) -> tuple[Any, dict[str, list[int]]]:
+    """The value of a document, and of a mapping the line, from 1, of each key and of list items below it.
 
     Raises:
         yaml.YAMLError: It is not YAML, or a mapping has a key twice.
     """
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    loader = _Loader(text)
+    try:
+        root = loader.get_single_node()
+        return (None if root is None else loader.construct_document(root)), _lines(root)
+    finally:
+        loader.dispose()
 
 
-def lines(text: str) -> dict[str, list[int]]:
-    """The line, from 1, of each key of a document that is a mapping, and of each item of a list below it."""
-    root = yaml.compose(text, Loader=_Loader)
+def _lines(root: yaml.Node | None) -> dict[str, list[int]]:
     pairs = root.value if isinstance(root, yaml.MappingNode) else []
     return {
         key.value: [node.start_mark.line + 1 for node in (key, *_items(below))]

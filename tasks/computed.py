@@ -23,7 +23,7 @@ def with_computed(ref: TableRef, rows: DataFrame, columns: Mapping[str, ColumnSp
             column does not say that it `rounds`: Spark's cast would round, or cut off, without a word.
     """
     expressions = [F.expr(c.expr).alias(name) for name, c in columns.items() if c.expr]
-    for field in rows.select(*expressions).schema.fields:
+    for field in rows.select(*expressions).schema.fields if expressions else []:
         _refuse_loss(ref, field.name, field.dataType, columns[field.name])
     return rows.select(
         *[

@@ -16,6 +16,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from storage.schemas import type_of
 from storage.sql import literal, quote
 from tasks.ordering import DELETED
 from tasks.parsing import beyond_years, casts_exactly, parsed, refusal, unparseable
@@ -117,12 +118,13 @@ def _computed(rows: DataFrame, name: str, column: ColumnSpec) -> DataFrame:
     """Add a computed value, and where its column may not hold it, the text of what it does not hold."""
     rows = rows.withColumn(name, F.expr(column.expr or ""))
     value, kind = F.col(quote(name)), rows.schema[name].dataType
+    if kind == type_of(column.type):
+        return rows
     if casts_exactly(kind, column.type):
         return rows.withColumn(name, value.cast(column.type))
     made, text = MADE + name, value.cast("string")
-    if isinstance(
-        kind, TimestampType | TimestampNTZType
-    ):  # a date holds a midnight, a number whole seconds
+    if isinstance(kind, TimestampType | TimestampNTZType):
+        # A date holds a midnight, a number whole seconds.
         there = value.try_cast(column.type).try_cast(kind)
         text = F.when(~value.eqNullSafe(there), text)
     held = F.when(F.col(quote(made)).isNull(), value.try_cast(column.type))
