@@ -68,7 +68,8 @@ def groups(
         spec = (domain.gold if ref.layer == "gold" else domain.silver).get(ref.name)
         if spec is None or not spec.groups:
             continue
-        keyed = domain.ref(f"{ref.label}{EVENTS}") if ref.layer == "silver" else ref
+        fed_by_row = ref.layer == "silver" and f"{ref.name}{EVENTS}" in domain.silver
+        keyed = domain.ref(f"{ref.label}{EVENTS}") if fed_by_row else ref
         total = len({tuple(row[c] for c in spec.key) for row in rows_of(store, keyed)})
         attempt = staged[ref.label]
         rows = attempt.rows if attempt else {"groups": 0, "computed": 0}
