@@ -94,15 +94,15 @@ def test_a_null_group_is_one_row_that_follows_its_input(made: Shelf) -> None:
 
 def as_earlier_versions_wrote(made: Shelf, kind: str, *rows: tuple[Any, ...]) -> None:
     """Give a table the rows that it would have, with a record that knows nothing of nulls."""
-    ref = made.domain.ref(f"gold.{kind}")
-    record, kept = made.store.head(ref).record, made.store.read(ref)
+    ref, store = made.domain.ref(f"gold.{kind}"), made.store
+    record, kept = store.head(ref).record, store.read(ref)
     assert record is not None
     notes = {name: note for name, note in record.notes.items() if name != "null_keys"}
-    values = made.store.session.createDataFrame(
+    values = store.session.createDataFrame(
         [(*row, "batch", "merge", None) for row in rows], kept.schema
     )
     old = replace(record, token=f"old-{kind}", notes=notes)
-    made.store.overwrite(ref, values, old)
+    store.overwrite(ref, values, old)
 
 
 @pytest.mark.slow
