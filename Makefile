@@ -24,7 +24,7 @@ UV_STAMP := $(TOOLS)/uv/.done
 endif
 
 # Stamps are written only after success and live in what they vouch for. Scripts and the editable
-# install hold absolute paths, so an environment that was moved or copied here is built anew.
+# install hold absolute paths, so an environment that was moved or copied here is built again.
 LOCKED := $(VENV)/.locked
 PROJECT := $(VENV)/.project
 BUILT_AT := $(shell cat $(PROJECT) 2>/dev/null)
@@ -70,7 +70,7 @@ format: setup ## Put the style right
 types: setup ## Types
 	@$(BIN)/mypy
 
-imports: setup ## Directions between the packages
+imports: setup ## Directions between packages and rooms
 	@$(BIN)/lint-imports
 
 check: lint types imports test ## All that a change has to pass
@@ -81,7 +81,7 @@ services: setup ## Start Kafka, PostgreSQL and the other services of the tests; 
 services-down: setup ## Stop them
 	@$(BIN)/python -m tests.services down
 
-lock: $(UV_STAMP) ## Resolve the locked versions anew; ARGS=--upgrade takes newer ones
+lock: $(UV_STAMP) ## Resolve the locked versions again; ARGS=--upgrade takes newer ones
 	@$(UV) pip compile --quiet pyproject.toml --extra dev --extra snowflake --universal --python-version 3.11 \
 	  --prerelease=if-necessary-or-explicit --generate-hashes --no-emit-index-url --no-header \
 	  --output-file requirements.lock $(ARGS) >/dev/null

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -130,12 +128,3 @@ class CheckSuite:
     def extended(self, *sources: CheckSource) -> CheckSuite:
         """The same suite with further documents, such as generated ones."""
         return CheckSuite(self.table, (*self.sources, *sources))
-
-    def mentions(self, names: Iterable[str]) -> frozenset[str]:
-        """Which of these view names occur in the checks, so that only they need registering."""
-        words = {
-            word
-            for check in self.checks
-            for word in (check.dataset, *re.findall(r"\w+", check.definition))
-        }
-        return frozenset(names) & words

@@ -1,6 +1,6 @@
 """Reading SodaCL documents: which checks does a text declare?
 
-The documents are counted here, by an own reading of the YAML, because the engine drops what it
+The checks are counted here, from the YAML itself, because the engine drops what it
 cannot parse. Only ``checks for DATASET:`` sections are accepted, each item with a unique ``name:``.
 The files stay plain SodaCL; severity is the attribute of that name:
 

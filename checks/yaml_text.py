@@ -62,7 +62,7 @@ def written(document: Any) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """A key given twice would silently replace what is below the first one."""
+    """Reads YAML 1.2, and refuses a key that is given twice instead of keeping the last."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 

@@ -16,12 +16,12 @@ from conf.explain import explain, missing_keys, unset_keys
 from conf.load import chosen_file, compose_config, inconsistent, place_roots, resolved
 from conf.schema import Config
 from storage.errors import ConfigurationError
-from tasks.inspection.findings import Findings
-from tasks.spec import DomainSpec, expanded
+from tasks.authoring.inspection.findings import Findings
+from tasks.domain.spec import DomainSpec, expanded
+from tasks.domain.yaml_lines import Lines, read, unreadable
 from tasks.validation import problems
-from tasks.yaml_lines import Lines, read, unreadable
 
-_CIRCLE = "tables read each other in a circle: "
+_CIRCLE = "tables read each other in a cycle: "
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ def examine(name: str, file: Path, overrides: Sequence[str]) -> Examined:
     place_roots(config, file)
     for text in (
         *problems(config.domain),
+        *formats.problems(config.format),
         *formats.unnameable(config.format, config.domain),
         *inconsistent(config, file),
     ):

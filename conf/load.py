@@ -25,9 +25,9 @@ from conf.overrides import chosen, refuse_additions, refuse_long, refuse_untrust
 from conf.schema import Catalog, Config
 from storage import secrets
 from storage.errors import ConfigurationError
-from tasks.spec import expanded
+from tasks.domain.spec import expanded
+from tasks.domain.yaml_lines import unreadable
 from tasks.validation import problems
-from tasks.yaml_lines import unreadable
 
 CONF = Path(__file__).parent
 DATE = "2018-09-03"
@@ -74,7 +74,7 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
         except yaml.YAMLError as error:
             line, says = unreadable(error)
             file = getattr(getattr(error, "problem_mark", None), "name", "the configuration")
-            raise ConfigurationError(f"{file}:{line}: {says}", advice="Mend the file.") from error
+            raise ConfigurationError(f"{file}:{line}: {says}", advice="Fix the file.") from error
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise ConfigurationError(explain(error), advice=SEE_KEYS) from error
 
@@ -87,7 +87,7 @@ def load_parameters(
     Args:
         groups: The choice of each configuration group that has a parameter.
         overrides: `key=value`, of the keys that a form may set.
-        values: Top-level values, which are never composed. An override of the same key goes before.
+        values: Top-level values, which are never composed. An override of the same key takes precedence.
 
     Raises:
         ConfigurationError: As `load_config`, or an override is not allowed.
@@ -128,7 +128,7 @@ def load_config(overrides: Sequence[str], values: Mapping[str, Any] | None = Non
     if found:
         raise ConfigurationError(
             f"domain {config.domain.name}: " + "; ".join(found),
-            advice=f"Mend {file} or the override that says so.",
+            advice=f"Fix {file} or the override that says so.",
         )
     config.domain = expanded(config.domain)
     if config.as_of and len(config.as_of) == len(DATE):
@@ -140,7 +140,7 @@ def load_config(overrides: Sequence[str], values: Mapping[str, Any] | None = Non
 
 
 def inconsistent(config: Config, file: Path) -> list[str]:
-    """Whether the domain is not that of its file, and `as_of` no instant."""
+    """What is wrong with the domain's name, which has to be that of its file, and with `as_of`."""
     name, found = config.domain.name, []
     if file.is_file() and file.stem != name:  # a copy that kept it would work on the other's tables
         found.append(f"domain.name: {name!r}, but the file is {file.name}; name them alike")

@@ -56,7 +56,7 @@ def refuse_additions(overrides: Sequence[str]) -> None:
 def refuse_untrusted(overrides: Sequence[str], choices: Mapping[str, Collection[str]]) -> set[str]:
     """Refuse overrides that a flow parameter may not set.
 
-    They are judged as Hydra reads them: an escaped sign is the sign.
+    They are checked as Hydra reads them: an escaped character is the character itself.
 
     Args:
         overrides: As they were given.
@@ -76,7 +76,7 @@ def refuse_untrusted(overrides: Sequence[str], choices: Mapping[str, Collection[
 
 
 def refuse_long(name: str, text: str) -> None:
-    """Refuse a text that no name and no value is as long as.
+    """Refuse a text that is too long for any name or value.
 
     Raises:
         ConfigurationError: It is longer than `LONGEST`.

@@ -10,8 +10,8 @@ from pathlib import Path
 from conf.domains import absolute
 from conf.schema import Config
 from storage.errors import ConfigurationError
-from tasks.sources.landing import is_remote
-from tasks.sources.names import text_of
+from tasks.landing.folders import is_remote
+from tasks.landing.names import text_of
 
 FOLDERS = ("landing", "lake", "staging", "logs", "reports", "cache")
 TABLES = ("lake", "staging")

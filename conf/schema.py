@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from storage.session import SparkSettings
-from tasks.spec import MUST_GIVE, DomainSpec
+from storage.spark.session import SparkSettings
+from tasks.domain.spec import MUST_GIVE, DomainSpec
 
 
 @dataclass

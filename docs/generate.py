@@ -1,7 +1,7 @@
 """Writes what the reference takes from the code: commands, configuration keys, keys of a domain.
 
 A page is text by hand with generated parts between `<!-- generated: NAME -->` and `<!-- end -->`.
-`python docs/generate.py` writes them anew; `tests/unit/test_docs.py` fails where a page is behind.
+`python docs/generate.py` writes them again; `tests/unit/test_docs.py` fails where a page is behind.
 """  # noqa: INP001 - a script beside the pages, not a package
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from conf.schema import (
     TableFormat,
 )
 from flows.cli import cli
-from storage.session import SparkSettings
+from storage.spark.session import SparkSettings
 from storage.types import LAYERS, TableRef
-from tasks.spec import (
+from tasks.domain.spec import (
     MUST_GIVE,
     AuthSpec,
     ColumnSpec,
@@ -339,7 +339,7 @@ def _default(field: Field[Any]) -> str:
 
 
 def main() -> int:
-    """Write every page anew; returns the exit status."""
+    """Write every page again; returns the exit status."""
     for page in pages():
         before = page.read_text("utf-8")
         after = rendered(before)

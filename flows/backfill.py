@@ -1,8 +1,7 @@
-"""The backfill: partitions of tables anew, a few at a time, and then everything that reads them."""
+"""The backfill: partitions of tables restated, a few at a time, and then everything that reads them."""
 
 from __future__ import annotations
 
-import contextvars
 import datetime as dt
 import time
 from collections import Counter
@@ -18,48 +17,37 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from conf.load import load_parameters
 from conf.overrides import refuse_long
-from conf.schema import Config
-from flows.artifacts import publish_artifacts, publish_grid
 from flows.execution import MOST_WORKERS, conclude
+from flows.forms import Environment, FormatName
 from flows.pipeline import (
+    CALLER,
     STEPS,
+    Caller,
     as_state,
     start_spark,
     turn,
     work,
 )
-from flows.progress import Progress, Silent
+from flows.progress import Silent
+from flows.report.artifacts import publish_artifacts, publish_grid
+from flows.report.summary import Summary
 from flows.runs import Run, forget, register
 from flows.runtime import Runtime, new_run
 from flows.step_tasks import with_retries
-from flows.summary import Summary
 from storage.base import TableStore
 from storage.types import TableRef
-from tasks import backfill as planning
-from tasks import changes
-from tasks.backfill import Request
-from tasks.backfill_ledger import Backfill, Ledger, State, ledger, record
-from tasks.contracts import refuse_outdated
-from tasks.gate import is_derived
-from tasks.ops import TableOutcome
-from tasks.partitions import Partition, Unit
-from tasks.planning import has_news
+from tasks.manage import backfill as planning
+from tasks.manage.backfill import Request
+from tasks.ops.report import TableOutcome
+from tasks.records import changes
+from tasks.records.backfill_ledger import Backfill, Ledger, State, ledger, record
+from tasks.records.contracts import refuse_outdated
+from tasks.rows.partitions import Partition, Unit
+from tasks.run_table import has_news, kind_of
 
 PAUSE_SECONDS = 0.5
 """Between two waves: longer than a waiting run's look at the lock, so that it gets its turn."""
 WORST = ("failed", "blocked", "skipped", "published", "unchanged")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the command line knows beside the flow's parameters."""
-
-    config: Config
-    progress: Progress
-
-
-ASKED: contextvars.ContextVar[Asked | None] = contextvars.ContextVar("asked", default=None)
-"""Set by the command line around its call."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +60,7 @@ class Result:
 
 
 def _name() -> str:
-    """Name of a flow run: domain, format and what is made anew."""
+    """Name of a flow run: domain, format and what is restated."""
     given = flow_run.parameters
     tables = "+".join(given["tables"] or ["all"])
     span = f"{given['start']}-{given['end']}" if given["start"] else "whole"
@@ -87,8 +75,8 @@ def _name() -> str:
 )
 def backfill(  # noqa: PLR0917 - flat parameters make the form in the UI
     domain: str = "olist",
-    env: Literal["dev", "test", "prod"] = "dev",
-    format: Literal["delta", "iceberg"] = "delta",
+    env: Environment = "dev",
+    format: FormatName = "delta",
     tables: list[str] | None = None,
     start: dt.date | None = None,
     end: dt.date | None = None,
@@ -98,7 +86,7 @@ def backfill(  # noqa: PLR0917 - flat parameters make the form in the UI
     again: bool = False,
     overrides: list[str] | None = None,
 ) -> FlowState[Any]:
-    """Make partitions of tables anew, and bring what reads them up to date.
+    """Restate partitions of tables, and bring what reads them up to date.
 
     Args:
         domain: The domain.
@@ -113,13 +101,13 @@ def backfill(  # noqa: PLR0917 - flat parameters make the form in the UI
         again: Restate partitions that are done, too.
         overrides: Further Hydra overrides, key=value; only some keys are allowed.
     """
-    asked = ASKED.get()
-    if asked is None:
+    caller = CALLER.get()
+    if caller is None:
         groups = {"domain": domain, "env": env, "format": format}
-        asked = Asked(load_parameters(groups, overrides or [], {}), Silent())
+        caller = Caller(load_parameters(groups, overrides or [], {}), Silent())
         for table in tables or []:
             refuse_long("tables", table)
-    run = Run(Runtime(asked.config, new_run(as_of=asked.config.as_of)), asked.progress)
+    run = Run(Runtime(caller.config, new_run(as_of=caller.config.as_of)), caller.progress)
     request = Request(tuple(tables or ()), start, end, Unit(unit), source, again)
     register(run)
     try:
@@ -130,26 +118,26 @@ def backfill(  # noqa: PLR0917 - flat parameters make the form in the UI
 
 
 def _execute(run: Run, request: Request, parallelism: int) -> Result:
-    bench = run.runtime.bench(spark=False)
-    domain = bench.domain
-    run.backfill = planned = planning.planned(bench, request)
-    refuse_outdated(bench, domain.tables())
+    context = run.runtime.context(spark=False)
+    domain = context.domain
+    run.backfill = planned = planning.planned(context, request)
+    refuse_outdated(context, domain.tables())
     run.progress.started(list(planned.tables))
     if request.source == "source":
         with turn(run):
             _bring_up_to_date(run, planning.upstream(domain, planned.tables))
     for table in planned.tables:
-        if is_derived(bench, table):
+        if kind_of(domain, table).follows_inputs:
             with turn(run):
                 _bring_up_to_date(run, [table])
         _restate(run, table, parallelism)
     with turn(run):
         _bring_up_to_date(run, planning.downstream(domain, planned.tables))
-        changes.prune(bench)
+        changes.prune(context)
         for table in planned.tables:
             run.outcomes[table] = _outcome(run, table)
         summary = conclude(run, [t for t in domain.tables() if t in run.outcomes])
-    found = ledger(bench.store, planned)
+    found = ledger(context.store, planned)
     publish_artifacts(summary)
     publish_grid(planned, found)
     return Result(summary, planned, found)
@@ -157,8 +145,8 @@ def _execute(run: Run, request: Request, parallelism: int) -> Result:
 
 def _bring_up_to_date(run: Run, tables: list[TableRef]) -> None:
     """The steps of a run for these tables, where they have anything to take in."""
-    bench = run.runtime.bench(spark=False)
-    if not any(has_news(bench, ref) for ref in tables):
+    context = run.runtime.context(spark=False)
+    if not any(has_news(context, ref) for ref in tables):
         for ref in tables:
             run.outcomes.setdefault(ref, TableOutcome(ref, "unchanged"))
         return
@@ -194,7 +182,7 @@ def _wave(run: Run, table: TableRef, partitions: list[Partition]) -> None:
         return
     retry, run_id = run.runtime.config.retry, run.runtime.run.run_id
     start_spark(run_id)
-    planning.settle(run.runtime.bench(), table)
+    planning.prepare(run.runtime.context(), table)
     _report(run, table, dict.fromkeys(partitions, (State.running, "")))
     published: list[PrefectFuture[Any]] = []
     for partition in partitions:
@@ -202,10 +190,10 @@ def _wave(run: Run, table: TableRef, partitions: list[Partition]) -> None:
             with_retries(step, retry, f"{table.label} {partition.label} · {name}")
             for name, step in STEPS.items()
         )
-        staged = stage.submit(run_id, table.label, partition)
+        attempt = stage.submit(run_id, table.label, partition)
         before = [allow_failure(future) for future in published]
-        report = check.submit(run_id, table.label, staged, partition, wait_for=before)
-        published.append(publish.submit(run_id, table.label, staged, report, partition))
+        report = check.submit(run_id, table.label, attempt, partition, wait_for=before)
+        published.append(publish.submit(run_id, table.label, attempt, report, partition))
     for future in published:
         future.wait()
     _report(run, table, {p: _state(run.parts.get((table, p))) for p in partitions})

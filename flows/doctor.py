@@ -20,11 +20,11 @@ import psutil
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from storage.cache import CACHE_VARIABLE, cache_root
 from storage.errors import LakehouseError
-from storage.jars import Jar, jar_faults, jar_folder, locked_jars
-from storage.java import SUPPORTED, find_java, starts
-from storage.secret_stores import full_name, missing
+from storage.secrets.stores import full_name, missing
+from storage.spark.cache import CACHE_VARIABLE, cache_root
+from storage.spark.jars import Jar, jar_faults, jar_folder, locked_jars
+from storage.spark.java import SUPPORTED, find_java, starts
 
 DISTRIBUTION = "lakehouse-platform"
 

@@ -9,17 +9,20 @@ from typing import Protocol
 
 from conf.schema import Config
 from flows.progress import Silent
-from flows.quality_report import write_report
+from flows.report.quality_report import write_report
+from flows.report.summary import Summary, summarise
 from flows.runs import Run
 from flows.runtime import Runtime
-from flows.summary import Summary, summarise
 from storage.errors import LakehouseError
 from storage.types import TableRef
-from tasks import changes, contracts, freshness, ops
-from tasks.contracts import refuse_outdated
-from tasks.ops import TableOutcome
-from tasks.planning import has_news, is_behind, selected, selected_pushes
-from tasks.spec import Push
+from tasks.domain.spec import Push
+from tasks.gate import freshness
+from tasks.manage.planning import is_behind, selected, selected_pushes
+from tasks.ops import report as ops
+from tasks.ops.report import TableOutcome
+from tasks.records import changes, contracts
+from tasks.records.contracts import refuse_outdated
+from tasks.run_table import has_news
 
 MOST_WORKERS = 16
 """Threads of a run; how many work at once is the configuration's `workers`."""
@@ -43,16 +46,16 @@ def execute(run: Run, runner: Runner) -> Summary:
     config = run.runtime.config
     wanted = selected(config.domain, config.layers, config.tables)
     pushes = selected_pushes(config.domain, config.layers, config.tables)
-    bench = run.runtime.bench(spark=False)
-    refuse_outdated(bench, list(dict.fromkeys([*wanted, *(push.table for push in pushes)])))
+    context = run.runtime.context(spark=False)
+    refuse_outdated(context, list(dict.fromkeys([*wanted, *(push.table for push in pushes)])))
     run.progress.started([*wanted, *(push.ref for push in pushes)])
     if runner.plan(run, wanted):
         runner.start_spark(run)
         runner.work(run, wanted, pushes)
-        changes.prune(bench)
+        changes.prune(context)
     else:
         run.outcomes.update({ref: TableOutcome(ref, "unchanged") for ref in wanted})
-        behind = [push for push in pushes if is_behind(bench, push, config.layers)]
+        behind = [push for push in pushes if is_behind(context, push, config.layers)]
         run.outcomes.update({p.ref: TableOutcome(p.ref, "unchanged") for p in pushes})
         runner.work(run, [], behind)
     return conclude(run, wanted, pushes)
@@ -60,8 +63,8 @@ def execute(run: Run, runner: Runner) -> Summary:
 
 def news(run: Run, tables: Sequence[TableRef]) -> list[str]:
     """Labels of the tables that have anything to take in, from metadata alone."""
-    bench = run.runtime.bench(spark=False)
-    return [ref.label for ref in tables if has_news(bench, ref)]
+    context = run.runtime.context(spark=False)
+    return [ref.label for ref in tables if has_news(context, ref)]
 
 
 def conclude(run: Run, wanted: list[TableRef], pushes: Sequence[Push] = ()) -> Summary:
@@ -74,12 +77,12 @@ def conclude(run: Run, wanted: list[TableRef], pushes: Sequence[Push] = ()) -> S
         run.outcomes.setdefault(
             ref, TableOutcome(ref, "skipped", message="a table that it reads was not published")
         )
-    bench = run.runtime.bench(spark=False)
-    overdue = freshness.overdue(bench, wanted)
+    context = run.runtime.context(spark=False)
+    overdue = freshness.overdue(context, wanted)
     done = [run.outcomes[ref] for ref in (*wanted, *(push.ref for push in pushes))]
     summary = summarise(run, done, overdue)
     ops.report(
-        bench.store,
+        context.store,
         summary.domain,
         run.runtime.run,
         summary.outcomes,
@@ -88,7 +91,9 @@ def conclude(run: Run, wanted: list[TableRef], pushes: Sequence[Push] = ()) -> S
         message=summary.message,
     )
     written = [o.table for o in summary.outcomes if o.status in ("published", "unchanged")]
-    contracts.remember(bench, [ref for ref in written if ref in wanted and bench.store.exists(ref)])
+    contracts.remember(
+        context, [ref for ref in written if ref in wanted and context.store.exists(ref)]
+    )
     return _with_files(run.runtime.config, summary)
 
 
@@ -125,11 +130,11 @@ def report_unchanged(runtime: Runtime) -> Summary | None:
     config = runtime.config
     wanted = selected(config.domain, config.layers, config.tables)
     pushes = selected_pushes(config.domain, config.layers, config.tables)
-    bench = runtime.bench(spark=False)
-    refuse_outdated(bench, list(dict.fromkeys([*wanted, *(push.table for push in pushes)])))
-    if any(has_news(bench, ref) for ref in wanted):
+    context = runtime.context(spark=False)
+    refuse_outdated(context, list(dict.fromkeys([*wanted, *(push.table for push in pushes)])))
+    if any(has_news(context, ref) for ref in wanted):
         return None
-    if any(is_behind(bench, push, config.layers) for push in pushes):
+    if any(is_behind(context, push, config.layers) for push in pushes):
         return None
     names = [*wanted, *(push.ref for push in pushes)]
     run = Run(runtime, Silent(), {ref: TableOutcome(ref, "unchanged") for ref in names})

@@ -12,9 +12,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from flows.quality_report import NAME as REPORT
-from flows.quality_report import report_path
 from flows.reading import Reader
+from flows.report.quality_report import NAME as REPORT
+from flows.report.quality_report import report_path
 from storage.disk import replacing, write_text
 from storage.types import TableRef
 

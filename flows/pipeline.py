@@ -7,7 +7,7 @@ import contextvars
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from prefect import State, Task, flow, task
 from prefect.cache_policies import NO_CACHE
@@ -17,19 +17,19 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from conf.load import load_parameters
 from conf.schema import Config
-from flows.artifacts import publish_artifacts
 from flows.execution import MOST_WORKERS, execute, news
+from flows.forms import Environment, FormatName, Layer
 from flows.limits import run_slot
 from flows.progress import Progress, Silent
 from flows.pushing import submit_pushes
+from flows.report.artifacts import publish_artifacts
+from flows.report.summary import Summary
 from flows.runs import Run, forget, register, registered
-from flows.runtime import Runtime, alone, new_run, spark_session
+from flows.runtime import Runtime, domain_lock, new_run, spark_session
 from flows.step_tasks import check_table, publish_table, stage_table, with_retries
-from flows.summary import Summary
 from storage.types import TableRef
-from tasks.spec import Push, dependencies
+from tasks.domain.spec import Push, dependencies
 
-Layer = Literal["bronze", "silver", "gold", "destination"]
 STEPS: dict[str, Task[..., Any]] = {
     "stage": stage_table,
     "check": check_table,
@@ -64,8 +64,8 @@ CALLER: contextvars.ContextVar[Caller | None] = contextvars.ContextVar("caller",
 )
 def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI
     domain: str = "olist",
-    env: Literal["dev", "test", "prod"] = "dev",
-    format: Literal["delta", "iceberg"] = "delta",
+    env: Environment = "dev",
+    format: FormatName = "delta",
     layers: list[Layer] | None = None,
     tables: list[str] | None = None,
     as_of: dt.date | None = None,
@@ -81,7 +81,7 @@ def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI
         layers: Layers to run; all when empty. The layer destination pushes gold tables.
         tables: Tables to run, as layer.table; all when empty.
         as_of: Business date that freshness is measured against; the newest in silver when empty.
-        rebuild: Build silver and gold anew from bronze.
+        rebuild: Rebuild silver and gold from bronze.
         overrides: Further Hydra overrides, key=value; only some keys are allowed.
     """
     caller = CALLER.get()
@@ -104,7 +104,7 @@ def pipeline(  # noqa: PLR0917 - flat parameters make the form in the UI
 @contextlib.contextmanager
 def turn(run: Run) -> Iterator[None]:
     """While inside, no other run works on the domain."""
-    with run_slot(), alone(run.runtime):
+    with run_slot(), domain_lock(run.runtime):
         yield
 
 
@@ -156,9 +156,9 @@ def work(run: Run, wanted: Sequence[TableRef], pushes: Sequence[Push] = ()) -> N
             with_retries(step, retry, f"{ref.label} · {name}") for name, step in STEPS.items()
         )
         upstream = [published[label] for label in graph[ref.label] if label in published]
-        staged = stage.submit(run_id, ref.label, wait_for=upstream)
-        report = check.submit(run_id, ref.label, staged)
-        published[ref.label] = publish.submit(run_id, ref.label, staged, report)
+        attempt = stage.submit(run_id, ref.label, wait_for=upstream)
+        report = check.submit(run_id, ref.label, attempt)
+        published[ref.label] = publish.submit(run_id, ref.label, attempt, report)
     for future in [*published.values(), *submit_pushes(run, pushes, published)]:
         future.wait()
 

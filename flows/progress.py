@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from storage.types import TableRef
-from tasks.ops import TableOutcome
+from tasks.ops.report import TableOutcome
 
 
 class Progress(Protocol):

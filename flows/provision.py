@@ -6,10 +6,10 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from storage.cache import cache_root
 from storage.errors import LakehouseError
-from storage.jars import Jar, fetch_jars, jar_folder, jar_paths, locked_jars
-from storage.java import JavaHome, find_java
+from storage.spark.cache import cache_root
+from storage.spark.jars import Jar, fetch_jars, jar_folder, jar_paths, locked_jars
+from storage.spark.java import JavaHome, find_java
 
 
 def provision(cache: Path) -> JavaHome:
@@ -38,7 +38,7 @@ def _fetch(cache: Path, java: JavaHome) -> tuple[Path, ...]:
         TransferSpeedColumn,
     )
 
-    from storage.ivy import ivy_resolver  # noqa: PLC0415
+    from storage.spark.ivy import ivy_resolver  # noqa: PLC0415
 
     live = sys.stdout.isatty()
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())

@@ -11,7 +11,7 @@ from prefect.futures import PrefectFuture
 from flows.runs import Run
 from flows.step_tasks import push_table, with_retries
 from tasks.destinations.push import sweep
-from tasks.spec import Push
+from tasks.domain.spec import Push
 
 
 def submit_pushes(
@@ -20,7 +20,7 @@ def submit_pushes(
     """Submit each push after the publication of its gold table, where that is in the run."""
     retry, run_id = run.runtime.config.retry, run.runtime.run.run_id
     if pushes:
-        sweep(run.runtime.bench(spark=False))
+        sweep(run.runtime.context(spark=False))
     futures = []
     for wanted in pushes:
         step: Task[..., Any] = with_retries(push_table, retry, f"{wanted.ref.label} · push")

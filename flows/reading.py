@@ -16,7 +16,7 @@ from flows.runtime import Runtime, new_run
 from storage.base import TableStore
 from storage.errors import ConfigurationError
 from storage.types import TableRef
-from tasks.sql_text import DATABASES, trimmed
+from tasks.domain.sql_text import DATABASES, trimmed
 
 Say = Callable[[str], None]
 
@@ -72,7 +72,7 @@ class Reader:
         if obstacle is None:
             return self.store.read_arrow(ref)
         self.say(f"{ref.label} has {obstacle}: read with Spark")
-        return self._bench_store().read(ref).toArrow()
+        return self._spark_store().read(ref).toArrow()
 
     def query(self, sql: str) -> pa.Table:
         """The result of a query over `layer.table` names, in DuckDB.
@@ -95,8 +95,8 @@ class Reader:
         except duckdb.Error as error:
             raise ConfigurationError(f"sql: {error}") from None
 
-    def _bench_store(self) -> TableStore:
-        return Runtime(self.config, new_run()).bench().store
+    def _spark_store(self) -> TableStore:
+        return Runtime(self.config, new_run()).context().store
 
 
 def _tables_in(sql: str) -> set[str]:

@@ -9,9 +9,9 @@ from flows.progress import Progress
 from flows.runtime import Runtime
 from storage.masking import hidden
 from storage.types import TableRef
-from tasks.backfill_ledger import Backfill
-from tasks.ops import TableOutcome
-from tasks.partitions import Partition
+from tasks.ops.report import TableOutcome
+from tasks.records.backfill_ledger import Backfill
+from tasks.rows.partitions import Partition
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Run:
     def __post_init__(self) -> None:
         self.slots = BoundedSemaphore(max(1, self.runtime.config.workers))
 
-    def settle(self, outcome: TableOutcome, partition: Partition | None = None) -> None:
+    def note(self, outcome: TableOutcome, partition: Partition | None = None) -> None:
         """Note what became of a table, or of a part of it; a retry overwrites it."""
         outcome = replace(outcome, message=hidden(outcome.message), advice=hidden(outcome.advice))
         if partition is None:

@@ -1,4 +1,4 @@
-"""What a run needs at run time: one Spark session a process, a bench for each step."""
+"""What a run needs at run time: one Spark session a process, a context for each step."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from uuid import uuid4
 from pyspark.sql import SparkSession
 
 from checks.deferred import DeferredScanner
-from conf.formats import apart
+from conf.formats import layer_formats
 from conf.schema import Catalog, Config
-from storage.drivers import driver_paths
-from storage.jars import jar_paths
-from storage.java import find_java
 from storage.lake_store import LakeStore
 from storage.postgres import PostgresAddress
 from storage.registry import Lake
-from storage.session import jvm_pid, start_session
-from tasks.bench import Bench, RunInfo
-from tasks.sources.landing import landing_of
+from storage.spark.drivers import driver_paths
+from storage.spark.jars import jar_paths
+from storage.spark.java import find_java
+from storage.spark.session import jvm_pid, start_session
+from tasks.context import Context, RunInfo
+from tasks.landing.folders import landing_of
 
 DISTRIBUTION = "lakehouse-platform"
 _STARTING = threading.Lock()
@@ -46,7 +46,7 @@ def new_run(
 
 @dataclass(frozen=True)
 class Runtime:
-    """A run's configuration and identity, from which benches are made."""
+    """A run's configuration and identity, from which contexts are made."""
 
     config: Config
     run: RunInfo
@@ -65,10 +65,10 @@ class Runtime:
         session = spark_session(self.config)
         return self.lake.store(session, jvm_pid(session))
 
-    def bench(self, *, spark: bool = True) -> Bench:
-        """A bench on a Spark session of its own, or without Spark."""
+    def context(self, *, spark: bool = True) -> Context:
+        """A context on a Spark session of its own, or without Spark."""
         paths = self.config.paths
-        return Bench(
+        return Context(
             store=self.store() if spark else self.metadata_store(),
             scanner=DeferredScanner(),
             domain=self.config.domain,
@@ -84,7 +84,7 @@ def run_lock(config: Config) -> str:
 
 
 @contextmanager
-def alone(runtime: Runtime) -> Iterator[None]:
+def domain_lock(runtime: Runtime) -> Iterator[None]:
     """While inside, no other run works on the domain."""
     config = runtime.config
     seconds = config.locking.run_seconds
@@ -100,7 +100,7 @@ def lake_of(config: Config) -> Lake:
         properties=config.format.properties,
         lock_seconds=config.locking.table_seconds,
         busy_timeout_ms=config.catalog.busy_timeout_ms,
-        layers=apart(config.format),
+        layers=layer_formats(config.format),
         catalog=_shared(config.catalog),
     )
 

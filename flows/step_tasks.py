@@ -12,19 +12,18 @@ from prefect.tasks import exponential_backoff
 
 from conf.schema import Retry
 from flows import steps
-from flows.steps import Ended
+from flows.steps import StepResult
 from storage.errors import TransientError
-from tasks.bench import Staged
-from tasks.gate import GateReport
-from tasks.partitions import Partition
-from tasks.spec import Push
+from tasks.context import Attempt, GateReport
+from tasks.domain.spec import Push
+from tasks.rows.partitions import Partition
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
-    """Retry condition: only errors that were born transient; a failed gate never."""
+    """Retry condition: only transient errors; a failed gate is never retried."""
     del task, task_run
     try:
         state.result(raise_on_failure=True)
@@ -58,10 +57,10 @@ def stage_table(run_id: str, table: str, partition: Partition | None = None) -> 
 
 @task(task_run_name="{table} · check", cache_policy=NO_CACHE, persist_result=False)
 def check_table(
-    run_id: str, table: str, staged: Staged | None, partition: Partition | None = None
+    run_id: str, table: str, attempt: Attempt | None, partition: Partition | None = None
 ) -> State[Any]:
     """Evaluate the gate on what was staged."""
-    return _state(steps.check_step(run_id, table, staged, partition))
+    return _state(steps.check_step(run_id, table, attempt, partition))
 
 
 @task(
@@ -70,12 +69,12 @@ def check_table(
 def publish_table(
     run_id: str,
     table: str,
-    staged: Staged | None,
+    attempt: Attempt | None,
     report: GateReport | None,
     partition: Partition | None = None,
 ) -> State[Any]:
     """Commit what was checked."""
-    return _state(steps.publish_step(run_id, table, staged, report, partition))
+    return _state(steps.publish_step(run_id, table, attempt, report, partition))
 
 
 @task(task_run_name="{wanted.ref.label} · push", cache_policy=NO_CACHE, persist_result=False)
@@ -84,7 +83,7 @@ def push_table(run_id: str, wanted: Push) -> State[Any]:
     return _state(steps.push_step(run_id, wanted))
 
 
-def _state(ended: Ended[Any]) -> State[Any]:
+def _state(ended: StepResult[Any]) -> State[Any]:
     if ended.failed:
         return Failed(name=ended.name, message=ended.message)
     return Completed(name=ended.name, message=ended.message, data=ended.value)

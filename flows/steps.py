@@ -13,22 +13,23 @@ from flows.typed import overrides_of
 from storage.errors import CommitConflictError, LakehouseError
 from storage.failures import NATIVE, translate, without_secrets
 from storage.types import Commit, TableRef
-from tasks import backfill, bronze, derived, drift, silver, tables
-from tasks.accounting import ACCOUNTS
-from tasks.bench import Bench, Staged
+from tasks import run_table
+from tasks.context import Attempt, Context, GateReport
 from tasks.destinations.push import Pushed, push
-from tasks.gate import GateReport, check, is_derived
-from tasks.ops import TableOutcome, passed
-from tasks.partitions import Partition
-from tasks.planning import is_behind
-from tasks.publish import publish
-from tasks.spec import Push
+from tasks.domain.spec import Push
+from tasks.ingest import drift
+from tasks.manage import backfill
+from tasks.manage.planning import is_behind
+from tasks.ops.report import TableOutcome, passed
+from tasks.records.accounting import ACCOUNTS
+from tasks.rows.partitions import Partition
+from tasks.run_table import check, publish
 
 R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class Ended(Generic[R]):
+class StepResult(Generic[R]):
     """How a step ended that did not raise.
 
     Attributes:
@@ -44,129 +45,129 @@ class Ended(Generic[R]):
     failed: bool = False
 
 
-def stage_step(run_id: str, table: str, partition: Partition | None = None) -> Ended[Staged]:
+def stage_step(run_id: str, table: str, partition: Partition | None = None) -> StepResult[Attempt]:
     """Write the rows to publish to the staging folder."""
     run, ref = _of(run_id, table)
     run.progress.step(ref, "stage")
-    staged = guarded(run, ref, lambda: _staged(run, ref, partition), partition)
-    if staged is None:
-        run.settle(TableOutcome(ref, "unchanged", message=_waits_for(run, ref)))
-        return Ended("nothing new", name="Unchanged")
-    run.progress.rows(ref, staged.rows)
-    return Ended(_counts(staged), staged)
+    attempt = guarded(run, ref, lambda: _staged(run, ref, partition), partition)
+    if attempt is None:
+        run.note(TableOutcome(ref, "unchanged", message=_waits_for(run, ref)))
+        return StepResult("nothing new", name="Unchanged")
+    run.progress.rows(ref, attempt.rows)
+    return StepResult(_counts(attempt), attempt)
 
 
 def check_step(
-    run_id: str, table: str, staged: Staged | None, partition: Partition | None = None
-) -> Ended[GateReport]:
+    run_id: str, table: str, attempt: Attempt | None, partition: Partition | None = None
+) -> StepResult[GateReport]:
     """Evaluate the gate on what was staged."""
     run, ref = _of(run_id, table)
-    if staged is None:
-        return Ended("nothing to check", name="Unchanged")
+    if attempt is None:
+        return StepResult("nothing to check", name="Unchanged")
     run.progress.step(ref, "check")
-    report = guarded(run, ref, lambda: check(run.runtime.bench(), staged), partition)
+    report = guarded(run, ref, lambda: check(run.runtime.context(), attempt), partition)
     if report.verdict.blocked:
-        return _blocked(run, staged, report, partition)
+        return _blocked(run, attempt, report, partition)
     good, total = passed(report)
     text = f"{good} of {total} checks passed, score {report.verdict.score:.3f}"
-    return Ended(text, report)
+    return StepResult(text, report)
 
 
 def publish_step(
     run_id: str,
     table: str,
-    staged: Staged | None,
+    attempt: Attempt | None,
     report: GateReport | None,
     partition: Partition | None = None,
-) -> Ended[Commit]:
-    """Commit what was checked; where the table has moved on since, what is staged and checked once more."""
+) -> StepResult[Commit]:
+    """Commit what was checked; where the table has moved on since, stage and check once more first."""
     run, ref = _of(run_id, table)
-    if staged is None or report is None:
-        return Ended("nothing to publish", name="Unchanged")
+    if attempt is None or report is None:
+        return StepResult("nothing to publish", name="Unchanged")
     run.progress.step(ref, "publish")
     started = time.monotonic()
     try:
-        return _publish(run, staged, report, partition, started)
+        return _publish(run, attempt, report, partition, started)
     except CommitConflictError:
         again = guarded(run, ref, lambda: _staged(run, ref, partition), partition)
     if again is None:
-        run.settle(TableOutcome(ref, "unchanged"), partition)
-        return Ended("nothing new", name="Unchanged")
-    report = guarded(run, ref, lambda: check(run.runtime.bench(), again), partition)
+        run.note(TableOutcome(ref, "unchanged"), partition)
+        return StepResult("nothing new", name="Unchanged")
+    report = guarded(run, ref, lambda: check(run.runtime.context(), again), partition)
     if report.verdict.blocked:
         return _blocked(run, again, report, partition)
     return _publish(run, again, report, partition, started)
 
 
 def _publish(
-    run: Run, staged: Staged, report: GateReport, partition: Partition | None, started: float
-) -> Ended[Commit]:
-    ref = staged.table
-    commit = guarded(run, ref, lambda: publish(run.runtime.bench(), staged, report), partition)
-    seconds = staged.seconds + time.monotonic() - started
-    status = "unchanged" if commit.operation == "mark" else "published"
+    run: Run, attempt: Attempt, report: GateReport, partition: Partition | None, started: float
+) -> StepResult[Commit]:
+    ref = attempt.table
+    commit = guarded(run, ref, lambda: publish(run.runtime.context(), attempt, report), partition)
+    seconds = attempt.seconds + time.monotonic() - started
+    status = "unchanged" if commit.operation == "checkpoint" else "published"
     outcome = TableOutcome(
-        ref, status, dict(staged.rows), round(seconds, 3), str(commit.version), report,
-        accounts=staged.notes.get(ACCOUNTS, {}),
+        ref, status, dict(attempt.rows), round(seconds, 3), str(commit.version), report,
+        accounts=attempt.notes.get(ACCOUNTS, {}),
     )  # fmt: skip
-    run.settle(outcome, partition)
-    return Ended(
-        f"{staged.rows.get('published', 0):,} rows published as version {commit.version}", commit
+    run.note(outcome, partition)
+    return StepResult(
+        f"{attempt.rows.get('published', 0):,} rows published as version {commit.version}", commit
     )
 
 
-def _blocked(run: Run, staged: Staged, report: GateReport, partition: Partition | None) -> Ended[R]:
-    ref = staged.table
-    drift.record(run.runtime.bench(spark=False), staged, outcome="blocked")
-    advice = settle_commands(run.runtime, report)
+def _blocked(
+    run: Run, attempt: Attempt, report: GateReport, partition: Partition | None
+) -> StepResult[R]:
+    ref = attempt.table
+    drift.record(run.runtime.context(spark=False), attempt, outcome="blocked")
+    advice = resolve_commands(run.runtime, report)
     outcome = TableOutcome(
-        ref, "blocked", dict(staged.rows), staged.seconds, gate=report,
+        ref, "blocked", dict(attempt.rows), attempt.seconds, gate=report,
         message="; ".join(report.verdict.reasons), advice=advice,
-        accounts=staged.notes.get(ACCOUNTS, {}),
+        accounts=attempt.notes.get(ACCOUNTS, {}),
     )  # fmt: skip
-    run.settle(outcome, partition)
-    return Ended(f"{ref.label}: {outcome.message}\n{advice}", name="Blocked", failed=True)
+    run.note(outcome, partition)
+    return StepResult(f"{ref.label}: {outcome.message}\n{advice}", name="Blocked", failed=True)
 
 
-def push_step(run_id: str, wanted: Push) -> Ended[Pushed]:
+def push_step(run_id: str, wanted: Push) -> StepResult[Pushed]:
     """Merge a gold table into a destination."""
     run, ref = registered(run_id), wanted.ref
     runtime, started = run.runtime, time.monotonic()
     run.progress.step(ref, "push")
 
     def work() -> Pushed | None:
-        bench = runtime.bench(spark=False)
-        if not is_behind(bench, wanted, runtime.config.layers):
+        context = runtime.context(spark=False)
+        if not is_behind(context, wanted, runtime.config.layers):
             return None
-        return push(bench, wanted, runtime.bench)
+        return push(context, wanted, runtime.context)
 
     done = guarded(run, ref, work)
     if done is None or not done.changed:
-        run.settle(TableOutcome(ref, "unchanged", version=done.version if done else ""))
-        return Ended("nothing new", name="Unchanged")
+        run.note(TableOutcome(ref, "unchanged", version=done.version if done else ""))
+        return StepResult("nothing new", name="Unchanged")
     rows = {"computed": done.staged, "published": done.written, "removed": done.removed}
     seconds = round(time.monotonic() - started, 3)
-    run.settle(TableOutcome(ref, "pushed", rows, seconds, done.version))
+    run.note(TableOutcome(ref, "pushed", rows, seconds, done.version))
     sent = f"{done.staged:,} rows sent, {done.written:,} written, {done.removed:,} removed"
-    return Ended(f"{sent}, as of version {done.version}", done)
+    return StepResult(f"{sent}, as of version {done.version}", done)
 
 
 def _waits_for(run: Run, ref: TableRef) -> str:
-    bench = run.runtime.bench(spark=False)
-    if ref.layer == "bronze" and bronze.never_delivered(bench, ref):
-        return bronze.missing(bench, ref)
-    return ""
+    context = run.runtime.context(spark=False)
+    return run_table.kind_of(context.domain, ref).waits_for(context)
 
 
-def settle_commands(runtime: Runtime, report: GateReport) -> str:
-    """The commands that settle a blocked batch, as they can be typed."""
+def resolve_commands(runtime: Runtime, report: GateReport) -> str:
+    """The commands that accept or reject a blocked batch, as they can be typed."""
     config = runtime.config
     where = overrides_of(config, landing=report.table.layer == "bronze")
     lines = []
     for batch in report.batches:
         lines.append(f"lakehouse batch reject {batch} {where}")
         lines.append(f'lakehouse batch accept {batch} --reason "..." {where}')
-    return "settle it with one of:\n  " + "\n  ".join(lines) if lines else ""
+    return "resolve it with one of:\n  " + "\n  ".join(lines) if lines else ""
 
 
 def _of(run_id: str, table: str) -> tuple[Run, TableRef]:
@@ -174,31 +175,29 @@ def _of(run_id: str, table: str) -> tuple[Run, TableRef]:
     return run, run.runtime.config.domain.ref(table)
 
 
-def _staged(run: Run, ref: TableRef, partition: Partition | None) -> Staged | None:
-    bench = run.runtime.bench()
-    tables.create(bench, ref)
+def _staged(run: Run, ref: TableRef, partition: Partition | None) -> Attempt | None:
+    context = run.runtime.context()
+    run_table.create(context, ref)
     started = time.monotonic()
-    staged = _stage(bench, ref) if partition is None else _restage(run, bench, ref, partition)
-    return staged.timed(time.monotonic() - started) if staged else None
+    attempt = (
+        run_table.stage(context, ref)
+        if partition is None
+        else _restage(run, context, ref, partition)
+    )
+    return attempt.timed(time.monotonic() - started) if attempt else None
 
 
-def _stage(bench: Bench, ref: TableRef) -> Staged | None:
-    if ref.layer == "bronze":
-        return bronze.stage(bench, ref)
-    return derived.stage(bench, ref) if is_derived(bench, ref) else silver.stage(bench, ref)
-
-
-def _restage(run: Run, bench: Bench, ref: TableRef, partition: Partition) -> Staged:
+def _restage(run: Run, context: Context, ref: TableRef, partition: Partition) -> Attempt:
     assert run.backfill is not None  # noqa: S101 - only a backfill has partitions
-    return backfill.stage(bench, ref, partition, run.backfill.note(partition))
+    return backfill.stage(context, ref, partition, run.backfill.note(partition))
 
 
-def _counts(staged: Staged) -> str:
-    rows = dict(staged.rows)
+def _counts(attempt: Attempt) -> str:
+    rows = dict(attempt.rows)
     scanned, available = rows.pop("scanned", 0), rows.pop("available", 0)
     counts = ", ".join(f"{n:,} {name}" for name, n in rows.items() if n)
     read = f", {scanned:,} of {available:,} input rows read" if available else ""
-    return f"{counts or 'no rows'}{read} in {staged.seconds:.1f} s"
+    return f"{counts or 'no rows'}{read} in {attempt.seconds:.1f} s"
 
 
 def guarded(
@@ -227,4 +226,4 @@ def guarded(
 def _note_failure(
     run: Run, ref: TableRef, partition: Partition | None, message: str, advice: str
 ) -> None:
-    run.settle(TableOutcome(ref, "failed", message=message, advice=advice), partition)
+    run.note(TableOutcome(ref, "failed", message=message, advice=advice), partition)

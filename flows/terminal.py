@@ -12,14 +12,14 @@ from tenacity.wait import wait_exponential, wait_random
 
 from flows.execution import MOST_WORKERS, execute, news
 from flows.progress import Progress
+from flows.report.summary import Summary
 from flows.runs import Run, forget, register
-from flows.runtime import Runtime, alone, spark_session
-from flows.steps import Ended, check_step, publish_step, push_step, stage_step
-from flows.summary import Summary
+from flows.runtime import Runtime, domain_lock, spark_session
+from flows.steps import StepResult, check_step, publish_step, push_step, stage_step
 from storage.errors import TransientError
 from storage.types import TableRef
 from tasks.destinations.push import sweep
-from tasks.spec import Push, dependencies
+from tasks.domain.spec import Push, dependencies
 
 R = TypeVar("R")
 
@@ -29,7 +29,7 @@ def run_here(runtime: Runtime, progress: Progress) -> Summary:
     run = Run(runtime, progress)
     register(run)
     try:
-        with alone(runtime):
+        with domain_lock(runtime):
             return execute(run, ThreadRunner())
     finally:
         forget(run)
@@ -57,7 +57,7 @@ class ThreadRunner:
                 upstream = [done[label] for label in graph[ref.label] if label in done]
                 done[ref.label] = pool.submit(_after, upstream, run, ref, partial(_table, run, ref))
             if pushes:
-                sweep(run.runtime.bench(spark=False))
+                sweep(run.runtime.context(spark=False))
             ends = [*done.values(), *_pushed(pool, run, pushes, done)]
             for end in ends:
                 end.result()
@@ -101,18 +101,18 @@ def _after(
 
 def _table(run: Run, ref: TableRef) -> bool:
     run_id, label = run.runtime.run.run_id, ref.label
-    staged = _tried(run, lambda: stage_step(run_id, label)).value
-    report = _tried(run, lambda: check_step(run_id, label, staged))
+    attempt = _tried(run, lambda: stage_step(run_id, label)).value
+    report = _tried(run, lambda: check_step(run_id, label, attempt))
     if report.failed:
         return False
-    return _goes_on(run, lambda: publish_step(run_id, label, staged, report.value))
+    return _goes_on(run, lambda: publish_step(run_id, label, attempt, report.value))
 
 
-def _goes_on(run: Run, step: Callable[[], Ended[R]]) -> bool:
+def _goes_on(run: Run, step: Callable[[], StepResult[R]]) -> bool:
     return not _tried(run, step).failed
 
 
-def _tried(run: Run, step: Callable[[], Ended[R]]) -> Ended[R]:
+def _tried(run: Run, step: Callable[[], StepResult[R]]) -> StepResult[R]:
     """The step with the configured retries of transient errors."""
     retry = run.runtime.config.retry
     first = retry.first_delay_seconds

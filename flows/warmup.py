@@ -10,7 +10,7 @@ from pathlib import Path
 from checks.scanner import Scanner
 from conf.schema import Config
 from flows.runtime import spark_session
-from storage.session import stderr_to
+from storage.spark.session import stderr_to
 
 
 def warm_up(config: Config, beside: Callable[[], None] = lambda: None) -> None:

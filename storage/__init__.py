@@ -1,3 +1,3 @@
-"""Tables on Delta Lake or Apache Iceberg behind one interface."""
+"""Tables on Delta Lake, Apache Iceberg or plain Parquet behind one interface."""
 
 from __future__ import annotations

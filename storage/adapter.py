@@ -12,8 +12,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from storage.base import TOKEN_MEMORY, TableStore, place_of, refuse_duplicates
-from storage.errors import CommitConflictError, CommitLostError, TableExistsError
+from storage.base import TOKEN_MEMORY, TableStore, other_version, place_of, refuse_duplicates
+from storage.errors import CommitLostError, TableExistsError
 from storage.evolution import Change, carried, remaining
 from storage.locks import Locks
 from storage.plans import MergePlan
@@ -49,7 +49,7 @@ class FormatStore(TableStore):
         return self.format
 
     def locked(self, ref: TableRef) -> AbstractContextManager[None]:
-        """Context in which no other process writes to the table, nor one that was killed goes on with it."""
+        """Context in which no other process writes to the table, not even the JVM of a killed run."""
         return self._locks.hold(f"{self.format}.{ref.path}")
 
     def create(
@@ -171,10 +171,12 @@ class FormatStore(TableStore):
             ref, "delete", record, lambda: self._delete(ref, where, record), expected
         )
 
-    def mark(
+    def checkpoint(
         self, ref: TableRef, record: CommitRecord, *, expected: Version | None = None
     ) -> Commit:
-        return self._write(ref, "mark", record, lambda: self._mark(ref, record), expected)
+        return self._write(
+            ref, "checkpoint", record, lambda: self._checkpoint(ref, record), expected
+        )
 
     def rollback(
         self, ref: TableRef, to: Version, record: CommitRecord, *, expected: Version | None = None
@@ -218,7 +220,7 @@ class FormatStore(TableStore):
     def _rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> None: ...
 
     @abstractmethod
-    def _mark(self, ref: TableRef, record: CommitRecord) -> None: ...
+    def _checkpoint(self, ref: TableRef, record: CommitRecord) -> None: ...
 
     @abstractmethod
     def _translated(self, ref: TableRef) -> AbstractContextManager[None]:
@@ -228,7 +230,7 @@ class FormatStore(TableStore):
         """Context in which a commit is made on this version or not at all; on any where it is None.
 
         The table's lock keeps others away as long as it is held. A lock can be lost, and the JVM of a
-        killed run has none: the format itself has to refuse what they have passed.
+        killed run holds none, so the format itself has to refuse what gets past it.
         """
         del ref, expected
         return nullcontext()
@@ -247,13 +249,13 @@ class FormatStore(TableStore):
                 return Commit(done.version, operation, record.token, repeated=True)
             before = self.version(ref)
             if expected not in (None, before):
-                raise outdated(ref, before, expected)
+                raise other_version(ref, before, expected)
             self._locks.assure()
             self._commit_onto(ref, expected, run)
             found = self.find(ref, record.token)
             if found is None and self.version(ref) == before:
                 # Delta commits nothing for a write without rows; the record must be there all the same.
-                self._commit_onto(ref, expected, lambda: self._mark(ref, record))
+                self._commit_onto(ref, expected, lambda: self._checkpoint(ref, record))
                 found = self.find(ref, record.token)
             if found is None:
                 raise CommitLostError(
@@ -275,7 +277,7 @@ class FormatStore(TableStore):
             self._expected = None
 
     def _refuse_other_base(self, ref: TableRef, made: Snapshot, expected: Version) -> None:
-        """Take a commit back that stands on another version than it was checked against."""
+        """Refuse a commit that was made on another version than expected, and undo it if it is the newest."""
         history = self.history(ref, limit=TOKEN_MEMORY)
         place = place_of(ref, history, made.version)
         token = made.record.token if made.record is not None else ""
@@ -287,16 +289,7 @@ class FormatStore(TableStore):
             kept = kept or CommitRecord(run_id="", token="")
             undone = replace(kept, token=f"{made.version}.undone", files=(), rows={})
             self._rollback(ref, base.version, _undoing(undone, base.version, of=made.version))
-        raise outdated(ref, base.version, expected)
-
-
-def outdated(ref: TableRef, found: Version, expected: Version | None) -> CommitConflictError:
-    """The error of a write that was checked against another version than the table has."""
-    return CommitConflictError(
-        f"{ref.label}: the table is at version {found}, but what was to be written was checked against "
-        f"version {expected}, so nothing is written",
-        advice="Run again: it is staged and checked against the table as it is now.",
-    )
+        raise other_version(ref, base.version, expected)
 
 
 def _undoing(record: CommitRecord, to: Version, *, of: Version) -> CommitRecord:

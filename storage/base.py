@@ -10,7 +10,12 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from storage.errors import DuplicateKeyError, TerminalError, VersionNotFoundError
+from storage.errors import (
+    CommitConflictError,
+    DuplicateKeyError,
+    TerminalError,
+    VersionNotFoundError,
+)
 from storage.evolution import Change
 from storage.plans import MergePlan
 from storage.sql import quote
@@ -32,10 +37,10 @@ class TableStore(ABC):
     """Tables of a lake.
 
     A store belongs to one Spark session, because the formats take a commit's metadata from session
-    settings: use one store, made with `newSession()`, a task. Every write is skipped when its token was
+    settings: use one store per task, made with `newSession()`. Every write is skipped when its token was
     committed before. A write that names the version that it was checked against, `expected`, is made on
     that version or not at all: `CommitConflictError` says that another writer was there first. Only a
-    write about which no earlier row decides, such as a line of a report, names none.
+    write that does not depend on earlier rows, such as a line of a report, names none.
     """
 
     def __init__(self, session: SparkSession | None) -> None:
@@ -100,7 +105,7 @@ class TableStore(ABC):
     def evolve(self, ref: TableRef, changes: Sequence[Change]) -> tuple[Change, ...]:
         """Add columns, widen types or allow nulls; rows and positions stay.
 
-        The newest commit record is carried on as a mark, so that readers of the table see nothing new.
+        The newest commit record is carried on as a checkpoint commit, so that readers see nothing new.
         A repeat, also after a kill half-way, makes what is left. `storage.evolution.compare` gives
         the changes that lead to wanted columns.
 
@@ -298,7 +303,7 @@ class TableStore(ABC):
         """Delete the rows that satisfy `where` in one commit."""
 
     @abstractmethod
-    def mark(
+    def checkpoint(
         self, ref: TableRef, record: CommitRecord, *, expected: Version | None = None
     ) -> Commit:
         """Commit a record without changing a row: what was consumed held nothing to publish."""
@@ -348,3 +353,12 @@ def refuse_duplicates(ref: TableRef, rows: DataFrame, keys: Sequence[str]) -> No
         raise DuplicateKeyError(
             f"{ref.label}: the rows to write hold the key {key} {doubled[0]['count']} times"
         )
+
+
+def other_version(ref: TableRef, found: Version, expected: Version | None) -> CommitConflictError:
+    """The error of a write that was checked against another version than the table has."""
+    return CommitConflictError(
+        f"{ref.label}: the table is at version {found}, but what was to be written was checked against "
+        f"version {expected}, so nothing is written",
+        advice="Run again: the rows are then staged and checked against the table as it is now.",
+    )

@@ -1,4 +1,4 @@
-"""Errors of the platform: each is transient (worth a retry) or terminal at birth."""
+"""Errors of the platform: each class is either transient (worth a retry) or terminal."""
 
 from __future__ import annotations
 

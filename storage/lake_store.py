@@ -180,11 +180,11 @@ class LakeStore(TableStore):
         native = self._expected(ref, expected)
         return self._shown(ref, self._of(ref).delete(ref, where, record, expected=native))
 
-    def mark(
+    def checkpoint(
         self, ref: TableRef, record: CommitRecord, *, expected: Version | None = None
     ) -> Commit:
         native = self._expected(ref, expected)
-        return self._shown(ref, self._of(ref).mark(ref, record, expected=native))
+        return self._shown(ref, self._of(ref).checkpoint(ref, record, expected=native))
 
     def rollback(
         self, ref: TableRef, to: Version, record: CommitRecord, *, expected: Version | None = None

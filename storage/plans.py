@@ -52,7 +52,7 @@ class MergePlan:
         return [*self.columns, *self.flags]
 
     def sql(self, target: str, source: str) -> str:
-        """The MERGE statement; both formats run the same text.
+        """The MERGE statement; Delta and Iceberg run the same text.
 
         Args:
             target: Quoted identifier of the table.
@@ -76,7 +76,7 @@ class MergePlan:
         return source.alias("s").where(self.insert_when).select(*map(quote, self.columns))
 
     def preview(self, target: DataFrame, source: DataFrame) -> DataFrame:
-        """The table as the MERGE would leave it, without writing (rule 2).
+        """The table as the MERGE would leave it, without writing.
 
         It follows the plan's own condition, so a fault in the plan shows here before it is published.
         """
@@ -120,7 +120,7 @@ def newer(order: Sequence[str], one: str = "s", other: str = "t") -> str:
     """Whether `one` comes after `other` by columns of which the first counts most; nulls come first.
 
     Structs compare so, which a single column does not: `null < 'a'` is unknown, `struct(null) < struct('a')`
-    is true. The rows of an attempt are ranked by structs too (`tasks.ordering.last`).
+    is true. The rows of an attempt are ranked by structs too (`tasks.rows.ordering.last`).
     """
     return f"{_tuple(one, order)} > {_tuple(other, order)}" if order else NEVER
 
@@ -142,7 +142,7 @@ def replaces(order: Sequence[str], *, first: bool = False) -> str:
 def upsert_plan(
     keys: Sequence[str], columns: Sequence[str], order: Sequence[str], *, first: bool = False
 ) -> MergePlan:
-    """The row that is later in order wins, with `first` the earlier; a repeat changes nothing (rule 3)."""
+    """The row that is later in order wins, with `first` the earlier; a repeat changes nothing."""
     return MergePlan(tuple(keys), tuple(columns), update_when=replaces(order, first=first))
 
 

@@ -1,8 +1,8 @@
-"""Lakes, and the adapters of their formats, loaded when they are asked for."""
+"""Lakes: where tables live, and the stores that reach them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING
 from pyspark.sql import SparkSession
 
 from storage.adapter import FormatStore
-from storage.errors import ConfigurationError
+from storage.formats import named
+from storage.formats.format import Place
 from storage.lake_store import LakeStore
 from storage.locks import Locks
 from storage.placement import Placements
 
 if TYPE_CHECKING:
     from storage.postgres import PostgresAddress
-
-Load = Callable[["Lake", SparkSession | None, Locks], FormatStore]
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,13 @@ class Lake:
             ConfigurationError: No adapter of a name that is among the formats.
         """
         for name in {self.format, *self.layers.values()}:
-            _adapter(name)
+            named(name)
         own = session.newSession() if session is not None else None
         locks = self.locks(jvm_pid)
         placements = Placements(self.root, self.layers, self.format)
-        return LakeStore(own, placements, lambda name: _adapter(name)(self, own, locks))
+        return LakeStore(
+            own, placements, lambda name: named(name).load(self._place(name), own, locks)
+        )
 
     def adapter(
         self, session: SparkSession | None, jvm_pid: int | None = None, name: str | None = None
@@ -72,50 +73,6 @@ class Lake:
         """The adapter of one format, by itself, on a session of its own."""
         return self.store(session, jvm_pid).adapter(name or self.format)
 
-    def of(self, name: str) -> dict[str, str]:
-        """The table properties of a format."""
-        return dict(self.properties.get(name, {}))
-
-
-def _adapter(name: str) -> Load:
-    try:
-        return _ADAPTERS[name]
-    except KeyError:
-        raise ConfigurationError(f"format {name!r} is none of {', '.join(_ADAPTERS)}") from None
-
-
-def _delta(lake: Lake, session: SparkSession | None, locks: Locks) -> FormatStore:
-    from storage.delta_store import DeltaStore  # noqa: PLC0415 - loaded on demand
-
-    return DeltaStore(session, lake.root / "delta", locks, properties=lake.of("delta"))
-
-
-def _iceberg(lake: Lake, session: SparkSession | None, locks: Locks) -> FormatStore:
-    from storage.iceberg_catalog import SqliteCatalog  # noqa: PLC0415 - loaded on demand
-    from storage.iceberg_store import IcebergStore  # noqa: PLC0415
-
-    root, properties = lake.root / "iceberg", lake.of("iceberg")
-    if lake.catalog is None:
-        sqlite = SqliteCatalog(root, lake.busy_timeout_ms)
-        return IcebergStore(session, sqlite, locks, properties=properties)
-    from storage.postgres_catalog import PostgresCatalog  # noqa: PLC0415
-
-    shared = PostgresCatalog(root, lake.catalog)
-    return IcebergStore(session, shared, locks, properties=properties)
-
-
-def _parquet(lake: Lake, session: SparkSession | None, locks: Locks) -> FormatStore:
-    from storage.parquet_store import ParquetStore  # noqa: PLC0415 - loaded on demand
-
-    return ParquetStore(session, lake.root / "parquet", locks)
-
-
-_ADAPTERS: dict[str, Load] = {
-    "delta": _delta,
-    "iceberg": _iceberg,
-    "parquet": _parquet,
-}
-FORMATS = ("delta", "iceberg")
-"""Formats that every layer may have."""
-BRONZE_FORMATS = tuple(_ADAPTERS)
-"""Formats that bronze may have: rows are only added there."""
+    def _place(self, name: str) -> Place:
+        properties = self.properties.get(name, {})
+        return Place(self.root / name, properties, self.busy_timeout_ms, self.catalog)

@@ -56,7 +56,7 @@ _SIMPLE: dict[str, DataType] = {
     "timestamp": TimestampType(),
 }
 TYPES = (*_SIMPLE, "decimal(p,s)")
-"""Types that columns may have: those that both formats and every reader hold alike."""
+"""Types that columns may have: those that every format and every reader hold alike."""
 
 
 def type_of(name: str) -> DataType:

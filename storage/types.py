@@ -70,11 +70,15 @@ class TableRef:
         return cls(domain, layer, name)
 
 
+CHECKPOINT = "mark"
+"""Note of a checkpoint commit. It keeps its first name, because the records of older tables have it."""
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """A delivered file as bronze recorded it; `delivery` counts a table's files from 1.
 
-    `mark` is what an object store said of its content, which changes with it; empty for other deliveries.
+    `mark` is the ETag, generation or hash that an object store gave for it; empty for other deliveries.
     """
 
     name: str
@@ -93,7 +97,7 @@ def _known(kind: type[R], raw: Mapping[str, Any]) -> R:
 
 @dataclass(frozen=True)
 class CommitRecord:
-    """What a commit says about itself, stored inside that commit (rule 1).
+    """What a commit says about itself, stored inside that commit.
 
     Attributes:
         run_id: The run that wrote it.
@@ -103,8 +107,8 @@ class CommitRecord:
         code: Version of the platform that wrote it.
         contract: Fingerprint of the table's configuration and SQL.
         rows: Row accounting: ingested, published, deduplicated, quarantined, rejected.
-        as_of: Business instant the run was measured against, ISO 8601, or empty.
-        notes: Further small facts (batches consumed, waivers, state of a quarantine).
+        as_of: Business instant that the caller gave, ISO 8601; empty where the domain's own was taken.
+        notes: Further small facts by name: batches, waived checks, position of an extraction, accounts.
     """
 
     run_id: str
@@ -116,6 +120,11 @@ class CommitRecord:
     rows: Mapping[str, int] = field(default_factory=dict)
     as_of: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether the commit changed no row, and only records how far its table has come."""
+        return bool(self.notes.get(CHECKPOINT))
 
     def to_json(self) -> str:
         """Serialise with sorted keys."""
@@ -136,10 +145,6 @@ class CommitRecord:
             return replace(_known(cls, raw), files=files)
         except (ValueError, TypeError, AttributeError):
             return None
-
-    def with_rows(self, **rows: int) -> CommitRecord:
-        """A copy with these row counts added."""
-        return replace(self, rows={**self.rows, **rows})
 
 
 @dataclass(frozen=True)
@@ -176,7 +181,7 @@ class Commit:
 
     Attributes:
         version: Position of the table after the write.
-        operation: append, merge, overwrite, delete or rollback.
+        operation: append, merge, overwrite, replace, delete, checkpoint or rollback.
         token: Token of the record inside the commit.
         repeated: True when the token was committed before and nothing was written.
     """

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from storage.jars import jar_paths
-from storage.java import find_java
 from storage.registry import Lake
-from storage.session import SparkSettings, start_session
+from storage.spark.jars import jar_paths
+from storage.spark.java import find_java
+from storage.spark.session import SparkSettings, start_session
 
 REPOSITORY = Path(__file__).parents[1]
 LOCK_SECONDS = 120.0

@@ -31,12 +31,12 @@ from flows.api.problems import (
 from flows.api.push import Guard, push_router, refuse_stopped, settled
 from flows.api.reads import Wanted, newest, page, within
 from flows.api.segments import Segments
-from flows.quality_report import report_path
 from flows.reading import Reader
+from flows.report.quality_report import report_path
 from flows.runtime import Runtime, code_version, new_run
 from storage.errors import ConfigurationError, LakehouseError
-from tasks.sources.landing import is_remote
-from tasks.spec import EndpointSpec
+from tasks.domain.spec import EndpointSpec
+from tasks.landing.folders import is_remote
 
 RUNS = "ops.runs"
 PATIENCE_SECONDS = 5.0
@@ -86,7 +86,7 @@ def make_app(config: Config) -> FastAPI:
 
 
 def _refuse_limits(api: Api) -> None:
-    """No limit is one that nothing could ever meet."""
+    """Refuse limits that would let nothing through."""
     at_least = {
         "requests_per_second": 0.001, "burst": 1, "max_reads": 1, "max_rows": 1,
         "max_batch_records": 1, "max_waiting_records": api.max_batch_records,
@@ -152,7 +152,7 @@ def _health(config: Config, inbox: Inbox | None) -> APIRouter:
 
 
 def _one_of(most: int) -> Callable[[], AsyncIterator[None]]:
-    """Lets so many requests at once go on; another waits on the event loop, where it takes no thread."""
+    """Let at most `most` requests proceed at once; others wait on the event loop, which takes no thread."""
     free = asyncio.Semaphore(most)
 
     async def turn() -> AsyncIterator[None]:

@@ -30,10 +30,10 @@ from sqlglot.errors import SqlglotError
 
 from flows.api.problems import Problem
 from flows.api.segments import Record
-from tasks.cases.values import double, whole
-from tasks.parsing import FORMS
-from tasks.sources.json_text import Number, compact, parse, text_of
-from tasks.spec import ColumnSpec, DomainSpec, Rounding, RuleSpec, SilverSpec
+from tasks.authoring.cases.values import double, whole
+from tasks.domain.spec import ColumnSpec, DomainSpec, Rounding, RuleSpec, SilverSpec
+from tasks.ingest.sources.json_text import Number, compact, parse, text_of
+from tasks.rows.parsing import FORMS
 
 INGESTED = "_ingested_at"
 _ROW = "_row"

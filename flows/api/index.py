@@ -13,7 +13,7 @@ from storage.errors import StorageDeniedError
 
 NAME = "index.sqlite"
 LAYOUT = 1
-"""Of the tables below; an index of another one is made anew."""
+"""Of the tables below; an index of another layout is rebuilt."""
 DIGITS = 12
 """Of a file's SHA-256, by which a batch names it."""
 _TABLES = """

@@ -19,9 +19,9 @@ from flows.api.keys import Role
 from flows.api.problems import Problem, Refusal
 from flows.api.segments import Record
 from flows.runtime import Runtime, new_run
-from tasks import ledger
-from tasks.decisions import rejected
-from tasks.sources.json_text import parse
+from tasks.ingest.sources.json_text import parse
+from tasks.records import ledger
+from tasks.records.decisions import rejected
 
 JSON = "application/json"
 Guard = Callable[[Role], Callable[..., Awaitable[None]]]

@@ -25,7 +25,7 @@ from flows.json_values import plain
 from flows.reading import Reader
 from storage.errors import ConfigurationError, UnsafeReadError, VersionNotFoundError
 from storage.types import TableRef, Version
-from tasks.spec import DomainSpec
+from tasks.domain.spec import DomainSpec
 
 DEFAULT_ROWS = 100
 CHUNK_ROWS = 65_536

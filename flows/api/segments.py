@@ -24,8 +24,8 @@ INBOX = ".inbox"
 OPEN = ".part"
 """Ending of a segment that grows. Its name begins with a dot, so that no pattern of a source matches it."""
 END, MORE = b"\n", b" \n"
-"""What follows the last line of a batch, and each line before it. To JSON both are white space, and a batch
-that was torn is known by it."""
+"""Endings of a batch's last line and of each line before it. JSON takes both for white space; a batch whose
+last line is missing was cut off."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,8 @@ class Segments:
         """Move the segment that grows to the landing folder, where the next run finds it.
 
         Raises:
-            OSError: It could not be moved, or `sqlite3.Error`: its ids could not be kept. It grows on.
+            OSError: It could not be moved; it stays open.
+            sqlite3.Error: Its ids could not be stored; it stays open.
         """
         part = self._open
         if part is None:
@@ -171,7 +172,7 @@ class Segments:
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(
                     f"{path}: a line is no record that was accepted: {error}",
-                    advice="Mend the file or move it out of the landing folder.",
+                    advice="Fix the file or move it out of the landing folder.",
                 ) from None
             yield Sealed(path.name, hashlib.sha256(content).hexdigest(), len(ids)), ids
 

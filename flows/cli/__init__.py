@@ -53,7 +53,7 @@ def invoke(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, EXIT_USAGE)
     except LakehouseError as error:
         return _fail(error, EXIT_FAILED)
-    except (KeyboardInterrupt, click.Abort):  # click makes the one of the other
+    except (KeyboardInterrupt, click.Abort):  # click turns the first into the second
         click.echo(
             "\ninterrupted: nothing half-done is visible; run the same command again", err=True
         )

@@ -1,4 +1,4 @@
-"""The command that makes partitions of tables anew: backfill."""
+"""The command that restates partitions of tables: backfill."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from storage.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from flows.backfill import Result
-    from tasks.backfill import Request
-    from tasks.backfill_ledger import Backfill, Ledger
+    from tasks.manage.backfill import Request
+    from tasks.records.backfill_ledger import Backfill, Ledger
 
 UNITS = ("day", "week", "month")
 OWN = ("tables", "start", "end")
@@ -70,20 +70,20 @@ def backfill_command(
     again: bool,
     as_json: bool,
 ) -> int:
-    """Make partitions of tables anew from bronze, and bring what reads them up to date.
+    """Restate partitions of tables from bronze, and bring what reads them up to date.
 
     \b
     For example: lakehouse backfill domain=olist tables=[orders] start=2018-03-01 end=2018-04-01
     What was begun: lakehouse backfill status domain=olist
 
     The end is not included. The same command goes on where it stopped: only what failed or is missing
-    runs. Without start and end whole tables are made anew. For everything from bronze in one go there is
+    runs. Without start and end whole tables are restated. For everything from bronze in one go there is
     lakehouse rebuild.
     """  # noqa: D301 - click's mark for lines to keep
     if overrides[:1] == ("status",):
         return _status(overrides[1:], as_json=as_json)
-    from tasks.backfill import Request  # noqa: PLC0415
-    from tasks.partitions import Unit  # noqa: PLC0415
+    from tasks.manage.backfill import Request  # noqa: PLC0415
+    from tasks.rows.partitions import Unit  # noqa: PLC0415
 
     given = parse(overrides)
     config = load_config(given.overrides)
@@ -156,12 +156,12 @@ def grid(backfill: Backfill, ledger: Ledger) -> dict[str, Any]:
 
 def _dry_run(config: Config, request: Request, *, as_json: bool) -> int:
     from flows.runtime import Runtime, new_run  # noqa: PLC0415
-    from tasks.backfill import planned  # noqa: PLC0415
-    from tasks.backfill_ledger import ledger  # noqa: PLC0415
+    from tasks.manage.backfill import planned  # noqa: PLC0415
+    from tasks.records.backfill_ledger import ledger  # noqa: PLC0415
 
-    bench = Runtime(config, new_run()).bench(spark=False)
-    backfill = planned(bench, request)
-    found = ledger(bench.store, backfill)
+    context = Runtime(config, new_run()).context(spark=False)
+    backfill = planned(context, request)
+    found = ledger(context.store, backfill)
     if as_json:
         click.echo(json.dumps(grid(backfill, found), indent=2))
         return 0
@@ -173,7 +173,7 @@ def _dry_run(config: Config, request: Request, *, as_json: bool) -> int:
 
 def _status(overrides: Sequence[str], *, as_json: bool) -> int:
     from flows.runtime import Runtime, new_run  # noqa: PLC0415
-    from tasks.backfill_ledger import known  # noqa: PLC0415
+    from tasks.records.backfill_ledger import known  # noqa: PLC0415
 
     given = parse(overrides)
     config = load_config(given.overrides)
@@ -195,10 +195,13 @@ def _run(
     from flows.warmup import keep_records, start_own_server  # noqa: PLC0415
 
     keep_records(config)
-    from flows.backfill import ASKED, Asked, backfill  # noqa: PLC0415 - Prefect reads its settings
+    from flows.backfill import (  # noqa: PLC0415 - Prefect reads its settings
+        backfill,
+    )
+    from flows.pipeline import CALLER, Caller  # noqa: PLC0415
 
     with warm_progress(config, quiet=quiet, beside=start_own_server) as progress:
-        token = ASKED.set(Asked(config, progress))
+        token = CALLER.set(Caller(config, progress))
         try:
             state = backfill(
                 domain=config.domain.name,
@@ -215,7 +218,7 @@ def _run(
                 return_state=True,
             )
         finally:
-            ASKED.reset(token)
+            CALLER.reset(token)
     return cast("Result", result_of(state))
 
 

@@ -21,8 +21,8 @@ def test_command(overrides: tuple[str, ...]) -> int:
     lakehouse test domain=olist tables=[gold.daily_revenue]
     """
     from flows.scratch import scratch_session, with_small_profile  # noqa: PLC0415
-    from tasks.cases import reading, tables  # noqa: PLC0415 - keeps the other commands quick
-    from tasks.cases.running import Outcome, Runner  # noqa: PLC0415
+    from tasks.authoring.cases import reading, tables  # noqa: PLC0415 - keeps the other commands quick
+    from tasks.authoring.cases.running import Outcome, Runner  # noqa: PLC0415
 
     config = load_config(with_small_profile(overrides))
     domain = config.domain

@@ -10,9 +10,9 @@ COMMANDS = {
     "api": ("api", "Take records and show tables over HTTP."),
     "backfill": (
         "backfill",
-        "Make partitions of tables anew from bronze, and bring what reads them up to date.",
+        "Restate partitions of tables from bronze, and bring what reads them up to date.",
     ),
-    "batch": ("batches", "Settle a batch that a gate blocked."),
+    "batch": ("batches", "Accept or reject a batch that a gate blocked."),
     "config": (
         "inspect",
         "Print the composed configuration; references to secrets stay references.",
@@ -34,7 +34,7 @@ COMMANDS = {
     "migrate": ("migrate", "Move a table, with every version and its record, to another format."),
     "push": ("run", "Merge the published gold tables into their destinations only."),
     "quarantine": ("quarantine", "Look at rows that are kept out of silver, and let them in."),
-    "rebuild": ("run", "Build silver and gold anew from bronze, in place, through the same gates."),
+    "rebuild": ("run", "Rebuild silver and gold from bronze, in place, through the same gates."),
     "rollback": (
         "rollback",
         "Take a table, a layer or a whole run back to the state before, as new commits.",

@@ -16,12 +16,13 @@ from rich.text import Text
 from conf.formats import described
 from conf.schema import Config
 from flows.cli.rows import console
-from flows.summary import Summary
+from flows.report.summary import Summary
 from storage.types import LAYERS, TableRef
-from tasks.backfill_ledger import Backfill, Ledger
-from tasks.ops import WRITTEN, TableOutcome, passed
-from tasks.releases import name_of
-from tasks.spec import DESTINATION
+from tasks.domain.spec import DESTINATION
+from tasks.ops.report import TableOutcome, passed
+from tasks.ops.tables import WRITTEN
+from tasks.records.backfill_ledger import Backfill, Ledger
+from tasks.records.releases import name_of
 
 STYLE = {"published": "green", "pushed": "green", "unchanged": "dim", "blocked": "bold red",
          "failed": "bold red", "skipped": "yellow"}  # fmt: skip
@@ -165,7 +166,7 @@ def _print_next(out: Console, summary: Summary, where: str) -> None:
             lines.append(f"rows kept out:     lakehouse quarantine show {name_of(held)} {where}")
         lines.append(f"all tables:        lakehouse tables {where}")
     elif summary.status == "failed":
-        lines.append(f"when it is mended, run again:  lakehouse run {where}")
+        lines.append(f"when it is fixed, run again:  lakehouse run {where}")
     out.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
 
 

@@ -19,7 +19,7 @@ def contract_command(arguments: tuple[str, ...], *, as_json: bool) -> None:
 
     For example: lakehouse contract silver.orders domain=olist
     """
-    from tasks import odcs  # noqa: PLC0415 - keeps the other commands quick
+    from tasks.authoring import odcs  # noqa: PLC0415 - keeps the other commands quick
 
     labels = [a for a in arguments if "=" not in a]
     domain = load_config([a for a in arguments if "=" in a]).domain

@@ -64,7 +64,13 @@ def _first(argument: str) -> str:
 def _generator(config: Config) -> Callable[..., Any]:
     if config.domain.generator is None:
         raise ConfigurationError(f"domain {config.domain.name} has no generator")
-    generate: Callable[..., Any] = importlib.import_module(config.domain.generator).generate
+    try:
+        generate: Callable[..., Any] = importlib.import_module(config.domain.generator).generate
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"domain.generator: {config.domain.generator} is no module with a function generate: {error}",
+            advice="Packaged ones are named tasks.generate.<domain>.generator.",
+        ) from error
     return generate
 
 

@@ -15,7 +15,7 @@ from conf.schema import Config
 from flows.doctor import diagnose, healthy
 from flows.runtime import spark_session
 from storage.secrets import names
-from storage.session import EXTENSIONS, missing_extensions
+from storage.spark.session import extensions, missing_extensions
 
 GIB = 1024**3
 
@@ -25,7 +25,7 @@ def examine(config: Config) -> int:
 
     def loaded() -> Sequence[str]:
         missing = missing_extensions(spark_session(config))
-        return [name for name in EXTENSIONS if name not in missing]
+        return [e.name for e in extensions() if e.name not in missing]
 
     lock = Path(flows.__file__).parents[1] / "requirements.lock"
     findings = diagnose(
@@ -35,7 +35,7 @@ def examine(config: Config) -> int:
         min_free_bytes=int(config.env.min_free_disk_gib * GIB),
         min_memory_bytes=int(config.env.min_memory_gib * GIB),
         session_extensions=loaded,
-        needed_extensions=EXTENSIONS,
+        needed_extensions=tuple(e.name for e in extensions()),
         secrets=sorted(set(names(json.dumps(asdict(config))))),
     )
     table = Table(header_style="dim")

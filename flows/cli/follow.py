@@ -18,8 +18,8 @@ FAILED = 1
 def follow(once: Callable[[], int], seconds: float) -> int:
     """Call `once` until SIGINT or SIGTERM comes, with a pause after each call.
 
-    The call that is under way is finished first; a second signal interrupts it, which is safe as a kill
-    is. A failure is told, and the next call tries again.
+    The call that is under way is finished first; a second signal interrupts it, which is as safe as
+    a kill. A failure is printed, and the next call tries again.
 
     Args:
         once: Returns an exit status.

@@ -16,11 +16,11 @@ from conf.load import CONF, PACKAGES, load_config
 from conf.overrides import assigned
 from storage.disk import creating
 from storage.errors import ConfigurationError, StorageDeniedError
-from tasks.sources.landing import is_remote
-from tasks.sources.names import text_of
+from tasks.landing.folders import is_remote
+from tasks.landing.names import text_of
 
 if TYPE_CHECKING:
-    from tasks.starter.plan import Plan
+    from tasks.authoring.starter.plan import Plan
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 VALUES = ("null", "true", "false", "nan", "inf")
@@ -46,7 +46,7 @@ def init_group() -> None:
 )
 @click.option("--table", help="Name of the bronze and silver table; taken from the file's name.")
 @click.option("--key", default="", help="Columns that identify a row, as A,B; guessed otherwise.")
-@click.option("--delimiter", help="One character between fields, or tab; found out otherwise.")
+@click.option("--delimiter", help="One character between fields, or tab; detected otherwise.")
 @click.option("--encoding", default="utf-8", show_default=True, help="Python's name of it.")
 def domain_command(
     name: str,
@@ -64,10 +64,10 @@ def domain_command(
 
     For example: lakehouse init domain bakery --from sales.csv --to domains
     """  # fmt: skip
-    from tasks.starter.csv_profile import read_profile  # noqa: PLC0415 - DuckDB takes a while
-    from tasks.starter.files import files  # noqa: PLC0415
-    from tasks.starter.guesses import guess  # noqa: PLC0415
-    from tasks.starter.plan import Plan, pattern_of, table_name  # noqa: PLC0415
+    from tasks.authoring.starter.csv_profile import read_profile  # noqa: PLC0415 - DuckDB takes a while
+    from tasks.authoring.starter.files import files  # noqa: PLC0415
+    from tasks.authoring.starter.guesses import guess  # noqa: PLC0415
+    from tasks.authoring.starter.plan import Plan, pattern_of, table_name  # noqa: PLC0415
 
     if text_of(file.name) != file.name:
         raise ConfigurationError(

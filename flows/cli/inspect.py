@@ -211,7 +211,7 @@ COMMANDS = (config_command, doctor_command, tables_command, status_command, show
 
 
 def _stopped(reader: Any) -> list[dict[str, Any]]:
-    """Tables whose last run was blocked or failed, and the batches to settle."""
+    """Tables whose last run was blocked or failed, and the batches to resolve."""
     report = TableRef("ops", "ops", "table_metrics")
     if not reader.store.exists(report):
         return []
@@ -231,10 +231,10 @@ def _stopped(reader: Any) -> list[dict[str, Any]]:
 def _overdue(reader: Any) -> list[str]:
     """Tables whose newest delivery is older than they promise."""
     from flows.runtime import Runtime, new_run  # noqa: PLC0415
-    from tasks import freshness  # noqa: PLC0415
+    from tasks.gate import freshness  # noqa: PLC0415
 
-    bench = Runtime(reader.config, new_run()).bench(spark=False)
-    return freshness.overdue(bench, reader.config.domain.tables())
+    context = Runtime(reader.config, new_run()).context(spark=False)
+    return freshness.overdue(context, reader.config.domain.tables())
 
 
 def _docs(domain: Any, ref: TableRef) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`lakehouse migrate`: a table moves to the other format, and back."""
+"""`lakehouse migrate`: a table moves to another format, and back."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from conf.load import load_config
 from flows.runtime import Runtime, new_run, run_lock
 from flows.typed import overrides_of
 from storage.errors import ConfigurationError
+from storage.formats import formats_for
 from storage.lake_store import LakeStore
-from storage.registry import FORMATS
 from storage.types import TableRef
-from tasks import migrate
-from tasks.migrate import Moved
-from tasks.rollback import companions
-from tasks.spec import DomainSpec
+from tasks.domain.spec import DomainSpec
+from tasks.manage import migrate
+from tasks.manage.migrate import Moved
+from tasks.manage.rollback import companions
 
 
 @click.command("migrate")
 @click.argument("table")
 @click.argument("overrides", nargs=-1)
-@click.option("--to", "target", type=click.Choice(FORMATS), help="Move the table to this format.")
+@click.option(
+    "--to", "target", type=click.Choice(formats_for()), help="Move the table to this format."
+)
 @click.option("--undo", is_flag=True, help="Move it back to where it was before.")
 @click.option("--finish", is_flag=True, help="Remove the copy that --undo would go back to.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -48,14 +50,14 @@ def migrate_command(
         raise ConfigurationError("say one of --to FORMAT, --undo and --finish")
     runtime = Runtime(config, new_run())
     with runtime.lake.locks().hold(run_lock(config), timeout_seconds=config.locking.run_seconds):
-        bench, store = runtime.bench(spark=False), runtime.store()
+        context, store = runtime.context(spark=False), runtime.store()
         ref = _table(store, config.domain, table)
         if target is not None:
-            moved = migrate.migrate(bench, store, ref, target)
+            moved = migrate.migrate(context, store, ref, target)
         elif undo:
-            moved = migrate.undo(bench, store, ref)
+            moved = migrate.undo(context, store, ref)
         else:
-            moved = migrate.finish(bench, store, ref)
+            moved = migrate.finish(context, store, ref)
     if as_json:
         click.echo(json.dumps(asdict(moved) | {"table": ref.label}, indent=2))
         return

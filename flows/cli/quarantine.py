@@ -19,9 +19,12 @@ from flows.cli.run import STATUS, run
 from storage.base import TableStore
 from storage.errors import ConfigurationError
 from storage.types import TableRef
-from tasks import accounting, quarantine, releases
-from tasks.frames import UNPUBLISHABLE
-from tasks.spec import EVENTS, DomainSpec, dependencies
+from tasks.domain.schemas import quarantine_of, released_of
+from tasks.domain.spec import EVENTS, DomainSpec, dependencies
+from tasks.merge import quarantine
+from tasks.ops.tables import COUNTS
+from tasks.records import accounting, releases
+from tasks.rows.frames import UNPUBLISHABLE
 
 if TYPE_CHECKING:
     from flows.reading import Reader
@@ -53,8 +56,8 @@ def list_command(overrides: tuple[str, ...], *, as_json: bool) -> None:
     rows = [
         {"table": releases.name_of(ref)} | counted
         for ref in _fed(reader.config.domain)
-        if _has_rows(reader.store, quarantine.table(ref))
-        for counted in _by_rule(reader.table(quarantine.table(ref)))
+        if _has_rows(reader.store, quarantine_of(ref))
+        for counted in _by_rule(reader.table(quarantine_of(ref)))
     ]
     print_rows(rows, as_json=as_json, title=f"rows in quarantine, {reader.config.domain.name}")
 
@@ -153,7 +156,7 @@ def release_command(
 @click.argument("overrides", nargs=-1)
 @click.option("--reason", required=True, help="Why; kept with the request.")
 def withdraw_command(table: str, request_id: str, overrides: tuple[str, ...], reason: str) -> None:
-    """Take a request back: it is not followed any more, by no rebuild either.
+    """Take a request back: no run and no rebuild follows it any more.
 
     What it has published already stays until the table is rebuilt.
     """
@@ -214,14 +217,16 @@ def _has_rows(store: TableStore, ref: TableRef) -> bool:
 
 
 def _held(reader: Reader, ref: TableRef) -> pa.Table:
-    return reader.table(reader.ref(quarantine.table(ref).label))
+    return reader.table(reader.ref(quarantine_of(ref).label))
 
 
 def _left(reader: Reader, ref: TableRef) -> pa.Table:
     """The history; rows noted for a commit that was never made are passed over."""
-    history = quarantine.history(ref)
+    history = released_of(ref)
     if not reader.store.exists(history):
-        return pa.table({name: pa.array([], pa.string()) for name, _ in quarantine.LEFT})
+        return pa.table(
+            {name: pa.array([], pa.string()) for name, _ in quarantine.RELEASED_COLUMNS}
+        )
     rows = reader.table(history)
     tokens = [e.record.token for e in reader.store.history(ref) if e.record is not None]
     return rows.filter(pc.is_in(rows["_merge_id"], pa.array(tokens, pa.string())))
@@ -314,7 +319,7 @@ def _say_what_left(reader: Reader, ref: TableRef, rules: Mapping[int, str]) -> N
 
 def _balance(store: TableStore, domain: DomainSpec, ref: TableRef) -> accounting.Balance:
     source = domain.ref(domain.silver[ref.name].source or "")
-    return accounting.balance(store, ref, quarantine.table(ref), source)
+    return accounting.balance(store, ref, quarantine_of(ref), source)
 
 
 def _account(reader: Reader, ref: TableRef, balance: accounting.Balance) -> dict[str, Any]:
@@ -328,7 +333,7 @@ def _account(reader: Reader, ref: TableRef, balance: accounting.Balance) -> dict
     return {
         "table": releases.name_of(ref),
         "delivered": balance.delivered,
-        **{name: rows[name] for name in accounting.COUNTS if name != "ingested"},
+        **{name: rows[name] for name in COUNTS if name != "ingested"},
         "in quarantine": balance.held,
         "lost": "; ".join(lost),
         "note": "; ".join(f"{count:,} {text}" for text, count in notes.items() if count),

@@ -14,11 +14,12 @@ from flows.runtime import Runtime, new_run, run_lock
 from flows.typed import overrides_of
 from storage.errors import ConfigurationError
 from storage.types import Version
-from tasks import ops
-from tasks.bench import Bench
-from tasks.ops import ROLLED_BACK, TableOutcome
-from tasks.planning import selected
-from tasks.rollback import Restore, left_behind, plan_run, plan_version, readers, restore
+from tasks.context import Context
+from tasks.manage.planning import selected
+from tasks.manage.rollback import Restore, left_behind, plan_run, plan_version, readers, restore
+from tasks.ops import report as ops
+from tasks.ops.report import TableOutcome
+from tasks.ops.tables import ROLLED_BACK
 
 
 @click.command("rollback")
@@ -50,42 +51,44 @@ def rollback_command(
     runtime = Runtime(config, new_run())
     locks = runtime.lake.locks()
     with locks.hold(run_lock(config), timeout_seconds=config.locking.run_seconds):
-        bench = runtime.bench(spark=False)
-        steps = _plan(bench, config, run_id, version)
-        warnings = left_behind(bench, steps)
+        context = runtime.context(spark=False)
+        steps = _plan(context, config, run_id, version)
+        warnings = left_behind(context, steps)
         done = _restored(runtime, steps, run_id, version) if steps and not dry_run else {}
-        follow = readers(bench, steps)
+        follow = readers(context, steps)
     if as_json:
         click.echo(json.dumps(_as_dict(runtime, steps, done, warnings, follow), indent=2))
         return
     _show(config, steps, done, warnings, follow)
 
 
-def _plan(bench: Bench, config: Config, run_id: str | None, version: str | None) -> list[Restore]:
+def _plan(
+    context: Context, config: Config, run_id: str | None, version: str | None
+) -> list[Restore]:
     tables = selected(config.domain, config.layers, config.tables)
     if run_id is not None:
-        return plan_run(bench, tables, run_id)
+        return plan_run(context, tables, run_id)
     if len(tables) != 1:
         raise ConfigurationError(
             f"--to {version}: a version is one table's, and {len(tables)} are chosen",
             advice="Name the table, for example 'tables=[silver.orders]'.",
         )
-    return plan_version(bench, tables[0], Version(version or ""))
+    return plan_version(context, tables[0], Version(version or ""))
 
 
 def _restored(
     runtime: Runtime, steps: Sequence[Restore], run_id: str | None, version: str | None
 ) -> dict[str, str]:
     """Do the steps; the new version of each table."""
-    bench = runtime.bench()
+    context = runtime.context()
     done: dict[str, str] = {}
     outcomes = []
     for step in steps:
-        done[step.table.label] = str(restore(bench, step).version)
+        done[step.table.label] = str(restore(context, step).version)
         outcomes.append(TableOutcome(step.table, ROLLED_BACK, version=done[step.table.label]))
     what = f"before run {run_id}" if run_id else f"version {version}"
     ops.report(
-        runtime.metadata_store(), bench.domain.name, bench.run, outcomes,
+        runtime.metadata_store(), context.domain.name, context.run, outcomes,
         status="done", score=1.0, message=f"{len(steps)} tables rolled back to {what}",
     )  # fmt: skip
     return done

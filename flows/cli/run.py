@@ -18,17 +18,17 @@ from conf.schema import Config
 from flows.cli.follow import follow
 from flows.typed import overrides_of
 from storage.errors import ConfigurationError, StorageDeniedError, StorageFullError
-from tasks.sources.landing import RemoteFolder, is_remote, landing_of
-from tasks.sources.names import matching, text_of
+from tasks.landing.folders import RemoteFolder, is_remote, landing_of
+from tasks.landing.names import matching, text_of
 
 if TYPE_CHECKING:
     from flows.progress import Progress
+    from flows.report.summary import Summary
     from flows.runtime import Runtime
-    from flows.summary import Summary
 
 STATUS = {"done": 0, "failed": 1, "blocked": 3}
 SMALL_ROWS = 20_000
-"""Up to here the demo runs with `spark=small`, which spares the compilers."""
+"""Up to here the demo runs with `spark=small`, which does without generated code and the slower compiler."""
 PARAMETERS = ("domain", "env", "format", "layers", "tables")
 
 
@@ -59,7 +59,7 @@ def run_command(overrides: tuple[str, ...], *, as_json: bool, seconds: float | N
     "--ops", is_flag=True, help="Only the report: ops.runs, ops.table_metrics, ops.batch_metrics."
 )
 def rebuild_command(overrides: tuple[str, ...], *, as_json: bool, ops: bool) -> int:
-    """Build silver and gold anew from bronze, in place, through the same gates."""
+    """Rebuild silver and gold from bronze, in place, through the same gates."""
     if ops:
         return _rebuild_ops(load_config(overrides))
     if not any(o.startswith("layers=") for o in overrides):
@@ -73,7 +73,7 @@ def rebuild_command(overrides: tuple[str, ...], *, as_json: bool, ops: bool) -> 
     "--again",
     "files",
     multiple=True,
-    help="A delivered file whose known content is to count anew.",
+    help="A delivered file to take in again although bronze has its content.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def ingest_command(overrides: tuple[str, ...], files: tuple[str, ...], *, as_json: bool) -> int:
@@ -104,7 +104,7 @@ def demo_command(overrides: tuple[str, ...], rows: int) -> int:
 
 def _rebuild_ops(config: Config) -> int:
     from flows.runtime import Runtime, new_run, run_lock  # noqa: PLC0415
-    from tasks import ops  # noqa: PLC0415
+    from tasks.ops import report as ops  # noqa: PLC0415
 
     runtime = Runtime(config, new_run())
     with runtime.lake.locks().hold(run_lock(config), timeout_seconds=config.locking.run_seconds):
@@ -147,7 +147,7 @@ def run(
 ) -> int:
     """Run the pipeline flow in this process and show it; returns the exit status.
 
-    One of many that follow each other shows nothing where nothing is new.
+    With `following`, a run that finds nothing new shows nothing.
     """
     config = load_config(overrides)
     _check_landing(config)

@@ -12,7 +12,7 @@ from conf.load import load_config
 from storage.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from flows.services import ServiceSettings, Status
+    from flows.services.local import ServiceSettings, Status
 
 _folder = click.option(
     "--folder",
@@ -33,7 +33,7 @@ def up_command(overrides: tuple[str, ...], port: int | None, folder: Path | None
     Runs of the deployments use the folders of this configuration, for example:
     lakehouse up paths.landing=DIR paths.lake=DIR
     """
-    from flows import services  # noqa: PLC0415 - Prefect takes a second to import
+    from flows.services import local as services  # noqa: PLC0415 - Prefect takes a second to import
 
     status = services.up(settings(overrides, port=port, folder=folder), _say)
     click.echo(where_to_look(status))
@@ -43,7 +43,7 @@ def up_command(overrides: tuple[str, ...], port: int | None, folder: Path | None
 @_folder
 def down_command(folder: Path | None) -> None:
     """Stop what `lakehouse up` started, and nothing else."""
-    from flows import services  # noqa: PLC0415
+    from flows.services import local as services  # noqa: PLC0415
 
     stopped = services.down(services.ServiceSettings(folder=_absolute(folder)), _say)
     click.echo(f"stopped {len(stopped)} processes" if stopped else "nothing was running")
@@ -60,7 +60,7 @@ def settings(
     Raises:
         storage.errors.ConfigurationError: The configuration does not compose.
     """
-    from flows.services import ServiceSettings  # noqa: PLC0415
+    from flows.services.local import ServiceSettings  # noqa: PLC0415
 
     config = load_config(overrides)
     paths = config.paths
@@ -93,7 +93,7 @@ def where_to_look(status: Status) -> str:
 
 
 def _absolute(folder: Path | None) -> Path:
-    from flows.services import ROOT  # noqa: PLC0415
+    from flows.services.local import ROOT  # noqa: PLC0415
 
     return (folder or ROOT / ".lakehouse" / "services").expanduser().absolute()
 

@@ -11,9 +11,9 @@ from conf.load import load_config
 from flows.cli.run import run
 from flows.runtime import Runtime, new_run
 from storage.evolution import AddColumn
-from tasks import ops
-from tasks.contracts import Outdated, outdated
-from tasks.spec import EVENTS
+from tasks.domain.spec import EVENTS
+from tasks.ops.tables import add_lacking_columns, lacking_columns
+from tasks.records.contracts import Outdated, outdated
 
 Added = Mapping[str, Sequence[AddColumn]]
 
@@ -29,9 +29,9 @@ def upgrade_command(overrides: tuple[str, ...], *, dry_run: bool, as_json: bool)
     is left alone. Operational tables get the columns that they lack.
     """
     config = load_config(overrides)
-    bench = Runtime(config, new_run()).bench(spark=False)
-    found = outdated(bench, config.domain.tables())
-    added = ops.outdated(bench.store) if dry_run else ops.upgrade(bench.store)
+    context = Runtime(config, new_run()).context(spark=False)
+    found = outdated(context, config.domain.tables())
+    added = lacking_columns(context.store) if dry_run else add_lacking_columns(context.store)
     if not found or dry_run:
         shown = [*map(_as_dict, found), *_ops_as_dicts(added)]
         click.echo(json.dumps(shown, indent=2) if as_json else _text(found, added))

@@ -8,7 +8,7 @@ import click
 
 from conf.load import domain_files
 from storage.errors import ConfigurationError
-from tasks.inspection.findings import Findings, Level
+from tasks.authoring.inspection.findings import Findings, Level
 
 EXIT_WRONG = 2
 
@@ -24,7 +24,7 @@ def validate_command(overrides: tuple[str, ...], *, as_json: bool) -> int:
     """
     from conf.examine import examine  # noqa: PLC0415 - keeps the other commands quick
     from flows.scratch import scratch_session, with_small_profile  # noqa: PLC0415
-    from tasks.inspection.looking import look  # noqa: PLC0415
+    from tasks.authoring.inspection.looking import inspect_domain  # noqa: PLC0415
 
     files = domain_files(overrides)
     chosen = [o.split("=", 1)[1] for o in overrides if o.startswith("domain=")]
@@ -40,7 +40,7 @@ def validate_command(overrides: tuple[str, ...], *, as_json: bool) -> int:
         with scratch_session(configs[0]) as session:
             for one in examined.values():
                 if one.config is not None:
-                    look(session, one.config.domain, one.findings)
+                    inspect_domain(session, one.config.domain, one.findings)
     if as_json:
         shown = {n: [f.as_dict() for f in e.findings.found] for n, e in examined.items()}
         click.echo(json.dumps(shown, indent=2))

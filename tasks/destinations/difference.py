@@ -18,10 +18,10 @@ from storage.errors import VersionNotFoundError
 from storage.plans import lacking
 from storage.sql import quote
 from storage.types import Snapshot, TableRef, Version
-from tasks.bench import Bench
-from tasks.derived import business_columns, key_of
+from tasks.context import Context
 from tasks.destinations.positions import Position
 from tasks.destinations.staging import GONE
+from tasks.domain.schemas import business_columns, key_of
 
 MERGE_ID = "_merge_id"
 
@@ -39,54 +39,56 @@ class Difference:
     whole: bool = False
 
 
-def position_of(bench: Bench, ref: TableRef) -> Position | None:
+def position_of(context: Context, ref: TableRef) -> Position | None:
     """Where a gold table stands; None where it was never published."""
-    if not bench.store.exists(ref):
+    if not context.store.exists(ref):
         return None
-    head = bench.store.head(ref)
+    head = context.store.head(ref)
     if head.record is None:
         return None
-    rows = bench.store.stats(ref).rows
-    source, kind = f"{ref.domain} {ref.label}", bench.store.format_of(ref)
+    rows = context.store.stats(ref).rows
+    source, kind = f"{ref.domain} {ref.label}", context.store.format_of(ref)
     return Position(source, kind, str(head.version), head.record.token, rows)
 
 
-def between(bench: Bench, ref: TableRef, before: Position | None, after: Position) -> Difference:
+def between(
+    context: Context, ref: TableRef, before: Position | None, after: Position
+) -> Difference:
     """What has changed from one version to another; all rows where that cannot be told."""
     until = Version(after.version)
-    entries = _commits(bench, ref, before, until) if before is not None else None
+    entries = _commits(context, ref, before, until) if before is not None else None
     if before is None or entries is None:
-        return Difference(_staged(bench, ref, bench.store.read(ref, until), None), whole=True)
+        return Difference(_staged(context, ref, context.store.read(ref, until), None), whole=True)
     if not entries:
         return Difference(None)
-    key = key_of(bench.domain, ref)
-    new, old = bench.store.read(ref, until), bench.store.read(ref, Version(before.version))
+    key = key_of(context.domain, ref)
+    new, old = context.store.read(ref, until), context.store.read(ref, Version(before.version))
     if not {*key, MERGE_ID} <= set(old.columns):
-        return Difference(_staged(bench, ref, new, None), whole=True)
+        return Difference(_staged(context, ref, new, None), whole=True)
     records = [entry.record for entry in entries if entry.record is not None]
     if any(
         entry.restored or entry.record.notes.get("replace") for entry in entries if entry.record
     ):
         same = [*key, MERGE_ID]
         changed = lacking(new, old, same)
-        return Difference(_staged(bench, ref, changed, _left(old, new, key)))
+        return Difference(_staged(context, ref, changed, _left(old, new, key)))
     changed = new.where(F.col(MERGE_ID).isin([record.token for record in records]))
     removed = any(record.rows.get("removed") for record in records)
-    return Difference(_staged(bench, ref, changed, _left(old, new, key) if removed else None))
+    return Difference(_staged(context, ref, changed, _left(old, new, key) if removed else None))
 
 
 def _commits(
-    bench: Bench, ref: TableRef, before: Position, until: Version
+    context: Context, ref: TableRef, before: Position, until: Version
 ) -> list[Snapshot] | None:
     """The commits between the versions that changed rows; None where they are not known."""
-    if before.format != bench.store.format_of(ref) or not _is_behind(bench, ref, before):
+    if before.format != context.store.format_of(ref) or not _is_behind(context, ref, before):
         return None
     found: list[Snapshot] = []
     try:
-        for entry in bench.store.since(ref, Version(before.version)):
+        for entry in context.store.since(ref, Version(before.version)):
             if entry.record is None:
                 return None
-            if not entry.record.notes.get("mark"):
+            if not entry.record.is_checkpoint:
                 found.append(entry)
             if entry.version == until:
                 break
@@ -95,9 +97,9 @@ def _commits(
     return found
 
 
-def _is_behind(bench: Bench, ref: TableRef, position: Position) -> bool:
+def _is_behind(context: Context, ref: TableRef, position: Position) -> bool:
     """Whether the position is one of this lake's table, and not of another one of its name."""
-    history = dropwhile(lambda e: e.version != position.version, bench.store.history(ref))
+    history = dropwhile(lambda e: e.version != position.version, context.store.history(ref))
     token = next((entry.record.token for entry in history if entry.record is not None), None)
     return token == position.token
 
@@ -107,9 +109,9 @@ def _left(old: DataFrame, new: DataFrame, key: Sequence[str]) -> DataFrame:
     return lacking(old.select(*names), new, key)
 
 
-def _staged(bench: Bench, ref: TableRef, rows: DataFrame, gone: DataFrame | None) -> DataFrame:
+def _staged(context: Context, ref: TableRef, rows: DataFrame, gone: DataFrame | None) -> DataFrame:
     """The rows as they are sent: instants as wall-clock times in UTC, which no driver converts."""
-    columns = business_columns(bench.domain, ref)
+    columns = business_columns(context.domain, ref)
 
     def sent(name: str, kind: str, value: Column) -> Column:
         value = value.cast("timestamp_ntz") if kind == "timestamp" else value
@@ -119,7 +121,7 @@ def _staged(bench: Bench, ref: TableRef, rows: DataFrame, gone: DataFrame | None
     made = rows.select(*kept, F.lit(False).alias(GONE))
     if gone is None:
         return made
-    key = key_of(bench.domain, ref)
+    key = key_of(context.domain, ref)
     lost = [
         sent(name, kind, F.col(quote(name)) if name in key else F.lit(None).cast(kind))
         for name, kind in columns

@@ -19,7 +19,7 @@ from storage.errors import (
     DestinationUnavailableError,
     LakehouseError,
 )
-from tasks.spec import DestinationSpec
+from tasks.domain.spec import DestinationSpec
 
 CONNECT_SECONDS = 20
 LOCK_SECONDS = 60
@@ -136,11 +136,11 @@ def classified(name: str, error: Exception) -> LakehouseError | None:
     if failure is Failure.PASSING or _made(native):
         advice = "Check that the destination answers; the next run goes on where this one stopped."
         return DestinationUnavailableError(message, advice=advice)
-    return DestinationError(message, advice="Mend what it names; nothing of this push is visible.")
+    return DestinationError(message, advice="Fix what it names; nothing of this push is visible.")
 
 
 def _made(error: BaseException) -> bool:
-    """Whether two sessions made the same table at once, which the catalog's own keys may be who refuses."""
+    """Whether two sessions made the same table at once; a unique key of the catalog may have refused it."""
     state = state_of(error)
     constraint = getattr(getattr(error, "diag", None), "constraint_name", None) or ""
     return state in MADE_MEANWHILE or (state == "23505" and constraint.startswith("pg_"))

@@ -171,7 +171,7 @@ def ensure(
     if problems:
         raise DestinationError(
             f"{table.fullname} exists with other columns: {'; '.join(problems)}",
-            advice="Alter it there, or drop it together with what reads it: the next run makes it anew "
+            advice="Alter it there, or drop it together with what reads it: the next run makes it again "
             "from the whole gold table.",
         )
     _add(connection, table, [name for name in columns if name not in found])
@@ -204,7 +204,7 @@ def _allow_nulls(connection: Connection, table: Table, primary: str, key: Sequen
     if connection.dialect.name != "postgresql":
         raise DestinationError(
             f"{table.fullname} has the primary key {names}, and a row of the gold table has a null there",
-            advice="Drop the table there: the next run makes it anew, with a unique constraint.",
+            advice="Drop the table there: the next run makes it again, with a unique constraint.",
         )
     prepare = connection.dialect.identifier_preparer
     columns = [prepare.format_column(table.c[k]) for k in key]

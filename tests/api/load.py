@@ -25,8 +25,8 @@ import httpx
 
 from conf.load import load_config
 from flows.api.keys import HEADER
-from flows.ports import HOST, free_port
 from flows.reading import Reader
+from flows.services.ports import HOST, free_port
 from tests.api.conftest import transaction
 from tests.api.server import READ, WRITE
 

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from flows.api.keys import HEADER
-from flows.ports import HOST, free_port
+from flows.services.ports import HOST, free_port
 
 WRITE, READ = "write-key-0123456789", "read-key-0123456789ab"
 START_SECONDS = 30

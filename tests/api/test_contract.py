@@ -10,9 +10,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from flows.api.contract import Contract, _python
-from tasks.parsing import FORMS
-from tasks.sources.json_text import parse
-from tasks.spec import ColumnSpec, Rounding
+from tasks.domain.spec import ColumnSpec, Rounding
+from tasks.ingest.sources.json_text import parse
+from tasks.rows.parsing import FORMS
 from tests.api.conftest import MakeConfig, transaction
 
 

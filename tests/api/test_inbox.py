@@ -21,7 +21,7 @@ from flows.api.index import Sealed, Settled
 from flows.api.segments import Record, Segments
 from flows.runtime import lake_of
 from storage.errors import StorageDeniedError
-from tasks.decisions import Decision, settle
+from tasks.records.decisions import Decision, resolve
 from tests.api.conftest import MakeConfig, transaction
 from tests.api.server import served
 
@@ -98,7 +98,7 @@ def test_the_records_of_a_rejected_batch_may_be_sent_again(
         assert eventually(lambda: len(list(landing.glob("*.jsonl"))) == 1)
         (wrong,) = landing.glob("*.jsonl")
         digits = hashlib.sha256(wrong.read_bytes()).hexdigest()[:12]
-        settle(
+        resolve(
             lake_of(config).store(None), "finance", batch_id=f"transactions-{digits}",
             table_name="bronze.transactions", decision=Decision.rejected, reason="wrong", by="me",
         )  # fmt: skip

@@ -19,8 +19,8 @@ import pytest
 from flows.api import app
 from flows.api.app import make_app
 from flows.api.reads import _first
-from flows.quality_report import report_path
 from flows.reading import Reader
+from flows.report.quality_report import report_path
 from flows.runtime import lake_of
 from storage.base import TableStore
 from storage.errors import ConfigurationError

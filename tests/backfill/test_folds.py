@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tasks import backfill, bronze, decisions
-from tasks.backfill import Request
-from tasks.decisions import Decision
-from tasks.gate import check
-from tasks.partitions import Unit
-from tasks.publish import publish
-from tasks.spec import ColumnSpec, Fold, GoldSpec, PartitionSpec, SilverSpec
+from tasks.domain.spec import ColumnSpec, Fold, GoldSpec, PartitionSpec, SilverSpec
+from tasks.ingest import bronze
+from tasks.manage import backfill
+from tasks.manage.backfill import Request
+from tasks.records import decisions
+from tasks.records.decisions import Decision
+from tasks.rows.partitions import Unit
+from tasks.run_table import check, publish
 from tests.conftest import MakeLake
 from tests.sessions import BOTH
 from tests.steps.shelf import Shelf
@@ -50,11 +51,11 @@ def totals() -> GoldSpec:
 
 
 def arrive(made: Shelf, decision: Decision) -> None:
-    """Settle the newest delivery, which bronze alone has taken in."""
+    """Resolve the newest delivery, which bronze alone has taken in."""
     ref = made.domain.ref("bronze.item")
     head = made.store.head(ref).record
     assert head is not None
-    decisions.settle(
+    decisions.resolve(
         made.store, made.domain.name, batch_id=head.files[-1].batch_id, table_name=ref.label,
         decision=decision, reason="by mistake", by="test",
     )  # fmt: skip
@@ -73,23 +74,23 @@ def test_a_key_in_two_parts_of_a_backfill_is_counted_once(
     made.run()
 
     made.deliver("2", ("k", "a", 10, "2025-01-10"), ("k", "b", 100, "2025-02-10"))
-    bench = made.bench()()
-    arrived = bronze.stage(bench, made.domain.ref("bronze.item"))
+    context = made.context()()
+    arrived = bronze.stage(context, made.domain.ref("bronze.item"))
     assert arrived is not None
-    publish(bench, arrived, check(bench, arrived))
+    publish(context, arrived, check(context, arrived))
     arrive(made, Decision.rejected)
     made.run()
     assert made.rows("id") == [("old",), ("other",)]
 
     arrive(made, Decision.accepted)
-    make = made.bench()
+    make = made.context()
     planned = backfill.planned(make(), Request(("item",), START, END, Unit.month))
     (table,) = planned.tables
     parts = [backfill.stage(make(), table, p, planned.note(p)) for p in planned.partitions]
     assert [part.rows["published"] for part in parts] == [1, 1], "neither knows of the other"
     for part in parts:
-        bench = make()
-        publish(bench, part, check(bench, part))
+        context = make()
+        publish(context, part, check(context, part))
     assert made.rows("id", "who") == [("k", "b"), ("old", "a"), ("other", "b")]
 
     made.run()

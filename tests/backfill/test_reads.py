@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from storage.metrics import rows_read, scans, scans_of
-from tasks import backfill
-from tasks.backfill import Request
+from storage.spark.metrics import rows_read, scans, scans_of
+from tasks.manage import backfill
+from tasks.manage.backfill import Request
 from tests.conftest import MakeLake
 from tests.property.delivery import File, write
 from tests.property.domain import load_domain
-from tests.property.driver import benches, run_batch
+from tests.property.driver import contexts, run_batch
 from tests.property.events import Record
 from tests.sessions import BOTH
 
@@ -42,15 +42,15 @@ def test_one_month_of_bronze_is_read(
     domain.gold = {}
     for number in MONTHS:  # a commit each: small files of one commit share a data file
         write((_month(number),), landing)
-        run_batch(benches(spark, lake, domain, landing, number=number), domain)
-    bench = benches(spark, lake, domain, landing, number=9)()
+        run_batch(contexts(spark, lake, domain, landing, number=number), domain)
+    context = contexts(spark, lake, domain, landing, number=9)()
     request = Request(("account_events",), dt.date(2024, 3, 1), dt.date(2024, 4, 1))
-    planned = backfill.planned(bench, request)
+    planned = backfill.planned(context, request)
     (table,), (partition,) = planned.tables, planned.partitions
 
-    with scans(bench.store.session) as found:
-        staged = backfill.stage(bench, table, partition, planned.note(partition))
+    with scans(context.store.session) as found:
+        attempt = backfill.stage(context, table, partition, planned.note(partition))
 
-    assert staged.rows["ingested"] == ROWS
+    assert attempt.rows["ingested"] == ROWS
     assert rows_read(found, ["accounts_bronze/events"]) == ROWS
     assert sum(scan.files for scan in scans_of(found, "accounts_bronze/events")) == 1

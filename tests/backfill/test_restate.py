@@ -15,20 +15,23 @@ from pyspark.sql import functions as F
 from storage.base import TableStore
 from storage.plans import MergePlan
 from storage.types import CommitRecord, TableRef
-from tasks import backfill, bronze, decisions, quarantine, releases
-from tasks.accounting import ACCOUNTS, balance
-from tasks.backfill import Request
-from tasks.backfill_ledger import State, ledger
-from tasks.bench import Bench, Staged
-from tasks.gate import check, is_derived
-from tasks.partitions import Partition, Unit
-from tasks.publish import publish
-from tasks.spec import DomainSpec
+from tasks.context import Attempt, Context
+from tasks.domain.schemas import is_derived, quarantine_of
+from tasks.domain.spec import DomainSpec
+from tasks.ingest import bronze
+from tasks.manage import backfill
+from tasks.manage.backfill import Request
+from tasks.merge import quarantine
+from tasks.records import decisions, releases
+from tasks.records.accounting import ACCOUNTS, balance
+from tasks.records.backfill_ledger import State, ledger
+from tasks.rows.partitions import Partition, Unit
+from tasks.run_table import check, publish
 from tests.conftest import MakeLake
 from tests.property.compare import assert_same, plain
 from tests.property.delivery import File, plan_delivery, write
 from tests.property.domain import load_domain
-from tests.property.driver import benches, rows_of, run_batch
+from tests.property.driver import contexts, rows_of, run_batch
 from tests.property.events import Record, make_log
 from tests.property.model import Row
 from tests.sessions import BOTH
@@ -75,17 +78,17 @@ class Lakeful:
     def store(self) -> TableStore:
         return self.lake.store(self.spark)
 
-    def bench(self) -> Bench:
-        return self._benches()()
+    def context(self) -> Context:
+        return self._contexts()()
 
-    def _benches(self, *, rebuild: bool = False) -> Callable[[], Bench]:
-        return benches(
+    def _contexts(self, *, rebuild: bool = False) -> Callable[[], Context]:
+        return contexts(
             self.spark, self.lake, self.domain, self.landing, number=self.number, rebuild=rebuild
         )
 
-    def load(self, *, rebuild: bool = False) -> dict[str, Staged | None]:
+    def load(self, *, rebuild: bool = False) -> dict[str, Attempt | None]:
         self.number += 1
-        return run_batch(self._benches(rebuild=rebuild), self.domain)
+        return run_batch(self._contexts(rebuild=rebuild), self.domain)
 
     def restate(
         self,
@@ -95,24 +98,24 @@ class Lakeful:
         *,
         unit: Unit = Unit.day,
         follow: bool = True,
-    ) -> list[Staged]:
+    ) -> list[Attempt]:
         """Restate a span, table by table, and bring what reads them up to date before it is restated."""
         self.number += 1
         request = Request(tuple(tables), start, end, unit, again=True)
-        planned = backfill.planned(self.bench(), request)
+        planned = backfill.planned(self.context(), request)
         done = []
         for table in planned.tables:
-            if is_derived(self.bench(), table) and follow:
-                run_batch(self._benches(), self.domain)
+            if is_derived(self.context().domain, table) and follow:
+                run_batch(self._contexts(), self.domain)
             for partition in planned.partitions:
-                bench, note = self.bench(), planned.note(partition)
-                staged = backfill.stage(bench, table, partition, note)
-                gate = check(bench, staged)
+                context, note = self.context(), planned.note(partition)
+                attempt = backfill.stage(context, table, partition, note)
+                gate = check(context, attempt)
                 assert not gate.verdict.blocked, f"{table.label}: {gate.verdict.reasons}"
-                publish(bench, staged, gate)
-                done.append(staged)
+                publish(context, attempt, gate)
+                done.append(attempt)
         if follow:
-            run_batch(self._benches(), self.domain)
+            run_batch(self._contexts(), self.domain)
         states = set(ledger(self.store, planned).values())
         assert {entry.state for entry in states} == {State.done}
         return done
@@ -212,9 +215,9 @@ def test_a_restated_day_is_as_it_was(
     before = made.tables()[label]
     spoil_day(made, label, KEYS[label])
     assert made.tables()[label] != before
-    (staged,) = made.restate(["accounts_soft"], DAY, DAY + dt.timedelta(days=1), follow=False)
-    assert staged.rows["published"]
-    assert staged.rows["removed"]
+    (attempt,) = made.restate(["accounts_soft"], DAY, DAY + dt.timedelta(days=1), follow=False)
+    assert attempt.rows["published"]
+    assert attempt.rows["removed"]
     assert_same(made.tables()[label], before, KEYS[label], name=label)
 
 
@@ -246,8 +249,8 @@ def test_a_restated_span_equals_a_rebuild(lakeful: Lakeful) -> None:
 def _a_day_without_a_difference_changes_no_row_and_moves_no_position(lakeful: Lakeful) -> None:
     ref = lakeful.domain.ref("silver.accounts_soft")
     inputs = _head(lakeful.store, ref).inputs
-    (staged,) = lakeful.restate(["accounts_soft"], DAY, DAY + dt.timedelta(days=1), follow=False)
-    rows = staged.rows
+    (attempt,) = lakeful.restate(["accounts_soft"], DAY, DAY + dt.timedelta(days=1), follow=False)
+    rows = attempt.rows
     assert rows["ingested"]
     assert not rows["published"] + rows["removed"] + rows["refreshed"]
     assert rows["ingested"] == rows["deduplicated"] + rows["quarantined"]
@@ -268,10 +271,10 @@ def _gold_is_restated_by_the_groups_of_a_span(lakeful: Lakeful) -> None:
         ),
     )
     assert lakeful.tables()[ref.label] != before
-    (staged,) = lakeful.restate([ref.label], DAY.replace(day=1), DAY.replace(month=3, day=1))
+    (attempt,) = lakeful.restate([ref.label], DAY.replace(day=1), DAY.replace(month=3, day=1))
     spoiled = [row for row in before if row["month"] == DAY.replace(day=1)]
     assert any(row["plan"] is None for row in spoiled)
-    assert staged.rows["groups"] == staged.rows["computed"] == len(spoiled) < len(before)
+    assert attempt.rows["groups"] == attempt.rows["computed"] == len(spoiled) < len(before)
     assert_same(lakeful.tables()[ref.label], before, ["month", "plan"], name=ref.label)
 
 
@@ -279,12 +282,12 @@ def _deliveries_that_wait_are_not_taken_in(lakeful: Lakeful) -> None:
     before = lakeful.tables()["silver.accounts_soft"]
     names = ["jan0", "new0", "new1", "bad"]
     write((_file("events_later.csv", names, DAY),), lakeful.landing)
-    bench = lakeful.bench()
-    arrived = bronze.stage(bench, lakeful.domain.ref("bronze.events"))
+    context = lakeful.context()
+    arrived = bronze.stage(context, lakeful.domain.ref("bronze.events"))
     assert arrived is not None
-    publish(bench, arrived, check(bench, arrived))
-    (staged,) = lakeful.restate(["accounts_soft"], DAY, DAY + dt.timedelta(days=1), follow=False)
-    assert not staged.rows["published"]
+    publish(context, arrived, check(context, arrived))
+    (attempt,) = lakeful.restate(["accounts_soft"], DAY, DAY + dt.timedelta(days=1), follow=False)
+    assert not attempt.rows["published"]
     assert_same(lakeful.tables()["silver.accounts_soft"], before, ["account_id"], name="soft")
     lakeful.load()
     assert len(lakeful.tables()["silver.accounts_soft"]) > len(before)
@@ -293,7 +296,7 @@ def _deliveries_that_wait_are_not_taken_in(lakeful: Lakeful) -> None:
 def _what_a_rejected_batch_had_published_leaves_as_in_a_rebuild(lakeful: Lakeful) -> None:
     ref = lakeful.domain.ref("bronze.events")
     before = lakeful.tables()
-    decisions.settle(
+    decisions.resolve(
         lakeful.store, lakeful.domain.name, batch_id=_head(lakeful.store, ref).files[0].batch_id,
         table_name=ref.label, decision=decisions.Decision.rejected, reason="wrong", by="test",
     )  # fmt: skip
@@ -325,21 +328,21 @@ def test_a_restatement_cut_off_after_the_quarantine_counts_its_rows_once(
     made.load()
     _let_in_and_think_better_of_it(made, ref)
     partition = Partition(Unit.day.value, DAY, DAY + dt.timedelta(days=1))
-    cut_off = backfill.stage(made.bench(), ref, partition, {"id": "a-1", **partition.note})
-    quarantine.enter(made.bench(), cut_off)
-    assert quarantine.holds(made.bench(), ref)
+    cut_off = backfill.stage(made.context(), ref, partition, {"id": "a-1", **partition.note})
+    quarantine.enter(made.context(), cut_off)
+    assert quarantine.holds(made.context(), ref)
 
-    backfill.settle(made.bench(), ref)
+    backfill.prepare(made.context(), ref)
 
-    assert not quarantine.holds(made.bench(), ref)
-    (staged,) = made.restate(["accounts_soft"], DAY, DAY + dt.timedelta(days=1), follow=False)
-    assert list(staged.notes[ACCOUNTS].values()) == [{"quarantined": 1, "restated": -1}]
-    account = balance(made.store, ref, quarantine.table(ref), source)
+    assert not quarantine.holds(made.context(), ref)
+    (attempt,) = made.restate(["accounts_soft"], DAY, DAY + dt.timedelta(days=1), follow=False)
+    assert list(attempt.notes[ACCOUNTS].values()) == [{"quarantined": 1, "restated": -1}]
+    account = balance(made.store, ref, quarantine_of(ref), source)
     assert (account.missing(), account.surplus, account.held, account.owed) == ([], 0, 1, 1)
-    backfill.settle(made.bench(), ref)
-    assert quarantine.holds(made.bench(), ref)
+    backfill.prepare(made.context(), ref)
+    assert quarantine.holds(made.context(), ref)
 
-    planned = backfill.planned(made.bench(), Request(("accounts_soft",), DAY, END, Unit.day))
+    planned = backfill.planned(made.context(), Request(("accounts_soft",), DAY, END, Unit.day))
     assert [entry.state for entry in ledger(made.store, planned).values()] == [State.done]
     made.store.rollback(ref, made.store.history(ref)[1].version, CommitRecord("r", "undone"))
     assert [entry.state for entry in ledger(made.store, planned).values()] == [State.missing]
@@ -347,7 +350,7 @@ def test_a_restatement_cut_off_after_the_quarantine_counts_its_rows_once(
 
 def _let_in_and_think_better_of_it(made: Lakeful, ref: TableRef) -> None:
     """Waive the rule of the one row in quarantine, take it in, and withdraw the waiver."""
-    (held,) = rows_of(made.store, quarantine.table(ref))
+    (held,) = rows_of(made.store, quarantine_of(ref))
     asked = releases.request(
         made.store, ref, {held["_sequence"]: held["_rule"]}, action=releases.Action.waive,
         chosen_by="", reason="agreed", by="test",

@@ -27,9 +27,9 @@ from rich.console import Console
 
 from conf.load import load_config
 from flows.reading import Reader
-from tasks.generate import finance_people as people
-from tasks.generate.finance import generate
-from tasks.generate.finance_blocks import instants, make, table
+from tasks.generate.finance import people
+from tasks.generate.finance.blocks import instants, make, table
+from tasks.generate.finance.generator import generate
 from tests.benchmarks.first_load import Usage, run
 from tests.oracle import finance as oracle
 from tests.oracle.compare import assert_equal

@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from tasks.generate.olist import generate
+from tasks.generate.olist.generator import generate
 
 SAMPLE_SECONDS = 0.5
 PROGRAM = [sys.executable, "-c", "from flows.cli import main; main()", "run", "--json"]

@@ -20,11 +20,11 @@ from rich.table import Table
 
 from conf.load import load_config
 from flows.runtime import spark_session
-from storage.registry import FORMATS
+from storage.formats import formats_for
 from storage.types import TableRef
-from tasks.bench import Bench
+from tasks.context import Context
 from tests.property.domain import load_domain
-from tests.property.driver import benches, check_and_publish, stage
+from tests.property.driver import check_and_publish, contexts, stage
 from tests.property.events import COLUMNS
 from tests.sessions import lake_at
 
@@ -76,32 +76,32 @@ def measure(format_name: str, rows: int, changes: list[int], root: Path) -> list
         if changed:
             ids = draw.sample(range(rows), changed)
             deliver(landing / f"events_{number}.csv", records(ids, number + 1, draw))
-        make = benches(session, lake, domain, landing, number=number)
+        make = contexts(session, lake, domain, landing, number=number)
         for ref in domain.tables():
             cost = _table(make(), ref, changed)
             costs += [cost] if changed and ref.layer == "silver" else []
     return costs
 
 
-def _table(bench: Bench, ref: TableRef, changed: int) -> Cost:
-    before = _files(bench, ref)
+def _table(context: Context, ref: TableRef, changed: int) -> Cost:
+    before = _files(context, ref)
     started = time.monotonic()
-    staged = stage(bench, ref)
+    attempt = stage(context, ref)
     between = time.monotonic()
-    assert staged is not None
-    check_and_publish(bench, staged)
+    assert attempt is not None
+    check_and_publish(context, attempt)
     ended = time.monotonic()
-    after = _files(bench, ref)
+    after = _files(context, ref)
     written = sum(size for name, size in after.items() if name not in before)
-    table = bench.store.stats(ref).bytes
+    table = context.store.stats(ref).bytes
     return Cost(
-        bench.store.format_of(ref), changed, between - started, ended - between, written, table
+        context.store.format_of(ref), changed, between - started, ended - between, written, table
     )
 
 
-def _files(bench: Bench, ref: TableRef) -> dict[str, int]:
+def _files(context: Context, ref: TableRef) -> dict[str, int]:
     """Data files of the table's folder with their sizes, of every version."""
-    root = bench.staging.parent / bench.store.format_of(ref) / ref.path
+    root = context.staging.parent / context.store.format_of(ref) / ref.path
     return {
         str(p): p.stat().st_size for p in root.rglob("*.parquet") if "_delta_log" not in p.parts
     }
@@ -112,14 +112,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--changed", type=int, nargs="+", default=[1_000, 10_000])
-    parser.add_argument("--format", choices=FORMATS)
+    parser.add_argument("--format", choices=formats_for())
     given = parser.parse_args()
     table = Table(
         "format", "changed rows", "stage s", "check and publish s", "MB written", "MB table"
     )
     # one folder for both: the process has one session, whose scratch files are in it
     with tempfile.TemporaryDirectory(prefix="merge-") as folder:
-        for name in [given.format] if given.format else FORMATS:
+        for name in [given.format] if given.format else formats_for():
             for c in measure(name, given.rows, given.changed, Path(folder) / name):
                 table.add_row(
                     c.format, f"{c.changed:,}", f"{c.stage:.1f}", f"{c.check_publish:.1f}",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conf import load
-from tasks.spec import DomainSpec
+from tasks.domain.spec import DomainSpec
 from tests.inspection import shop
 
 Write = Callable[..., DomainSpec]

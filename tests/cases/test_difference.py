@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from tasks.cases.difference import differences, equal, said
+from tasks.authoring.cases.difference import differences, equal, said
 
 DAY = date(2018, 1, 1)
 

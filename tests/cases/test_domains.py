@@ -6,8 +6,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from conf.load import domain_files, load_config
-from tasks.cases.reading import read
-from tasks.cases.running import Runner
+from tasks.authoring.cases.reading import read
+from tasks.authoring.cases.running import Runner
 
 
 @pytest.mark.parametrize("name", sorted(domain_files()))

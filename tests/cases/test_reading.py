@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from storage.errors import ConfigurationError
-from tasks.cases.reading import read
+from tasks.authoring.cases.reading import read
 from tests.cases.conftest import Write
 
 GOOD = """\
@@ -96,7 +96,7 @@ def test_a_wrong_file_is_named_with_line_and_field(
     faults = [f.replace("daily.yml:5", "daily.yml:4") for f in refused.value.message.splitlines()]
     wanted = f"sql/tests/gold/daily.yml:{line}: {message}"
     assert all(fault.startswith(wanted) for fault in faults), faults
-    assert "Mend the files" in refused.value.advice
+    assert "Fix the files" in refused.value.advice
 
 
 def test_every_fault_is_named_at_once(write: Write) -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from tasks.cases.values import value_of
+from tasks.authoring.cases.values import value_of
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 A history is a seed's event log, delivered in batches to a fresh lake of one format. Each batch is run by a
 worker process, which is killed with its JVM at a random moment, restarted, perhaps killed again, and at
 last left to finish. Then the whole lake must be that of the model. An interrupted command goes on from its
-tally; a history that was under way starts anew.
+tally; a history that was under way starts again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-from storage.registry import FORMATS
+from storage.formats import formats_for
 from tests.chaos.supervisor import Attempt, Worker
 from tests.chaos.worker import domain_named
 from tests.property.delivery import Batch, Delivered, plan_delivery, taken_in, write
@@ -178,11 +178,11 @@ def kill_at_random(
 def summary(tally: Tally) -> str:
     """Kills, restarts and mismatches by format, and kills by what was under way."""
     kills, bad, batches = settled(tally), wrong(tally), tally.of("batch")
-    lines = [f"{'':22}" + "".join(f"{name:>10}" for name in FORMATS)]
+    lines = [f"{'':22}" + "".join(f"{name:>10}" for name in formats_for())]
 
     def row(title: str, entries: Sequence[Entry]) -> None:
         counted = Counter(entry["format"] for entry in entries)
-        lines.append(f"{title:22}" + "".join(f"{counted[name]:>10}" for name in FORMATS))
+        lines.append(f"{title:22}" + "".join(f"{counted[name]:>10}" for name in formats_for()))
 
     row("kills", kills)
     unfinished = {(e["history"], e["batch"]) for e in bad if e["message"].startswith("run ")}
@@ -213,13 +213,13 @@ def main() -> int:
     parser.add_argument(
         "--tally", type=Path, required=True, help="File that the call goes on from."
     )
-    parser.add_argument("--format", choices=[*FORMATS, "both"], default="both")
+    parser.add_argument("--format", choices=[*formats_for(), "both"], default="both")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="Of this call.")
     parser.add_argument("--seed", type=int, default=1, help="Of the first history.")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     tally = Tally(given.tally)
-    formats = FORMATS if given.format == "both" else (given.format,)
+    formats = formats_for() if given.format == "both" else (given.format,)
     try:
         kill_at_random(
             tally, kills=given.kills, formats=formats, seconds=given.seconds, first_seed=given.seed

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tasks.generate.olist import generate
+from tasks.generate.olist.generator import generate
 from tests.e2e.lakehouse import Lakehouse
 from tests.oracle.olist import compute
 

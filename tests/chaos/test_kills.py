@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks.generate.olist import generate
+from tasks.generate.olist.generator import generate
 from tests.e2e.lakehouse import Lakehouse
 from tests.oracle.olist import compute
 

@@ -12,9 +12,9 @@ from random import Random
 
 import pytest
 
-from storage.registry import FORMATS
+from storage.formats import formats_for
 from storage.types import Snapshot, TableRef
-from tasks.generate.olist import generate
+from tasks.generate.olist.generator import generate
 from tests.chaos.supervisor import Worker
 from tests.chaos.worker import domain_named
 from tests.e2e.lakehouse import Lakehouse
@@ -59,7 +59,7 @@ def commits(lakehouse: Lakehouse) -> list[tuple[TableRef, Snapshot]]:
     return sorted(found, key=lambda pair: pair[1].committed_at)
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", formats_for())
 def test_the_second_run_of_a_domain_waits(
     format_name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,7 +81,7 @@ def test_the_second_run_of_a_domain_waits(
     lakehouse.assert_equals(compute([sorted(landing.glob("*.csv")) for landing in order]))
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", formats_for())
 def test_runs_of_two_domains_do_not_wait(tmp_path: Path, format_name: str) -> None:
     """Both hold their lock before either is done."""
     random = Random(5)

@@ -14,13 +14,13 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from storage.registry import Lake
-from storage.session import jvm_pid
-from tasks.bench import Bench
-from tasks.contracts import refuse_outdated
-from tasks.planning import has_news
-from tasks.spec import DomainSpec
+from storage.spark.session import jvm_pid
+from tasks.context import Context
+from tasks.domain.spec import DomainSpec
+from tasks.records.contracts import refuse_outdated
+from tasks.run_table import has_news
 from tests.property.domain import load_domain
-from tests.property.driver import benches, run_batch
+from tests.property.driver import contexts, run_batch
 from tests.sessions import lake_at, small_session
 
 WITHOUT = ("accounts_folded", "monthly_events", "account_notes", "plan_notes")
@@ -58,21 +58,21 @@ def main(format_name: str, folder: Path, name: str) -> None:
 
 def run(spark: SparkSession, lake: Lake, domain: DomainSpec, landing: Path, number: int) -> None:
     """A run as the flow does it, without Prefect: under the run's lock, only where something is new."""
-    make_bench = benches(spark, lake, domain, landing, number=number)
+    make_context = contexts(spark, lake, domain, landing, number=number)
     locks = lake.locks(jvm_pid(spark))
     with locks.hold(f"run.{domain.name}", timeout_seconds=LOCK_SECONDS):
         say("locked")
-        bench = make_bench()
-        refuse_outdated(bench, domain.tables())
-        if news(bench):
-            run_batch(make_bench, domain, lambda label, step: say("at", label, step))
-        left = news(bench)
+        context = make_context()
+        refuse_outdated(context, domain.tables())
+        if news(context):
+            run_batch(make_context, domain, lambda label, step: say("at", label, step))
+        left = news(context)
         assert not left, f"not finished: {', '.join(left)}"
 
 
-def news(bench: Bench) -> list[str]:
+def news(context: Context) -> list[str]:
     """The tables that have something to take in."""
-    return [ref.label for ref in bench.domain.tables() if has_news(bench, ref)]
+    return [ref.label for ref in context.domain.tables() if has_news(context, ref)]
 
 
 if __name__ == "__main__":

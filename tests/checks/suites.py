@@ -13,10 +13,9 @@ from checks.model import CheckResult, CheckSuite, Outcome
 from checks.soda_scanner import SodaScanner
 from conf.load import load_config
 from storage.sql import quote
-from tasks.bench import live
-from tasks.ordering import DELETED
-from tasks.spec import EVENTS, DomainSpec
-from tasks.tables import declared
+from tasks.context import live
+from tasks.domain.schemas import DELETED, declared
+from tasks.domain.spec import EVENTS, DomainSpec
 
 Row = Mapping[str, str]
 """Column to Spark SQL; columns left out are null."""

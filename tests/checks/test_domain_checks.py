@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pyspark.sql import SparkSession
 
-from tasks.spec import EVENTS
-from tasks.sql_text import tables_in, to_views
+from tasks.domain.spec import EVENTS
+from tasks.domain.sql_text import named_tables, to_views
 from tests.checks.crm import CRM
 from tests.checks.finance import FINANCE
 from tests.checks.growth import GROWTH
@@ -81,7 +81,7 @@ def test_the_newest_business_date_is_that_of_any_source(
     session: SparkSession, domain: Suites, table: str, column: str
 ) -> None:
     """So the others tell of a source that has stopped."""
-    for read in tables_in(domain.spec.as_of):
+    for read in named_tables(domain.spec.as_of):
         later = {column: "'2030-01-01 00:00:00'"} if read == table else {}
         rows = domain.frame(session, read, [{**domain.rows[read], **later}])
         rows.createOrReplaceTempView(read.replace(".", "_"))

@@ -9,8 +9,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from storage.adapter import FormatStore
+from storage.formats import formats_for
 from storage.postgres import PostgresAddress
-from storage.registry import BRONZE_FORMATS, Lake
+from storage.registry import Lake
 from storage.secrets import reference
 from tests.conformance.gaps import (  # noqa: F401 - hooks
     SHARED,
@@ -26,7 +27,7 @@ from tests.sessions import lake_at
 def lakes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Lake]:
     """A lake of each format; they share the folder, as a person's may."""
     root = tmp_path_factory.mktemp("conformance")
-    return {name: lake_at(root, name) for name in BRONZE_FORMATS}
+    return {name: lake_at(root, name) for name in formats_for("bronze")}
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +52,7 @@ def shared_store(shared_lake: Lake, spark: SparkSession) -> FormatStore:
     return shared_lake.adapter(spark)
 
 
-@pytest.fixture(params=[*BRONZE_FORMATS, pytest.param(SHARED, marks=pytest.mark.slow)])
+@pytest.fixture(params=[*formats_for("bronze"), pytest.param(SHARED, marks=pytest.mark.slow)])
 def store(request: pytest.FixtureRequest, stores: dict[str, FormatStore]) -> FormatStore:
     if request.param == SHARED:
         shared: FormatStore = request.getfixturevalue("shared_store")

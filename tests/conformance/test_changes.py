@@ -111,7 +111,7 @@ def test_changes_lead_from_any_version_to_any_later_one(table: Table) -> None:
     store.delete(ref, "id = 2 AND seq = 1", record())
     versions.append(table.merge(UPSERT, (1, "c", 2), (3, "d", 1)).version)
     versions.append(store.overwrite(ref, table.frame((1, "c", 2), (4, "e", 1)), record()).version)
-    versions.append(store.mark(ref, record()).version)
+    versions.append(store.checkpoint(ref, record()).version)
     versions.append(store.rollback(ref, versions[2], record()).version)
     versions.append(
         store.overwrite(ref, table.frame((3, "D", 5)), record(), where="id = 3").version

@@ -29,7 +29,7 @@ WRITES: dict[str, Write] = {
     "overwrite": lambda t, r, v: t.store.overwrite(t.ref, t.frame(MINE), r, expected=v),
     "replace": lambda t, r, v: t.store.replace(t.ref, t.frame(MINE), r, expected=v),
     "delete": lambda t, r, v: t.store.delete(t.ref, "id > 0", r, expected=v),
-    "mark": lambda t, r, v: t.store.mark(t.ref, r, expected=v),
+    "checkpoint": lambda t, r, v: t.store.checkpoint(t.ref, r, expected=v),
     "rollback": lambda t, r, v: t.store.rollback(
         t.ref, t.store.history(t.ref)[-1].version, r, expected=v
     ),
@@ -37,7 +37,7 @@ WRITES: dict[str, Write] = {
         t.ref, t.frame(MINE).toArrow(), r, expected=v
     ),
 }
-ADDING = ("append", "mark", "rollback")
+ADDING = ("append", "checkpoint", "rollback")
 """Writes that a format whose rows are only ever added has too."""
 
 

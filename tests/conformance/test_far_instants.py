@@ -10,7 +10,7 @@ import pytest
 
 from storage.adapter import FormatStore
 from storage.registry import Lake
-from storage.session import FIXED
+from storage.spark.session import FIXED
 from storage.types import TableRef
 from tests.conformance.tables import NUMBERS, record
 

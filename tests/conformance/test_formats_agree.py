@@ -10,8 +10,8 @@ import pytest
 
 from storage.base import TableStore
 from storage.errors import LakehouseError
+from storage.formats import formats_for
 from storage.plans import MergePlan, refresh_plan, upsert_plan
-from storage.registry import FORMATS
 from storage.types import Commit, TableRef, Version
 from tests.conformance.tables import NAMES, Row, Table, in_order, record
 
@@ -42,7 +42,7 @@ STEPS: dict[str, Step] = {
     ),
     "delete nothing": lambda t, v: t.store.delete(t.ref, "id = 99", record("s9")),
     "delete": lambda t, v: t.store.delete(t.ref, "id IS NULL OR name = 'D2'", record("s10")),
-    "mark": lambda t, v: t.store.mark(t.ref, record("s11")),
+    "checkpoint": lambda t, v: t.store.checkpoint(t.ref, record("s11")),
     "difference": lambda t, v: t.make_equal(
         (1, "A", 2), (6, None, 6), compared=["name", "seq"], token="s12"
     ),
@@ -59,7 +59,7 @@ STEPS: dict[str, Step] = {
 
 @pytest.fixture
 def tables(stores: dict[str, TableStore]) -> Iterator[dict[str, Table]]:
-    made = {name: Table.fresh(stores[name]) for name in FORMATS}
+    made = {name: Table.fresh(stores[name]) for name in formats_for()}
     for table in made.values():
         table.create()
     yield made

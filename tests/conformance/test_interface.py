@@ -8,7 +8,7 @@ import pytest
 
 from storage.base import TableStore
 from storage.errors import ConfigurationError, TerminalError
-from storage.registry import BRONZE_FORMATS
+from storage.formats import formats_for
 from storage.types import TableRef
 from tests.conftest import MakeLake
 
@@ -20,7 +20,7 @@ METHODS = [
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", BRONZE_FORMATS)
+@pytest.mark.parametrize("name", formats_for("bronze"))
 def test_an_override_has_the_signature_of_the_interface(
     make_lake: MakeLake, name: str, method: str
 ) -> None:
@@ -33,24 +33,24 @@ def test_an_override_has_the_signature_of_the_interface(
         assert theirs.return_annotation == ours.return_annotation
 
 
-@pytest.mark.parametrize("name", BRONZE_FORMATS)
+@pytest.mark.parametrize("name", formats_for("bronze"))
 def test_an_adapter_is_found_by_its_own_name(make_lake: MakeLake, name: str) -> None:
     assert make_lake(name).adapter(None).format == name
 
 
-@pytest.mark.parametrize("name", BRONZE_FORMATS)
+@pytest.mark.parametrize("name", formats_for("bronze"))
 def test_a_store_without_a_session_says_that_it_needs_spark(make_lake: MakeLake, name: str) -> None:
     with pytest.raises(TerminalError, match="without a session"):
         _ = make_lake(name).adapter(None).session
 
 
 def test_an_unknown_format_is_refused_with_the_choices(make_lake: MakeLake) -> None:
-    lake = make_lake(BRONZE_FORMATS[0])
+    lake = make_lake(formats_for("bronze")[0])
     with pytest.raises(ConfigurationError, match=r"'hudi' is none of delta, iceberg, parquet"):
         type(lake)(lake.root, "hudi", {}, 1.0, 1).store(None)
 
 
-@pytest.mark.parametrize("name", BRONZE_FORMATS)
+@pytest.mark.parametrize("name", formats_for("bronze"))
 def test_an_empty_lake_has_no_tables(make_lake: MakeLake, name: str) -> None:
     store = make_lake(name).adapter(None)
     assert store.tables("shop_silver") == []

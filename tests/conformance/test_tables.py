@@ -11,8 +11,9 @@ import pytest
 
 from storage.base import TableStore
 from storage.errors import TableExistsError, TableNotFoundError, VersionNotFoundError
+from storage.formats import formats_for
 from storage.plans import upsert_plan
-from storage.registry import BRONZE_FORMATS, Lake
+from storage.registry import Lake
 from storage.schemas import schema
 from storage.types import TableRef, Version
 from tests.conformance.tables import COLUMNS, NAMES, Table, record
@@ -111,11 +112,11 @@ def test_a_dropped_table_is_gone_and_can_be_made_anew(table: Table) -> None:
         lambda s: s.append(ABSENT, s.session.range(1), record()),
         lambda s: s.merge(ABSENT, s.session.range(1), upsert_plan(["id"], ["id"], ["id"]), record()),
         lambda s: s.delete(ABSENT, "true", record()),
-        lambda s: s.mark(ABSENT, record()),
+        lambda s: s.checkpoint(ABSENT, record()),
         lambda s: s.rollback(ABSENT, Version("0"), record()),
     ],
     ids=["read", "read_arrow", "head", "history", "stats", "obstacle", "since", "changes",
-         "append", "merge", "delete", "mark", "rollback"],
+         "append", "merge", "delete", "checkpoint", "rollback"],
 )  # fmt: skip
 def test_an_absent_table_is_named(store: TableStore, use: Callable[[TableStore], object]) -> None:
     with pytest.raises(TableNotFoundError, match=r"silver\.absent does not exist") as caught:
@@ -157,7 +158,7 @@ def test_two_tables_of_one_name_in_two_layers_are_two_tables(table: Table) -> No
     assert table.rows() == [(1, "a", 1)]
 
 
-@pytest.mark.parametrize("name", BRONZE_FORMATS)
+@pytest.mark.parametrize("name", formats_for("bronze"))
 def test_first_tables_can_be_made_at_once(make_lake: MakeLake, tmp_path: Path, name: str) -> None:
     start = Barrier(4)
 

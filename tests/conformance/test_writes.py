@@ -31,7 +31,7 @@ def full_record(token: str) -> CommitRecord:
     )
 
 
-@pytest.mark.parametrize("write", ["append", *CHANGING, "mark", "rollback"])
+@pytest.mark.parametrize("write", ["append", *CHANGING, "checkpoint", "rollback"])
 def test_the_record_of_every_write_comes_back_whole(table: Table, write: str) -> None:
     first = table.append((1, "a", 1), (2, "b", 1))
     store, ref, wanted = table.store, table.ref, full_record(f"token of {UNKIND}")
@@ -42,7 +42,7 @@ def test_the_record_of_every_write_comes_back_whole(table: Table, write: str) ->
         "overwrite": lambda: store.overwrite(ref, rows, wanted),
         "where": lambda: store.overwrite(ref, rows, wanted, where="id = 1"),
         "delete": lambda: store.delete(ref, "id = 1", wanted),
-        "mark": lambda: store.mark(ref, wanted),
+        "checkpoint": lambda: store.checkpoint(ref, wanted),
         "rollback": lambda: store.rollback(ref, first.version, wanted),
     }[write]()
     head = store.head(ref)
@@ -67,7 +67,7 @@ def test_a_repeated_token_writes_nothing(table: Table) -> None:
     # Whatever the write is: the token says that its work is done.
     assert table.store.delete(table.ref, "true", record("once")).repeated
     assert table.store.overwrite(table.ref, table.frame(), record("once")).repeated
-    assert table.store.mark(table.ref, record("once")).repeated
+    assert table.store.checkpoint(table.ref, record("once")).repeated
     assert table.head() == head
     assert table.rows() == [(1, "a", 1), (2, "b", 1)]
 
@@ -130,7 +130,7 @@ def test_a_write_that_changes_no_row_still_commits_its_record(table: Table, writ
 def test_a_mark_is_a_commit_that_leaves_the_rows(table: Table) -> None:
     table.append((1, "a", 1))
     before = table.head()
-    marked = table.store.mark(table.ref, record(inputs={"bronze.orders": "5"}))
+    marked = table.store.checkpoint(table.ref, record(inputs={"bronze.orders": "5"}))
     assert marked.version != before
     assert table.rows() == [(1, "a", 1)]
     assert table.changes(before) == []

@@ -18,11 +18,11 @@ from storage.plans import GONE, difference_plan
 from storage.registry import Lake
 from storage.secrets import reference
 from storage.types import CommitRecord, TableRef, Version
-from tasks.bench import Bench, RunInfo
-from tasks.derived import business_columns, derived_schema
+from tasks.context import Context, RunInfo
 from tasks.destinations.push import Pushed, push
 from tasks.destinations.receipts import pending
-from tasks.spec import ColumnSpec, DestinationSpec, DomainSpec, GoldSpec, Push, Roots
+from tasks.domain.schemas import business_columns, derived_schema
+from tasks.domain.spec import ColumnSpec, DestinationSpec, DomainSpec, GoldSpec, Push, Roots
 from tests.services.postgres import Postgres
 from tests.services.snowflake import Snowflake
 
@@ -74,10 +74,10 @@ class Shop:
     def store(self) -> TableStore:
         return self.lake.store(self.spark)
 
-    def bench(self, *, rebuild: bool = False) -> Bench:
+    def context(self, *, rebuild: bool = False) -> Context:
         info = RunInfo(f"run-{next(self.numbers)}", datetime.now(UTC), "1.0", rebuild)
         staging = self.folder / "staging"
-        return Bench(self.store, SodaScanner(), self.spec, self.folder, staging, info)
+        return Context(self.store, SodaScanner(), self.spec, self.folder, staging, info)
 
     def publish(self, *rows: Row, gone: Sequence[int] = ()) -> None:
         """Merge rows into the gold table and take keys out of it, in one commit."""
@@ -88,18 +88,18 @@ class Shop:
         schema = derived_schema(self.spec, SALES)
         kept = [f for f in schema.fields if f.name in columns]
         types = ", ".join(f"`{f.name}` {f.dataType.simpleString()}" for f in kept)
-        staged = self.store.session.createDataFrame(
+        attempt = self.store.session.createDataFrame(
             made, f"{types}, _merge_id string, {GONE} boolean"
         )
-        staged = staged.selectExpr(
+        attempt = attempt.selectExpr(
             "*", "'batch' as _batch_id", "current_timestamp() as _updated_at"
         )
         plan = difference_plan(self.spec.gold["sales"].key, schema.names)
         record = CommitRecord("run", token, rows={"published": len(rows), "removed": len(gone)})
-        self.store.merge(SALES, staged, plan, record)
+        self.store.merge(SALES, attempt, plan, record)
 
     def replace(self, *rows: Row) -> None:
-        """Write the whole table anew, as a rebuild does."""
+        """Write the whole table again, as a rebuild does."""
         token = f"commit-{next(self.numbers)}"
         schema = derived_schema(self.spec, SALES)
         at = datetime.now(UTC)
@@ -109,10 +109,10 @@ class Shop:
         record = CommitRecord("run", token, notes={"replace": True})
         self.store.replace(SALES, made, record)
 
-    def mark(self) -> None:
+    def checkpoint(self) -> None:
         """A commit that changes no row."""
         token = f"commit-{next(self.numbers)}"
-        self.store.mark(SALES, CommitRecord("run", token, notes={"mark": True}))
+        self.store.checkpoint(SALES, CommitRecord("run", token, notes={"mark": True}))
 
     def roll_back(self, to: Version) -> None:
         record = self.store.head(SALES).record
@@ -121,15 +121,15 @@ class Shop:
         self.store.rollback(SALES, to, CommitRecord("undo", token, inputs=record.inputs))
 
     def push(self, *, rebuild: bool = False) -> Pushed:
-        bench = self.bench(rebuild=rebuild)
-        return push(bench, self.wanted, lambda: bench)
+        context = self.context(rebuild=rebuild)
+        return push(context, self.wanted, lambda: context)
 
     @property
     def wanted(self) -> Push:
         return self.spec.pushes()[0]
 
     def pending(self) -> bool:
-        return pending(self.bench(), self.wanted)
+        return pending(self.context(), self.wanted)
 
     def version(self) -> Version:
         return self.store.head(SALES).version

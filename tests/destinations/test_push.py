@@ -12,7 +12,7 @@ from psycopg.errors import UniqueViolation
 
 from storage.errors import DestinationError, DestinationUnavailableError
 from tasks.destinations import positions, staging
-from tasks.spec import ColumnSpec
+from tasks.domain.spec import ColumnSpec
 from tests.destinations.conftest import MakeShop
 from tests.destinations.shop import TYPES, Row, Shop
 
@@ -33,7 +33,7 @@ def test_a_destination_follows_its_gold_table(shop: Shop) -> None:
     assert not shop.pending()
 
     before = shop.written()
-    shop.mark()
+    shop.checkpoint()
     assert shop.pending()
     assert shop.push().staged == 0
     assert not shop.push().changed

@@ -17,7 +17,7 @@ from tasks.destinations import positions, targets
 from tasks.destinations.engines import engine_of, transaction
 from tasks.destinations.positions import Position
 from tasks.destinations.push import target_of
-from tasks.spec import DestinationSpec
+from tasks.domain.spec import DestinationSpec
 from tests.destinations.shop import PASSWORD, TYPES, domain
 from tests.services.postgres import Postgres
 

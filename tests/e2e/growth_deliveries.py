@@ -146,7 +146,7 @@ def _sound(generated: Path, source: str) -> Iterable[Record]:
 
 
 def bad_day(generated: Path, to: Path) -> tuple[list[Path], Path]:
-    """A day on which billing sends negative amounts: the delivery, and billing's file as mended."""
+    """A day on which billing sends negative amounts: the delivery, and billing's file as fixed."""
     visit = next(iter(_sound(generated, "visits")))
     invoice = next(r for r in _sound(generated, "billing") if r["status"] == "paid")
     issued = {"issued_at": "2025-01-01 08:00:00", "paid_at": "2025-01-01 09:00:00"}
@@ -159,4 +159,4 @@ def bad_day(generated: Path, to: Path) -> tuple[list[Path], Path]:
     new_year = {"visit_id": "new-year", "visited_at": "2025-01-01 07:00:00"}
     good = write(to, "visits", "bad", [visit | new_year | NEW_COLUMN])
     broken = write(to, "billing", "bad", [r | {"amount": "-19.0"} for r in invoices])
-    return [good, broken], write(to, "billing", "mended", invoices)
+    return [good, broken], write(to, "billing", "fixed", invoices)

@@ -22,7 +22,7 @@ from flows.cli import invoke
 from flows.reading import Reader
 from flows.runtime import Runtime, new_run
 from storage.base import TableStore
-from tasks.ordering import DELETED
+from tasks.domain.schemas import DELETED
 from tests.oracle.compare import assert_equal
 from tests.oracle.olist import KEYS
 
@@ -137,7 +137,7 @@ class Lakehouse:
 
     def with_spark(self) -> TableStore:
         """A store that can write, on the process's session."""
-        return Runtime(load_config(self.overrides), new_run()).bench().store
+        return Runtime(load_config(self.overrides), new_run()).context().store
 
     def table(self, label: str) -> pa.Table:
         """The rows of a table."""

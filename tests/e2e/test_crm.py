@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from tasks.generate.crm import TRUTH, generate
+from tasks.generate.crm.generator import TRUTH, generate
 from tests.e2e.lakehouse import Lakehouse, Result
 from tests.oracle.crm import KEYS, compute, read
 from tests.services.crm import TOPIC, load

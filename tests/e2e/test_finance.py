@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.generate.finance import generate
+from tasks.generate.finance.generator import generate
 from tests.e2e.lakehouse import Lakehouse, Result
 from tests.oracle.compare import assert_equal
 from tests.oracle.finance import COLUMNS, KEYS, compute
@@ -118,7 +118,7 @@ def test_late_transactions_duplicates_and_replays_leave_no_trace_of_their_batche
     assert run(lakehouse).summary["message"] == "nothing new: no table was changed"
     assert lakehouse.versions() == before
 
-    # all of it anew from bronze is the same
+    # all of it again from bronze is the same
     assert lakehouse.run(command="rebuild").status == 0
     assert_equals(lakehouse, deliveries)
 
@@ -169,8 +169,8 @@ def test_a_new_column_is_taken_and_a_bad_day_is_stopped(
     status, _, err = lakehouse.command("batch", "reject", batch, "--reason", "signs are wrong")
     assert status == 0, err
     bad.unlink()
-    mended = [(*row[:4], row[4].removeprefix("-"), *row[5:]) for row in signs]
-    third = lakehouse.deliver("transactions_3_mended.csv", COLUMNS, *mended)
+    fixed = [(*row[:4], row[4].removeprefix("-"), *row[5:]) for row in signs]
+    third = lakehouse.deliver("transactions_3_mended.csv", COLUMNS, *fixed)
     run(lakehouse)
     assert_equals(lakehouse, [[first], [second], [third]])
     before = lakehouse.versions()

@@ -14,16 +14,17 @@ from pyspark.sql import DataFrame
 
 from conf.load import load_config
 from flows import steps
-from flows.quality_report import report_path
+from flows.report.quality_report import report_path
 from storage.plans import MergePlan
 from storage.types import Commit, TableRef
-from tasks import ops, silver
-from tasks.anomalies import RUNS
-from tasks.bench import Bench, RunInfo, Staged
-from tasks.gate import GateReport
-from tasks.ops import TableOutcome
-from tasks.silver import Intake
-from tasks.spec import SilverSpec
+from tasks.context import Attempt, Context, GateReport, RunInfo
+from tasks.domain.spec import SilverSpec
+from tasks.gate.anomalies import RUNS
+from tasks.merge import silver
+from tasks.merge.silver import Intake
+from tasks.ops import report as ops
+from tasks.ops.report import TableOutcome
+from tasks.ops.tables import ops_table
 from tests.e2e.lakehouse import Lakehouse
 
 SELLERS = ("seller_id", "seller_zip_code_prefix", "seller_city", "seller_state")
@@ -118,8 +119,8 @@ def test_half_of_the_rows_lost_between_two_layers(
 ) -> None:
     whole = silver._judged_rows
 
-    def half(bench: Bench, ref: TableRef, spec: SilverSpec, intake: Intake) -> DataFrame:
-        rows = whole(bench, ref, spec, intake)
+    def half(context: Context, ref: TableRef, spec: SilverSpec, intake: Intake) -> DataFrame:
+        rows = whole(context, ref, spec, intake)
         return rows.where("_record_number % 2 = 0") if ref.name == "sellers" else rows
 
     monkeypatch.setattr(silver, "_judged_rows", half)
@@ -151,13 +152,13 @@ def test_a_table_that_has_moved_on_since_its_check_is_staged_and_checked_once_mo
     """As by a run whose lock was lost: the attempt is refused, and the run goes on by itself."""
     whole, theirs = steps.publish, []
 
-    def meanwhile(bench: Bench, staged: Staged, report: GateReport) -> Commit:
-        if staged.table.label == "silver.sellers" and not theirs:
-            head = bench.store.head(staged.table).record
+    def meanwhile(context: Context, attempt: Attempt, report: GateReport) -> Commit:
+        if attempt.table.label == "silver.sellers" and not theirs:
+            head = context.store.head(attempt.table).record
             assert head is not None
             record = replace(head, token="theirs", rows={}, notes={"mark": True})
-            theirs.append(bench.store.mark(staged.table, record).version)
-        return whole(bench, staged, report)
+            theirs.append(context.store.checkpoint(attempt.table, record).version)
+        return whole(context, attempt, report)
 
     monkeypatch.setattr(steps, "publish", meanwhile)
     loaded.deliver("olist_sellers_dataset_2.csv", SELLERS, *good("s3"))
@@ -186,7 +187,7 @@ def test_a_day_with_far_fewer_rows(loaded: Lakehouse) -> None:
 
     loaded.extra.remove("domain.anomalies.mode=fail")
     assert loaded.run(SOME).status == 0
-    found = loaded.reader.table(ops.ref("check_results")).to_pylist()
+    found = loaded.reader.table(ops_table("check_results")).to_pylist()
     (warned,) = [r for r in found if r["outcome"] == "warn" and r["table_name"] == "silver.sellers"]
     assert warned["check_name"] == RUNS
     assert warned["message"].startswith("1 rows published, expected ")

@@ -11,8 +11,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from conf.load import load_config
-from tasks.generate.growth import generate
-from tasks.sql_text import to_views
+from tasks.domain.sql_text import to_views
+from tasks.generate.growth.generator import generate
 from tests.e2e.growth_deliveries import (
     DAYS,
     LOADED,
@@ -109,7 +109,7 @@ def test_first_load_days_corrections_a_new_column_and_a_bad_day(
     changes = lake.table("ops.schema_changes").to_pylist()
     assert {c["change"] for c in changes} == {"brings device, which is not declared"}
 
-    (good, broken), mended = bad_day(generated, tmp_path / "bad")
+    (good, broken), fixed = bad_day(generated, tmp_path / "bad")
     before = lake.versions()
     copy([good, broken], lake.landing)
     result = lake.run(f"export.folder={tmp_path / 'out'}")
@@ -127,7 +127,7 @@ def test_first_load_days_corrections_a_new_column_and_a_bad_day(
     assert lake.command("batch", "reject", str(batch), "--reason", "amounts negated")[0] == 0
 
     scenario.delivered.append([good])
-    assert scenario.deliver([mended]).status == 0
+    assert scenario.deliver([fixed]).status == 0
     scenario.assert_equals_the_oracle()
     assert lake.run().summary["message"] == NOTHING
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.generate.olist import generate
+from tasks.generate.olist.generator import generate
 from tests.e2e.lakehouse import Lakehouse
 from tests.oracle.compare import assert_equal
 from tests.oracle.olist import KEYS, compute

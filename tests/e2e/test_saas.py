@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tasks.generate.saas import TRUTH, generate
+from tasks.generate.saas.generator import TRUTH, generate
 from tests.e2e.lakehouse import Lakehouse, Result
 from tests.oracle.saas import KEYS, compute
 
@@ -193,8 +193,8 @@ def bad_day(lake: Lakehouse) -> None:
     status, _, err = lake.command("batch", "reject", batch, "--reason", "amounts are negative")
     assert status == 0, err
     bad.unlink()
-    mended = [row.replace("-5.00", "5.00") for row in rows]
-    lake.write("saas_invoices_mended.csv", "\n".join([INVOICE, *mended]) + "\n")
+    fixed = [row.replace("-5.00", "5.00") for row in rows]
+    lake.write("saas_invoices_mended.csv", "\n".join([INVOICE, *fixed]) + "\n")
     published(lake)
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from storage.types import CommitRecord, TableRef
-from tasks import ops
+from tasks.ops.tables import ops_table
 from tests.e2e.lakehouse import Lakehouse
 from tests.e2e.test_gates import SELLERS, SOME, TRANSLATION
 from tests.sessions import BOTH
@@ -68,7 +68,7 @@ def test_another_type_is_refused_then_replaced(loaded: Lakehouse) -> None:
     assert loaded.run().summary["message"].startswith("nothing new")
     status, out, _ = loaded.command("upgrade")
     assert (status, out.split(":")[0]) == (0, "nothing to upgrade")
-    changes = loaded.reader.table(ops.ref("schema_changes")).to_pylist()
+    changes = loaded.reader.table(ops_table("schema_changes")).to_pylist()
     (change,) = [c for c in changes if c["mode"] == "upgrade"]
     assert "seller_zip_code_prefix is string, wanted int" in change["change"]
     assert json.loads(change["after"])["seller_zip_code_prefix"] == "int"
@@ -85,18 +85,18 @@ def test_a_lake_of_an_older_version(loaded: Lakehouse) -> None:
     assert head is not None
     old = CommitRecord("old", "old", inputs=head.inputs, code="0.1.0", contract="0123456789abcdef")
     with_spark = loaded.with_spark()
-    with_spark.mark(SILVER, old)
-    with_spark.drop(ops.ref("contracts"))
-    runs = store.read_arrow(ops.ref("runs"))
-    with_spark.drop(ops.ref("runs"))
-    store.append_arrow(ops.ref("runs"), runs.drop_columns(["code"]), CommitRecord("old", "old"))
+    with_spark.checkpoint(SILVER, old)
+    with_spark.drop(ops_table("contracts"))
+    runs = store.read_arrow(ops_table("runs"))
+    with_spark.drop(ops_table("runs"))
+    store.append_arrow(ops_table("runs"), runs.drop_columns(["code"]), CommitRecord("old", "old"))
 
     status, _, err = loaded.command("run")
     assert status == 2
     assert "silver.sellers (contract 0123456789abcdef of version 0.1.0, now " in err
     assert upgraded(loaded) == {"silver.sellers": "published"}
     assert loaded.table("silver.sellers").num_rows == 1
-    written = store.read_arrow(ops.ref("runs"))
+    written = store.read_arrow(ops_table("runs"))
     assert written.schema.field("code").type in (pa.string(), pa.large_string())
     assert set(written["code"].to_pylist()) > {None}
     assert loaded.run().summary["message"].startswith("nothing new")
@@ -105,9 +105,9 @@ def test_a_lake_of_an_older_version(loaded: Lakehouse) -> None:
 @pytest.mark.slow
 def test_a_report_made_by_a_newer_version_is_still_written(loaded: Lakehouse) -> None:
     store = loaded.reader.store
-    runs = store.read_arrow(ops.ref("runs"))
-    loaded.with_spark().drop(ops.ref("runs"))
+    runs = store.read_arrow(ops_table("runs"))
+    loaded.with_spark().drop(ops_table("runs"))
     newer = runs.append_column("mood", pa.nulls(runs.num_rows, pa.string()))
-    store.append_arrow(ops.ref("runs"), newer, CommitRecord("new", "new"))
+    store.append_arrow(ops_table("runs"), newer, CommitRecord("new", "new"))
     assert loaded.run().status == 0
-    assert store.read_arrow(ops.ref("runs")).num_rows == runs.num_rows + 1
+    assert store.read_arrow(ops_table("runs")).num_rows == runs.num_rows + 1

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.processes import Service, ServiceError, descendants, stop
-from flows.services import ServiceSettings, current, down, up
+from flows.services.local import ServiceSettings, current, down, up
+from flows.services.processes import Service, ServiceError, descendants, stop
 
 PARENT = """
 import subprocess, sys, time

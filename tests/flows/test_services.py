@@ -18,10 +18,7 @@ from click.testing import CliRunner, Result
 
 from flows.cli.services import down_command, up_command
 from flows.limits import RUN_LIMIT, read_limits
-from flows.orchestration import CRASH_WATCH
-from flows.ports import free_port
-from flows.processes import Service, ServiceError, descendants
-from flows.services import (
+from flows.services.local import (
     ServiceSettings,
     closing_client,
     current,
@@ -29,6 +26,9 @@ from flows.services import (
     service_environment,
     up,
 )
+from flows.services.orchestration import CRASH_WATCH
+from flows.services.ports import free_port
+from flows.services.processes import Service, ServiceError, descendants
 
 pytestmark = pytest.mark.slow
 

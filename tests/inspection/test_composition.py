@@ -102,7 +102,7 @@ def test_a_circle_is_named_with_its_tables(folder: Path) -> None:
     )
     shop.plant(folder, DOMAIN, "      silver.sales: day\n", "      gold.ranked: day\n")
     (finding,) = _examined(folder).findings.found
-    assert "tables read each other in a circle: " in finding.message
+    assert "tables read each other in a cycle: " in finding.message
     assert finding.line > shop.line_with(folder / DOMAIN, "gold:")
 
 

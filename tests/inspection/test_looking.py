@@ -9,8 +9,8 @@ from pyspark.sql import SparkSession
 
 from conf import load
 from conf.examine import examine
-from tasks.inspection.findings import Finding, Level
-from tasks.inspection.looking import look
+from tasks.authoring.inspection.findings import Finding, Level
+from tasks.authoring.inspection.looking import inspect_domain
 from tests.inspection import shop
 
 DOMAIN = "conf/domain/shop.yaml"
@@ -24,7 +24,7 @@ def _found(folder: Path, session: SparkSession) -> list[Finding]:
         patch.chdir(folder)
         examined = examine("shop", folder / DOMAIN, ["paths.lake=/l"])
         assert examined.config is not None
-        look(session, examined.config.domain, examined.findings)
+        inspect_domain(session, examined.config.domain, examined.findings)
     return examined.findings.found
 
 
@@ -237,6 +237,6 @@ def test_a_good_domain_is_clean(tmp_path: Path, spark: SparkSession) -> None:
 def test_the_domains_of_the_platform_are_clean(name: str, spark: SparkSession) -> None:
     examined = examine(name, load.domain_files()[name], ["paths.lake=/l", "paths.landing=/in"])
     assert examined.config is not None, examined.findings.found
-    look(spark, examined.config.domain, examined.findings)
+    inspect_domain(spark, examined.config.domain, examined.findings)
     errors = [str(f) for f in examined.findings.found if f.level is Level.error]
     assert errors == []

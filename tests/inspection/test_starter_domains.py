@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from conf.examine import examine
 from conf.load import domain_files
 from flows.cli import invoke
-from tasks.inspection.looking import look
+from tasks.authoring.inspection.looking import inspect_domain
 from tests.steps.starter import ODD
 
 pytestmark = pytest.mark.spark
@@ -26,5 +26,5 @@ def test_nothing_is_wrong_with_it(
     given = [f"domains={tmp_path / 'out'}", "paths.lake=lake"]
     examined = examine("shop", domain_files(given)["shop"], given)
     assert examined.config is not None
-    look(spark.newSession(), examined.config.domain, examined.findings)
+    inspect_domain(spark.newSession(), examined.config.domain, examined.findings)
     assert [str(f) for f in examined.findings.found] == []

@@ -9,7 +9,7 @@ from typing import cast
 
 from omegaconf import OmegaConf
 
-from tasks.spec import DomainSpec, expanded
+from tasks.domain.spec import DomainSpec, expanded
 
 FOLDER = Path(__file__).parent / "accounts"
 

@@ -13,17 +13,17 @@ from pyspark.sql import SparkSession
 from checks.soda_scanner import SodaScanner
 from storage.base import TableStore
 from storage.registry import Lake
-from storage.session import jvm_pid
+from storage.spark.session import jvm_pid
 from storage.types import TableRef
-from tasks import bronze, changes, derived, silver, tables
-from tasks.bench import Bench, RunInfo, Staged
-from tasks.gate import check, is_derived
-from tasks.publish import publish
-from tasks.quarantine import table as quarantine_of
-from tasks.spec import DomainSpec, dependencies
+from tasks import run_table
+from tasks.context import Attempt, Context, RunInfo
+from tasks.domain.schemas import quarantine_of
+from tasks.domain.spec import DomainSpec, dependencies
+from tasks.records import changes
+from tasks.run_table import check, publish
 from tests.property.model import Row
 
-BenchFactory: TypeAlias = Callable[[], Bench]
+ContextFactory: TypeAlias = Callable[[], Context]
 Told: TypeAlias = Callable[[str, str], None]
 """Told the table (`layer.table`) and the step that it is in now; the step is empty after the last."""
 FIRST_RUN = datetime(2024, 6, 1, tzinfo=UTC)
@@ -31,7 +31,7 @@ WORKERS = 4
 """Tables worked on at once, as in the configuration."""
 
 
-def benches(
+def contexts(
     spark: SparkSession,
     lake: Lake,
     domain: DomainSpec,
@@ -39,14 +39,14 @@ def benches(
     *,
     number: int,
     rebuild: bool = False,
-) -> BenchFactory:
-    """Makes the benches of run `number`, each on a session of its own; runs start an hour apart."""
+) -> ContextFactory:
+    """Makes the contexts of run `number`, each on a session of its own; runs start an hour apart."""
     started = FIRST_RUN + timedelta(hours=number)
     run = RunInfo(f"run-{number:03}", started, "test", rebuild=rebuild)
     pid = jvm_pid(spark)
 
-    def make() -> Bench:
-        return Bench(
+    def make() -> Context:
+        return Context(
             store=lake.store(spark, pid),
             scanner=SodaScanner(),
             domain=domain,
@@ -59,8 +59,8 @@ def benches(
 
 
 def run_batch(
-    make_bench: BenchFactory, domain: DomainSpec, told: Told = lambda label, step: None
-) -> dict[str, Staged | None]:
+    make_context: ContextFactory, domain: DomainSpec, told: Told = lambda label, step: None
+) -> dict[str, Attempt | None]:
     """Bring every table up to date, each after those it reads, and remove what nobody reads any more.
 
     Returns:
@@ -70,52 +70,55 @@ def run_batch(
         AssertionError: A gate blocked.
     """
     graph = dependencies(domain)
-    published: dict[str, Future[Staged | None]] = {}
+    published: dict[str, Future[Attempt | None]] = {}
     with ThreadPoolExecutor(WORKERS) as pool:
         for ref in domain.tables():
             upstream = [published[label] for label in graph[ref.label]]
-            published[ref.label] = pool.submit(_bring_up_to_date, make_bench, ref, upstream, told)
-    staged = {label: future.result() for label, future in published.items()}
+            published[ref.label] = pool.submit(_bring_up_to_date, make_context, ref, upstream, told)
+    attempt = {label: future.result() for label, future in published.items()}
     told("the lake", "prune")
-    changes.prune(make_bench())
+    changes.prune(make_context())
     told("the lake", "")
-    return staged
+    return attempt
 
 
 def _bring_up_to_date(
-    make_bench: BenchFactory, ref: TableRef, upstream: Sequence[Future[Staged | None]], told: Told
-) -> Staged | None:
+    make_context: ContextFactory,
+    ref: TableRef,
+    upstream: Sequence[Future[Attempt | None]],
+    told: Told,
+) -> Attempt | None:
     for future in upstream:
         future.result()
-    bench = make_bench()
+    context = make_context()
     told(ref.label, "stage")
-    staged = stage(bench, ref)
-    if staged is not None:
-        check_and_publish(bench, staged, told)
+    attempt = stage(context, ref)
+    if attempt is not None:
+        check_and_publish(context, attempt, told)
     told(ref.label, "")
-    return staged
+    return attempt
 
 
-def stage(bench: Bench, ref: TableRef) -> Staged | None:
+def stage(context: Context, ref: TableRef) -> Attempt | None:
     """Create the table where it is not there, and stage what is new."""
-    tables.create(bench, ref)
-    if ref.layer == "bronze":
-        return bronze.stage(bench, ref)
-    return derived.stage(bench, ref) if is_derived(bench, ref) else silver.stage(bench, ref)
+    run_table.create(context, ref)
+    return run_table.stage(context, ref)
 
 
-def check_and_publish(bench: Bench, staged: Staged, told: Told = lambda label, step: None) -> None:
+def check_and_publish(
+    context: Context, attempt: Attempt, told: Told = lambda label, step: None
+) -> None:
     """Publish what was staged.
 
     Raises:
         AssertionError: Its gate blocked.
     """
-    told(staged.table.label, "check")
-    gate = check(bench, staged)
+    told(attempt.table.label, "check")
+    gate = check(context, attempt)
     reasons = "; ".join(gate.verdict.reasons)
-    assert not gate.verdict.blocked, f"{staged.table.label}: {reasons}"
-    told(staged.table.label, "publish")
-    publish(bench, staged, gate)
+    assert not gate.verdict.blocked, f"{attempt.table.label}: {reasons}"
+    told(attempt.table.label, "publish")
+    publish(context, attempt, gate)
 
 
 def rows_of(store: TableStore, ref: TableRef) -> list[Row]:

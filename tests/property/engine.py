@@ -10,14 +10,14 @@ from pyspark.sql import SparkSession
 
 from storage.base import TableStore
 from storage.registry import Lake
-from tasks.bench import Bench, Staged, views
-from tasks.spec import DomainSpec, dependencies
-from tasks.sql_text import to_views
+from tasks.context import Attempt, Context, views
+from tasks.domain.spec import DomainSpec, dependencies
+from tasks.domain.sql_text import to_views
 from tests.property import gold, model
 from tests.property.accounting import all_events, counts, last_events, last_or_buried, quarantined
 from tests.property.compare import assert_same, report
 from tests.property.delivery import Batch, Delivered, taken_in, write
-from tests.property.driver import BenchFactory, benches, quarantined_rows, rows_of, run_batch
+from tests.property.driver import ContextFactory, contexts, quarantined_rows, rows_of, run_batch
 from tests.property.events import Record
 from tests.property.model import TABLES, Row
 from tests.property.spans import bad_spans, deletes
@@ -45,12 +45,12 @@ KEPT = {
     "account_notes": ("account_notes", last_events),
 }
 """The table that is fed row by row, and what it keeps."""
-FATES = ("published", "deduplicated", "quarantined", "rejected")
+OUTCOMES = ("published", "deduplicated", "quarantined", "rejected")
 
 
 def run_delivery(
     spark: SparkSession, lake: Lake, domain: DomainSpec, landing: Path, plan: Sequence[Batch]
-) -> Iterator[dict[str, Staged | None]]:
+) -> Iterator[dict[str, Attempt | None]]:
     """Run each batch and compare the lake with the model.
 
     Yields:
@@ -62,11 +62,11 @@ def run_delivery(
     store, runs = lake.store(spark), taken_in(plan)
     for number, batch in enumerate(plan):
         write(batch, landing)
-        make_bench = benches(spark, lake, domain, landing, number=number)
-        staged = run_batch(make_bench, domain)
+        make_context = contexts(spark, lake, domain, landing, number=number)
+        staged = run_batch(make_context, domain)
         assert_tables(store, domain, runs[: number + 1])
         assert_conserved(domain, staged, runs[: number + 1])
-        assert_gold_is_its_query(make_bench, domain)
+        assert_gold_is_its_query(make_context, domain)
         yield staged
 
 
@@ -76,12 +76,12 @@ def assert_nothing_left(
     """A run after the last batch changes no table; a rebuild ends in the same tables."""
     store = lake.store(spark)
     versions = {ref: store.head(ref).version for ref in domain.tables()}
-    again = run_batch(benches(spark, lake, domain, landing, number=len(plan)), domain)
+    again = run_batch(contexts(spark, lake, domain, landing, number=len(plan)), domain)
     assert set(again.values()) == {None}
     assert {ref: store.head(ref).version for ref in domain.tables()} == versions
 
     number = len(plan) + 1
-    run_batch(benches(spark, lake, domain, landing, number=number, rebuild=True), domain)
+    run_batch(contexts(spark, lake, domain, landing, number=number, rebuild=True), domain)
     assert_tables(store, domain, taken_in(plan))
 
 
@@ -105,14 +105,14 @@ def assert_tables(
 
 def assert_conserved(
     domain: DomainSpec,
-    staged: dict[str, Staged | None],
+    staged: dict[str, Attempt | None],
     runs: Sequence[Sequence[Delivered]],
 ) -> None:
     """The last run accounts for each row that it took in, as the model does."""
     for label, attempt in staged.items():
         rows = attempt.rows if attempt else {}
         if label.startswith("silver.") and "ingested" in rows:
-            assert rows["ingested"] == sum(rows[fate] for fate in FATES), label
+            assert rows["ingested"] == sum(rows[outcome] for outcome in OUTCOMES), label
             assert rows["ingested"] == len(runs[-1]), label
     for name, (fed, kept) in KEPT.items():
         if fed in domain.silver:
@@ -141,20 +141,21 @@ def assert_committed_once(
     assert len(bronze) == sum(len(run) for run in runs), "bronze.events: number of records"
 
 
-def assert_gold_is_its_query(make_bench: BenchFactory, domain: DomainSpec) -> None:
+def assert_gold_is_its_query(make_context: ContextFactory, domain: DomainSpec) -> None:
     """Gold, computed group by group, is what its query gives over all of silver."""
-    bench = make_bench()
+    context = make_context()
     for name, spec in domain.gold.items():
         ref = domain.ref(f"gold.{name}")
-        assert_same(rows_of(bench.store, ref), full_rows(bench, name), spec.key, name=ref.label)
+        assert_same(rows_of(context.store, ref), full_rows(context, name), spec.key, name=ref.label)
 
 
-def full_rows(bench: Bench, name: str) -> list[Row]:
+def full_rows(context: Context, name: str) -> list[Row]:
     """A gold table computed whole from its inputs as they are now."""
-    inputs = dependencies(bench.domain)[f"gold.{name}"]
+    inputs = dependencies(context.domain)[f"gold.{name}"]
     views(
-        bench, {label: str(bench.store.head(bench.domain.ref(label)).version) for label in inputs}
+        context,
+        {label: str(context.store.head(context.domain.ref(label)).version) for label in inputs},
     )
-    query = bench.store.session.sql(to_views(bench.sql(bench.domain.gold[name].sql)))
+    query = context.store.session.sql(to_views(context.sql(context.domain.gold[name].sql)))
     rows: list[Row] = query.toArrow().to_pylist()
     return rows

@@ -23,9 +23,9 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from storage.base import TableStore
-from storage.registry import FORMATS
-from tasks.bench import Staged
-from tasks.spec import EVENTS, DomainSpec
+from storage.formats import formats_for
+from tasks.context import Attempt
+from tasks.domain.spec import EVENTS, DomainSpec
 from tests.property.delivery import plan_delivery
 from tests.property.domain import load_domain
 from tests.property.driver import rows_of
@@ -60,7 +60,7 @@ def run_seed(spark: SparkSession, tally: Tally, what: Mapping[str, Any]) -> None
 
 
 def groups(
-    store: TableStore, domain: DomainSpec, staged: dict[str, Staged | None]
+    store: TableStore, domain: DomainSpec, staged: dict[str, Attempt | None]
 ) -> dict[str, tuple[int, int, int]]:
     """Of each derived table: groups that were computed, groups there are, and rows computed."""
     found = {}
@@ -81,7 +81,7 @@ def summary(tally: Tally) -> str:
     """Batches and seeds by outcome, and the share of groups that batches after the first computed."""
     seeds, batches = tally.of("seed"), tally.of("batch")
     lines = []
-    for name in FORMATS:
+    for name in formats_for():
         mine = [seed for seed in seeds if seed["format"] == name]
         bad = [seed for seed in mine if seed["wrong"]]
         there = sum(batch["format"] == name for batch in batches)
@@ -111,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--tally", type=Path, required=True, help="File that the call goes on from."
     )
-    parser.add_argument("--format", choices=[*FORMATS, "both"], default="both")
+    parser.add_argument("--format", choices=[*formats_for(), "both"], default="both")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="Of this call.")
     parser.add_argument("--events", type=int, default=200)
     parser.add_argument("--keys", type=int, default=40)
@@ -119,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     tally, deadline = Tally(given.tally), time.monotonic() + given.seconds
-    formats = FORMATS if given.format == "both" else (given.format,)
+    formats = formats_for() if given.format == "both" else (given.format,)
     size = [given.events, given.keys, given.batches]
     zone = os.environ.get("TZ", "machine")  # the session that is started next sets it to UTC
     with tempfile.TemporaryDirectory(prefix="property-spark-") as folder:

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from pyspark.sql import SparkSession
 
-from storage.registry import FORMATS
+from storage.formats import formats_for
 from tests.conftest import MakeLake
 from tests.property.delivery import plan_delivery
 from tests.property.domain import load_domain
@@ -16,7 +16,7 @@ from tests.property.engine import assert_nothing_left, run_delivery
 from tests.property.events import make_log
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", formats_for())
 def test_a_small_delivery_gives_the_tables_of_the_sorted_log(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, format_name: str
 ) -> None:
@@ -28,7 +28,7 @@ def test_a_small_delivery_gives_the_tables_of_the_sorted_log(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("format_name", formats_for())
 def test_any_delivery_gives_the_tables_of_the_sorted_log(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path, format_name: str, seed: int
 ) -> None:

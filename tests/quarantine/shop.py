@@ -12,10 +12,9 @@ from pyspark.sql import SparkSession
 from storage.base import TableStore
 from storage.registry import Lake
 from storage.types import TableRef
-from tasks import accounting, quarantine, releases
-from tasks.bench import Staged
-from tasks.releases import Action
-from tasks.spec import (
+from tasks.context import Attempt
+from tasks.domain.schemas import quarantine_of, released_of
+from tasks.domain.spec import (
     ColumnSpec,
     DomainSpec,
     JoinSpec,
@@ -27,7 +26,9 @@ from tasks.spec import (
     Strategy,
     expanded,
 )
-from tests.property.driver import benches, rows_of, run_batch
+from tasks.records import accounting, releases
+from tasks.records.releases import Action
+from tests.property.driver import contexts, rows_of, run_batch
 
 CHECKS = "checks for staged:\n  - row_count >= 0:\n      name: rows are readable\n"
 CUSTOMERS, ORDERS = ("customer",), ("order", "customer", "placed", "amount")
@@ -125,9 +126,9 @@ class Shop:
         text = "\n".join(",".join(record) for record in (header, *records))
         (landing / f"{name}.csv").write_text(text + "\n")
 
-    def run(self, *, rebuild: bool = False) -> dict[str, Staged | None]:
+    def run(self, *, rebuild: bool = False) -> dict[str, Attempt | None]:
         self.runs += 1
-        make = benches(
+        make = contexts(
             self.spark, self.lake, self.domain, self.folder / "landing",
             number=self.runs, rebuild=rebuild,
         )  # fmt: skip
@@ -135,12 +136,12 @@ class Shop:
 
     def held(self) -> dict[tuple[str, str], str]:
         """Rule of each row in quarantine, by order and amount."""
-        rows = rows_of(self.store, quarantine.table(self.fed))
+        rows = rows_of(self.store, quarantine_of(self.fed))
         return {(r["order"], r["amount"]): r["_rule"] for r in rows}
 
     def left(self) -> list[tuple[str, str, str | None]]:
         """File and record, rule and way of each stay that has ended."""
-        ref = quarantine.history(self.fed)
+        ref = released_of(self.fed)
         rows = rows_of(self.store, ref) if self.store.exists(ref) else []
         return sorted(
             (f"{r['_source_file']}:{r['_record_number']}", r["_rule"], r["_released_as"])
@@ -158,12 +159,12 @@ class Shop:
         action: Action = Action.judge,
     ) -> releases.Request:
         """Record a request for rows in quarantine."""
-        rows = [r for r in rows_of(self.store, quarantine.table(self.fed)) if choose(r)]
+        rows = [r for r in rows_of(self.store, quarantine_of(self.fed)) if choose(r)]
         rules = {r["_sequence"]: r["_rule"] for r in rows}
         return releases.request(
             self.store, self.fed, rules, action=action, chosen_by="", reason="looked at", by="ann"
         )
 
     def balance(self) -> accounting.Balance:
-        held, source = quarantine.table(self.fed), self.domain.ref("bronze.orders")
+        held, source = quarantine_of(self.fed), self.domain.ref("bronze.orders")
         return accounting.balance(self.store, self.fed, held, source)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from tasks import publish, quarantine
-from tasks.bench import Bench, Staged
-from tasks.decisions import Decision, settle
+from tasks.context import Attempt, Context
+from tasks.merge import quarantine
+from tasks.records.decisions import Decision, resolve
+from tasks.table import writing
 from tests.conftest import MakeLake
 from tests.property import driver
 from tests.quarantine.shop import ORDERS, Shop, order
@@ -28,7 +29,7 @@ def shop(
 def decide(shop: Shop, file: str, decision: Decision) -> None:
     found = shop.store.read(shop.domain.ref("bronze.orders")).select("_batch_id", "_source_file")
     (batch,) = {r._batch_id for r in found.collect() if Path(r._source_file).stem == file}
-    settle(
+    resolve(
         shop.store, "shop", batch_id=batch, table_name="bronze.orders", decision=decision,
         reason="looked at", by="ann",
     )  # fmt: skip
@@ -39,7 +40,7 @@ def decide(shop: Shop, file: str, decision: Decision) -> None:
     [
         pytest.param(driver, "check", id="staged", marks=pytest.mark.slow),
         pytest.param(quarantine, "enter", id="checked", marks=pytest.mark.slow),
-        pytest.param(publish, "_write", id="in quarantine already"),
+        pytest.param(writing, "expected", id="in quarantine already"),
     ],
 )
 def test_rows_of_a_rejected_batch_are_not_in_quarantine(
@@ -52,9 +53,9 @@ def test_rows_of_a_rejected_batch_are_not_in_quarantine(
     killed_run(shop, monkeypatch, module, name)
 
     decide(shop, "orders_2", Decision.rejected)
-    staged = shop.run()["silver.orders"]
-    assert staged is not None
-    assert (staged.rows["rejected"], staged.rows["quarantined"]) == (31, 0)
+    attempt = shop.run()["silver.orders"]
+    assert attempt is not None
+    assert (attempt.rows["rejected"], attempt.rows["quarantined"]) == (31, 0)
     assert (shop.orders(), shop.held()) == ({"o1": 1}, {})
     assert_balanced(shop)
     assert set(shop.run().values()) == {None}
@@ -67,11 +68,11 @@ def test_a_decision_makes_another_attempt_of_the_same_input(
 
     whole = driver.check_and_publish
 
-    def note(bench: Bench, staged: Staged, *told: Any) -> None:
-        if staged.table != shop.fed:
-            whole(bench, staged, *told)
+    def note(context: Context, attempt: Attempt, *told: Any) -> None:
+        if attempt.table != shop.fed:
+            whole(context, attempt, *told)
             return
-        tokens.append(staged.token)
+        tokens.append(attempt.token)
         raise RuntimeError("blocked")
 
     shop.deliver("orders_1", ORDERS, order("o1", 1, -1))

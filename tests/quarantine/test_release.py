@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tasks import accounting, changes, publish, quarantine
-from tasks.bench import Bench, Staged
-from tasks.releases import Action, withdraw
-from tasks.spec import Strategy
+from tasks.context import Attempt, Context
+from tasks.domain.schemas import quarantine_of, released_of
+from tasks.domain.spec import Strategy
+from tasks.merge import quarantine
+from tasks.records import accounting, changes
+from tasks.records.releases import Action, withdraw
+from tasks.table import writing
 from tests.conftest import MakeLake
 from tests.quarantine.shop import CUSTOMERS, ORDERS, Shop, order
 from tests.sessions import BOTH
@@ -44,16 +47,16 @@ def test_released_rows_are_judged_again_and_those_still_bad_stay(shop: Shop) -> 
     shop.allow(600)
     assert set(shop.run().values()) == {None}, "nobody asked"
     request = shop.ask()
-    staged = shop.run()["silver.orders"]
-    assert staged is not None
+    attempt = shop.run()["silver.orders"]
+    assert attempt is not None
     assert shop.orders() == {"o1": 500}
     assert shop.held() == {("o2", "-1"): "negative", ("o3", "900"): "over_limit"}
     assert shop.left() == [("orders_1.csv:1", "over_limit", "released")]
-    (stay,) = shop.store.read_arrow(quarantine.history(shop.fed)).to_pylist()
+    (stay,) = shop.store.read_arrow(released_of(shop.fed)).to_pylist()
     head = shop.store.head(shop.fed).record
     assert head is not None
     assert (stay["_request_id"], stay["_merge_id"]) == (request.request_id, head.token)
-    (batch,) = staged.notes[accounting.ACCOUNTS].values()
+    (batch,) = attempt.notes[accounting.ACCOUNTS].values()
     assert batch == {"released": 1, "published": 1}
     assert_balanced(shop)
     assert set(shop.run().values()) == {None}
@@ -81,9 +84,9 @@ def test_a_released_row_does_not_overwrite_a_newer_one(shop: Shop) -> None:
     shop.run()
     shop.allow(600)
     shop.ask()
-    staged = shop.run()["silver.orders"]
-    assert staged is not None
-    assert (staged.rows["released"], staged.rows["deduplicated"]) == (1, 1)
+    attempt = shop.run()["silver.orders"]
+    assert attempt is not None
+    assert (attempt.rows["released"], attempt.rows["deduplicated"]) == (1, 1)
     assert shop.orders() == {"o1": 50}
     assert shop.held() == {}
     assert_balanced(shop)
@@ -102,15 +105,15 @@ def test_where_the_first_delivery_wins_a_released_row_counts_from_its_own_as_in_
     assert shop.orders() == {"o1": 50}
 
     shop.ask(lambda row: row["amount"] == "-3", action=Action.waive)
-    staged = shop.run()["silver.orders"]
-    assert staged is not None
-    assert (staged.rows["released"], staged.rows["deduplicated"]) == (1, 1)
+    attempt = shop.run()["silver.orders"]
+    assert attempt is not None
+    assert (attempt.rows["released"], attempt.rows["deduplicated"]) == (1, 1)
     assert shop.orders() == {"o1": 50}, "a later delivery changes nothing, released or not"
 
     shop.ask(lambda row: row["amount"] == "-1", action=Action.waive)
-    staged = shop.run()["silver.orders"]
-    assert staged is not None
-    assert (staged.rows["released"], staged.rows["published"]) == (1, 1)
+    attempt = shop.run()["silver.orders"]
+    assert attempt is not None
+    assert (attempt.rows["released"], attempt.rows["published"]) == (1, 1)
     assert (shop.orders(), shop.held()) == ({"o1": -1}, {})
     shop.run(rebuild=True)
     assert (shop.orders(), shop.held()) == ({"o1": -1}, {})
@@ -169,14 +172,12 @@ def test_a_waiver_lifts_one_rule_and_the_next_is_named(shop: Shop) -> None:
 def test_a_rebuild_keeps_the_history_of_rows_that_are_good_now(shop: Shop) -> None:
     shop.deliver("orders_1", ORDERS, order("o1", 1, 500), order("o2", 1, -1))
     shop.run()
-    (before,) = [
-        r for r in shop.store.read(quarantine.table(shop.fed)).collect() if r.order == "o2"
-    ]
+    (before,) = [r for r in shop.store.read(quarantine_of(shop.fed)).collect() if r.order == "o2"]
     shop.allow(600)
     shop.run(rebuild=True)
     assert (shop.orders(), shop.held()) == ({"o1": 500}, {("o2", "-1"): "negative"})
     assert shop.left() == [("orders_1.csv:1", "over_limit", "judged_anew")]
-    (after,) = shop.store.read(quarantine.table(shop.fed)).collect()
+    (after,) = shop.store.read(quarantine_of(shop.fed)).collect()
     assert after._quarantined_at == before._quarantined_at
     assert_balanced(shop)
 
@@ -191,10 +192,10 @@ def killed_run(
     """A run that ends where it comes to a function for its orders."""
     whole = getattr(module, name)
 
-    def until_orders(bench: Bench, staged: Staged, *rest: object) -> object:
-        if staged.table == shop.fed:
+    def until_orders(context: Context, attempt: Attempt, *rest: object) -> object:
+        if attempt.table == shop.fed:
             raise KilledError
-        return whole(bench, staged, *rest)
+        return whole(context, attempt, *rest)
 
     with patch.context() as patched:
         patched.setattr(module, name, until_orders)
@@ -206,7 +207,7 @@ POINTS = [
     pytest.param(quarantine, "enter", id="before rows enter", marks=pytest.mark.slow),
     pytest.param(quarantine, "note_leaving", id="after rows have entered", marks=pytest.mark.slow),
     pytest.param(changes, "keep", id="before the commit", marks=pytest.mark.slow),
-    pytest.param(publish, "_write", id="at the commit"),
+    pytest.param(writing, "expected", id="at the commit"),
     pytest.param(quarantine, "leave", id="after the commit", marks=pytest.mark.slow),
 ]
 

@@ -16,7 +16,7 @@ import httpx
 import yaml
 from omegaconf import OmegaConf
 
-from flows.ports import HOST, free_port
+from flows.services.ports import HOST, free_port
 from tests.sessions import REPOSITORY
 
 HOW_TO = REPOSITORY / "docs" / "how-to"

@@ -7,8 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from storage import secret_stores, secrets
+from storage import secrets
 from storage.errors import ConfigurationError, TransientError
+from storage.secrets import stores as secret_stores
 from tests.services.s3 import S3
 
 

@@ -22,7 +22,7 @@ from typing import Protocol
 import click
 import psutil
 
-from flows.processes import POLL_SECONDS, Service, ServiceError, descendants, stop
+from flows.services.processes import POLL_SECONDS, Service, ServiceError, descendants, stop
 from storage.disk import replacing
 from tests.services import crm
 

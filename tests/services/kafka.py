@@ -18,10 +18,10 @@ import pyspark
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from flows.ports import HOST, free_port
-from storage.ivy import ivy_resolver
-from storage.jars import fetch_jars, jar_paths, locked_jars
-from storage.java import find_java
+from flows.services.ports import HOST, free_port
+from storage.spark.ivy import ivy_resolver
+from storage.spark.jars import fetch_jars, jar_paths, locked_jars
+from storage.spark.java import find_java
 from tests.services.process import await_listener, stop
 
 LOCK_FILE = Path(__file__).with_name("kafka.lock")

@@ -116,7 +116,7 @@ class Postgres:
         _wait(lambda: not self.answers(), "the killed server still answers", self.log)
 
     def start(self) -> None:
-        """Start the server anew on its port after `kill`."""
+        """Start the server again on its port after `kill`."""
         _started(self)
 
     def answers(self) -> bool:

@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from flows.ports import HOST
+from flows.services.ports import HOST
 
 START_SECONDS = 90.0
 STOP_SECONDS = 20.0

@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore.session import get_session
 
-from flows.ports import HOST, free_port
+from flows.services.ports import HOST, free_port
 
 PATIENCE_SECONDS = 60.0
 REGION = "us-east-1"

@@ -16,7 +16,7 @@ from pathlib import Path
 import snowflake.connector
 from snowflake.connector.cursor import SnowflakeCursor
 
-from flows.ports import HOST, free_port
+from flows.services.ports import HOST, free_port
 from tests.services.process import await_listener, stop
 
 ACCOUNT, DATABASE, SCHEMA, USER = "fakesnow", "shop", "public", "loader"

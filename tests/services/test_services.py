@@ -16,7 +16,7 @@ import pytest
 from botocore.session import get_session
 from confluent_kafka.admin import AdminClient
 
-from flows.processes import Service, descendants
+from flows.services.processes import Service, descendants
 from tests.sessions import REPOSITORY
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tasks.spec import SourceSpec
+from tasks.domain.spec import SourceSpec
 from tests.conftest import MakeLake
 from tests.sessions import BOTH
 from tests.sources.shop import Database, Shop
@@ -55,6 +55,6 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
                 return instant
 
         for module in ("jdbc", "rest"):
-            monkeypatch.setattr(f"tasks.sources.{module}.datetime", Clock)
+            monkeypatch.setattr(f"tasks.ingest.sources.{module}.reader.datetime", Clock)
 
     return set_to

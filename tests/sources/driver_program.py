@@ -8,15 +8,15 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from storage.cache import cache_root
-from storage.drivers import driver_paths
 from storage.errors import LakehouseError
-from storage.jars import jar_paths
-from storage.java import find_java
-from storage.session import SparkSettings, start_session
-from tasks.sources.jdbc import JdbcReader
-from tasks.sources.reader import Request
-from tasks.spec import SourceKind, SourceSpec
+from storage.spark.cache import cache_root
+from storage.spark.drivers import driver_paths
+from storage.spark.jars import jar_paths
+from storage.spark.java import find_java
+from storage.spark.session import SparkSettings, start_session
+from tasks.domain.spec import SourceKind, SourceSpec
+from tasks.ingest.sources.jdbc.reader import JdbcReader
+from tasks.ingest.sources.reader import Request
 
 
 def main(folder: Path, sources: dict[str, dict[str, object]]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from storage import secrets
-from tasks.spec import DomainSpec, SourceSpec
+from tasks.domain.spec import DomainSpec, SourceSpec
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "connect-rest.md"
 YAML = re.compile(r"^```yaml\n(bronze:\n.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -15,13 +15,14 @@ from pyspark.sql import SparkSession
 from checks.soda_scanner import SodaScanner
 from storage.registry import Lake
 from storage.types import CommitRecord, TableRef
-from tasks import bronze, decisions, silver, tables
-from tasks.bench import Bench, RunInfo, Staged
-from tasks.decisions import Decision
-from tasks.gate import GateReport, check
-from tasks.publish import publish
-from tasks.sources.landing import Landing
-from tasks.spec import ColumnSpec, DomainSpec, Roots, SilverSpec, SourceSpec
+from tasks import run_table
+from tasks.context import Attempt, Context, GateReport, RunInfo
+from tasks.domain.spec import ColumnSpec, DomainSpec, Roots, SilverSpec, SourceSpec
+from tasks.ingest import bronze
+from tasks.landing.folders import Landing
+from tasks.records import decisions
+from tasks.records.decisions import Decision
+from tasks.run_table import check, publish
 
 CHECKS = {
     "bronze": """
@@ -73,11 +74,11 @@ class Shop:
             silver={"sale": SilverSpec(source="bronze.sale", key=["id"], columns=columns)},
         )
 
-    def bench(self, *, spark: bool = True) -> Bench:
-        """A bench of a run of its own."""
+    def context(self, *, spark: bool = True) -> Context:
+        """A context of a run of its own."""
         self.runs += 1
         run = RunInfo(f"run{self.runs}", datetime(2026, 3, 1, tzinfo=UTC), "test")
-        return Bench(
+        return Context(
             store=self.lake.store(self.spark if spark else None),
             scanner=SodaScanner(),
             domain=self.domain,
@@ -86,32 +87,32 @@ class Shop:
             run=run,
         )
 
-    def stage(self, label: str = "bronze.sale") -> Staged | None:
-        bench = self.bench()
-        ref = bench.domain.ref(label)
-        tables.create(bench, ref)
-        return bronze.stage(bench, ref) if ref.layer == "bronze" else silver.stage(bench, ref)
+    def stage(self, label: str = "bronze.sale") -> Attempt | None:
+        context = self.context()
+        ref = context.domain.ref(label)
+        run_table.create(context, ref)
+        return run_table.stage(context, ref)
 
-    def check(self, staged: Staged) -> GateReport:
-        return check(self.bench(), staged)
+    def check(self, attempt: Attempt) -> GateReport:
+        return check(self.context(), attempt)
 
-    def publish(self, staged: Staged, report: GateReport) -> None:
-        publish(self.bench(), staged, report)
+    def publish(self, attempt: Attempt, report: GateReport) -> None:
+        publish(self.context(), attempt, report)
 
-    def run(self, label: str = "bronze.sale") -> Staged | None:
+    def run(self, label: str = "bronze.sale") -> Attempt | None:
         """Stage, check and publish; None where nothing was new."""
-        staged = self.stage(label)
-        if staged is not None:
-            report = self.check(staged)
+        attempt = self.stage(label)
+        if attempt is not None:
+            report = self.check(attempt)
             assert not report.verdict.blocked, report.verdict.reasons
-            self.publish(staged, report)
-        return staged
+            self.publish(attempt, report)
+        return attempt
 
-    def settle(self, batch_id: str, decision: Decision) -> None:
-        bench = self.bench(spark=False)
-        assert batch_id in bronze.batch_ids(bench, bench.domain.ref("bronze.sale"))
-        decisions.settle(
-            bench.store, "shop", batch_id=batch_id, table_name="bronze.sale",
+    def resolve(self, batch_id: str, decision: Decision) -> None:
+        context = self.context(spark=False)
+        assert batch_id in bronze.batch_ids(context, context.domain.ref("bronze.sale"))
+        decisions.resolve(
+            context.store, "shop", batch_id=batch_id, table_name="bronze.sale",
             decision=decision, reason="test", by="test",
         )  # fmt: skip
 
@@ -120,18 +121,18 @@ class Shop:
 
     def rows(self, label: str = "bronze.sale", *columns: str) -> list[tuple[Any, ...]]:
         """The rows of a table in the order of their sequence."""
-        store = self.bench().store
+        store = self.context().store
         rows = store.read(TableRef.parse("shop", label)).orderBy("_sequence")
         return [tuple(row) for row in rows.select(*(columns or self.source.columns)).collect()]
 
     def record(self) -> CommitRecord:
         """The record of bronze's newest commit."""
-        found = self.bench(spark=False).store.head(TableRef.parse("shop", "bronze.sale")).record
+        found = self.context(spark=False).store.head(TableRef.parse("shop", "bronze.sale")).record
         assert found is not None
         return found
 
     def commits(self) -> int:
-        return len(self.bench(spark=False).store.history(TableRef.parse("shop", "bronze.sale")))
+        return len(self.context(spark=False).store.history(TableRef.parse("shop", "bronze.sale")))
 
     def with_source(self, **changes: Any) -> Shop:
         return Shop(self.root, self.lake, self.spark, replace(self.source, **changes), self.runs)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from tasks.spec import DomainSpec
+from tasks.domain.spec import DomainSpec
 from tests.services.kafka import Broker
 from tests.sources.conftest import MakeShop
 from tests.sources.shop import Shop

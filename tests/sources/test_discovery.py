@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from tasks.sources.landing import RemoteFolder
-from tasks.spec import SourceSpec
+from tasks.domain.spec import SourceSpec
+from tasks.landing.folders import RemoteFolder
 from tests.services.s3 import S3
 from tests.sources.conftest import MakeShop
 from tests.sources.shop import Shop

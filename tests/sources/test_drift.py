@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from storage.types import TableRef
-from tasks import bronze, drift, ops, quarantine, silver, tables
-from tasks.bench import Bench, Staged
-from tasks.contracts import outdated
-from tasks.decisions import Decision
-from tasks.gate import check
-from tasks.publish import publish
-from tasks.spec import DriftMode, FileFormat, SourceKind, SourceSpec
+from tasks import run_table
+from tasks.context import Attempt, Context
+from tasks.domain.schemas import quarantine_of
+from tasks.domain.spec import DriftMode, FileFormat, SourceKind, SourceSpec
+from tasks.ingest import bronze, drift
+from tasks.merge import silver
+from tasks.ops.tables import ops_table
+from tasks.records.contracts import outdated
+from tasks.records.decisions import Decision
+from tasks.run_table import check, publish
 from tests.sessions import slow
 from tests.sources.conftest import MakeShop
 from tests.sources.shop import Database, Shop
@@ -29,19 +32,19 @@ def source(drift: DriftMode, **more: Any) -> SourceSpec:
 
 def changes(shop: Shop) -> list[dict[str, Any]]:
     """The report of changed columns."""
-    store = shop.bench(spark=False).store
-    if not store.exists(ops.ref("schema_changes")):
+    store = shop.context(spark=False).store
+    if not store.exists(ops_table("schema_changes")):
         return []
-    rows = store.read_arrow(ops.ref("schema_changes")).to_pylist()
+    rows = store.read_arrow(ops_table("schema_changes")).to_pylist()
     return sorted(rows, key=lambda row: row["recorded_at"])
 
 
 def problem(shop: Shop) -> tuple[str, str]:
     """Batch and message of the one delivery that is kept out."""
-    staged = shop.stage()
-    assert staged is not None
-    assert shop.check(staged).verdict.blocked
-    (found,) = staged.problems
+    attempt = shop.stage()
+    assert attempt is not None
+    assert shop.check(attempt).verdict.blocked
+    (found,) = attempt.problems
     return found.batch_id, found.message
 
 
@@ -90,7 +93,7 @@ def test_evolving_adds_the_column_and_expects_it_from_then_on(
     shop.write("4.csv", "id,amount,color", "d,4,green")
     batch, message = problem(shop)
     assert message == "4.csv: the header lacks colour (was it renamed to color?)"
-    shop.settle(batch, Decision.accepted)
+    shop.resolve(batch, Decision.accepted)
     shop.run()
     assert shop.rows("bronze.sale", "colour", "color")[3] == (None, "green")
     shop.write("5.csv", "id,amount,color", "e,5,green")
@@ -99,7 +102,7 @@ def test_evolving_adds_the_column_and_expects_it_from_then_on(
     shop.run("silver.sale")
     assert (
         "colour"
-        not in shop.bench(spark=False).store.columns(TableRef("shop", "silver", "sale")).names
+        not in shop.context(spark=False).store.columns(TableRef("shop", "silver", "sale")).names
     )
     assert len(shop.rows("silver.sale", "id")) == 5
 
@@ -113,7 +116,7 @@ def test_deliveries_of_one_run_are_compared_with_one_another(make_shop: MakeShop
     shop.write("4.csv", "id,amount", "d,4")
     batch, message = problem(shop)
     assert message == "4.csv: the header lacks colour"
-    shop.settle(batch, Decision.accepted)
+    shop.resolve(batch, Decision.accepted)
     shop.run()
     assert [c[0] for c in shop.rows("bronze.sale", "colour")] == [None, "red", "blue", None]
     applied = [c["change"] for c in changes(shop) if c["outcome"] == "applied"]
@@ -129,10 +132,10 @@ def test_a_frozen_source_blocks_and_takes_an_accepted_delivery_as_rescued(
     shop.write("2.csv", "id,amount,colour", "b,2,red")
     batch, message = problem(shop)
     assert message == "2.csv: the header brings colour, which is not declared"
-    shop.settle(batch, Decision.accepted)
+    shop.resolve(batch, Decision.accepted)
     shop.run()
     assert json.loads(shop.rows("bronze.sale", "_rescued")[1][0]) == {"colour": "red"}
-    assert "colour" not in shop.bench(spark=False).store.columns(SALE).names
+    assert "colour" not in shop.context(spark=False).store.columns(SALE).names
     shop.write("3.csv", "id,amount,colour", "c,3,red")
     assert problem(shop)[0] != batch
 
@@ -140,9 +143,9 @@ def test_a_frozen_source_blocks_and_takes_an_accepted_delivery_as_rescued(
 def test_a_repeat_after_a_kill_adds_and_reports_nothing_twice(make_shop: MakeShop) -> None:
     shop = make_shop(source(DriftMode.evolve))
     shop.write("1.csv", "id,amount,colour", "a,1,red")
-    staged = shop.stage()
-    assert staged is not None
-    drift.apply(shop.bench(), staged)  # and the process dies before the rows are appended
+    attempt = shop.stage()
+    assert attempt is not None
+    drift.apply(shop.context(), attempt)  # and the process dies before the rows are appended
     assert shop.rows("bronze.sale", "id") == []
     shop.run()
     assert shop.rows("bronze.sale", "id", "colour") == [("a", "red")]
@@ -150,16 +153,16 @@ def test_a_repeat_after_a_kill_adds_and_reports_nothing_twice(make_shop: MakeSho
 
 
 def _rebuilt(shop: Shop) -> None:
-    """Silver, built anew as `lakehouse upgrade` does."""
-    bench = shop.bench()
-    bench = replace(bench, run=replace(bench.run, rebuild=True))
-    ref = bench.domain.ref("silver.sale")
-    tables.create(bench, ref)
-    staged = silver.stage(bench, ref)
-    assert staged is not None
-    report = check(bench, staged)
+    """Silver, built again as `lakehouse upgrade` does."""
+    context = shop.context()
+    context = replace(context, run=replace(context.run, rebuild=True))
+    ref = context.domain.ref("silver.sale")
+    run_table.create(context, ref)
+    attempt = silver.stage(context, ref)
+    assert attempt is not None
+    report = check(context, attempt)
     assert not report.verdict.blocked, report.verdict.reasons
-    publish(bench, staged, report)
+    publish(context, attempt, report)
 
 
 @pytest.mark.parametrize("mode", [DriftMode.evolve, *slow(DriftMode.rescue)])
@@ -174,12 +177,12 @@ def test_old_rows_are_read_again_when_their_column_is_declared(
     shop.write("2.jsonl", '{"id":"b"}', '{"id":"c","weight":null}')
     shop.run()
     shop.run("silver.sale")
-    before = shop.bench(spark=False)
+    before = shop.context(spark=False)
     assert outdated(before, [before.domain.ref("silver.sale")]) == []
 
     declared = shop.with_source(columns=["weight", "id"])
-    bench = declared.bench(spark=False)
-    assert [o.table.label for o in outdated(bench, [bench.domain.ref("silver.sale")])] == [
+    context = declared.context(spark=False)
+    assert [o.table.label for o in outdated(context, [context.domain.ref("silver.sale")])] == [
         "silver.sale"
     ]
     _rebuilt(declared)
@@ -264,9 +267,9 @@ def test_a_narrower_type_of_a_database_blocks(make_shop: MakeShop, database: Dat
     database.put(("a", 1, "x"), ("b", 2, "y"))
     batch, message = problem(shop)
     assert message.endswith("the table amount is bigint, was string, which is narrower")
-    shop.settle(batch, Decision.accepted)
-    staged = shop.run()
-    assert isinstance(staged, Staged)
+    shop.resolve(batch, Decision.accepted)
+    attempt = shop.run()
+    assert isinstance(attempt, Attempt)
     database.put(("c", 3, "z"))
     shop.run()  # the type that was accepted is the one compared with from now on
 
@@ -280,14 +283,14 @@ def test_a_declared_column_that_goes_stays_in_the_tables(
     shop.run()
     shop.run("silver.sale")
     fewer = shop.with_source(columns=["id"])
-    bench: Bench = fewer.bench()
-    assert bronze.evolved_columns(bench, SALE) == ["amount"]
+    context: Context = fewer.context()
+    assert bronze.evolved_columns(context, SALE) == ["amount"]
     fewer.write("2.csv", "id,amount", "b,3", ",4")
     fewer.run()
     _rebuilt(fewer)
     assert sorted(fewer.rows("silver.sale", "id")) == [("a",), ("b",)]
-    ref = quarantine.table(bench.domain.ref("silver.sale"))
-    assert "amount" not in bench.store.columns(ref).names
+    ref = quarantine_of(context.domain.ref("silver.sale"))
+    assert "amount" not in context.store.columns(ref).names
 
 
 @pytest.mark.slow
@@ -299,8 +302,8 @@ def test_a_source_may_declare_others_that_silver_does_not_read(
     shop = make_shop(SourceSpec(pattern="*.csv", columns=columns[0]), format_name)
     for number, declared in enumerate((columns[0], columns[1], columns[1]), start=1):
         shop = shop.with_source(columns=declared)
-        bench = shop.bench(spark=False)
-        assert outdated(bench, [bench.domain.ref("silver.sale")]) == []
+        context = shop.context(spark=False)
+        assert outdated(context, [context.domain.ref("silver.sale")]) == []
         shop.write(f"{number}.csv", "id,__m", f"a{number},1", f",{number}")
         shop.run()
         shop.run("silver.sale")

@@ -16,12 +16,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from storage.errors import InputError, LakehouseError, TransientError
-from tasks import bronze
-from tasks.decisions import Decision
-from tasks.planning import has_news
-from tasks.sources import position
-from tasks.sources.jdbc import JdbcReader
-from tasks.spec import SourceKind, SourceSpec, WatermarkSpec
+from tasks.domain.spec import SourceKind, SourceSpec, WatermarkSpec
+from tasks.ingest import bronze
+from tasks.ingest.sources import position
+from tasks.ingest.sources.jdbc.reader import JdbcReader
+from tasks.records.decisions import Decision
+from tasks.run_table import has_news
 from tests.sources.conftest import MakeShop, SetClock
 from tests.sources.shop import Database
 
@@ -76,9 +76,9 @@ def test_only_what_is_new_is_appended(
     assert (file.rows, file.delivery, file.batch_id) == (3, 2, f"sale-{file.sha256[:12]}")
     assert shop.run() is None
 
-    staged = shop.run("silver.sale")
-    assert staged is not None
-    assert staged.rows["ingested"] == 5
+    attempt = shop.run("silver.sale")
+    assert attempt is not None
+    assert attempt.rows["ingested"] == 5
     assert sorted(shop.rows("silver.sale", "id", "amount")) == [
         ("a", "1.25"), ("b", "2.75"), ("c", "3"), ("late", "4"),
     ]  # fmt: skip
@@ -135,7 +135,7 @@ def test_a_position_in_the_future_starts_over_and_repeats_nothing(
     shop = make_shop(source(database))
     database.put(FUTURE, ("a", 1, at("10:00:00")))
     with monkeypatch.context() as patched:
-        patched.setattr("tasks.sources.jdbc.ahead", lambda *_: F.lit(False))
+        patched.setattr("tasks.ingest.sources.jdbc.reader.ahead", lambda *_: F.lit(False))
         shop.run()
     assert shop.record().notes["watermark"]["value"] == FUTURE[2]
     database.put(("b", 2, at("09:00:00")))
@@ -255,24 +255,24 @@ def test_a_repeat_after_a_kill_appends_once(
     database.put(("a", 1, at("10:00:00")))
     shop.run()
     database.put(("b", 2, at("10:10:00")))
-    staged = shop.stage()
-    assert staged is not None
-    report = shop.check(staged)
+    attempt = shop.stage()
+    assert attempt is not None
+    report = shop.check(attempt)
     if published:
-        handle = Path(staged.folder)
+        handle = Path(attempt.folder)
         kept = {p: p.read_bytes() for p in handle.rglob("*") if p.is_file()}
-        shop.publish(staged, report)
+        shop.publish(attempt, report)
         for path, content in kept.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        shop.publish(staged, report)  # the same attempt again
+        shop.publish(attempt, report)  # the same attempt again
     again = shop.stage()
     if published:
         assert again is None
     else:
         assert again is not None
         assert (again.token, again.files, again.notes) == (
-            staged.token, staged.files, staged.notes,
+            attempt.token, attempt.files, attempt.notes,
         )  # fmt: skip
         shop.publish(again, shop.check(again))
     assert shop.rows() == [("a", "1", at("10:00:00")), ("b", "2", at("10:10:00"))]
@@ -283,11 +283,11 @@ def test_what_was_checked_is_published_though_the_database_goes_on(
 ) -> None:
     shop = make_shop(source(database))
     database.put(("a", 1, at("10:00:00")))
-    staged = shop.stage()
-    assert staged is not None
-    report = shop.check(staged)
+    attempt = shop.stage()
+    assert attempt is not None
+    report = shop.check(attempt)
     database.put(("a", 2, at("10:01:00")), ("b", 2, at("10:01:00")))
-    shop.publish(staged, report)
+    shop.publish(attempt, report)
     assert shop.rows() == [("a", "1", at("10:00:00"))]
     shop.run()
     assert [row[:2] for row in shop.rows()] == [("a", "1"), ("a", "2"), ("b", "2")]
@@ -305,7 +305,7 @@ def test_a_blocked_extraction_is_settled_as_it_was_seen(
     assert report.verdict.blocked
     database.put(("good", 2, at("10:01:00")))  # the database does not wait for the decision
     (batch,) = report.batches
-    shop.settle(batch, decision)
+    shop.resolve(batch, decision)
     settled = shop.run()
     assert settled is not None
     assert [f.batch_id for f in settled.files] == [batch]
@@ -333,9 +333,9 @@ def test_without_a_watermark_the_whole_table_is_delivered_when_it_changed(
     for rows in states:
         database.execute("delete from sale")
         database.put(*rows)
-        staged = shop.run()
-        assert staged is not None
-        ids += [f.batch_id for f in staged.files]
+        attempt = shop.run()
+        assert attempt is not None
+        ids += [f.batch_id for f in attempt.files]
         database.execute("vacuum")
         assert shop.run() is None
     assert [(r[0], r[1]) for r in shop.rows("bronze.sale", "_delivery", "id")] == [
@@ -355,7 +355,7 @@ def test_a_rejected_snapshot_stays_outside_bronze(make_shop: MakeShop, database:
     database.put(("bad", 1, None))
     blocked = shop.stage()
     assert blocked is not None
-    shop.settle(blocked.files[0].batch_id, Decision.rejected)
+    shop.resolve(blocked.files[0].batch_id, Decision.rejected)
     assert shop.run() is None
     database.execute("update sale set id = 'good'")
     shop.run()
@@ -368,9 +368,9 @@ def test_whether_a_database_has_news_is_not_known_without_spark(
     shop = make_shop(source(database))
     database.put(("a", 1, at("10:00:00")))
     shop.run()
-    bench = shop.bench(spark=False)
-    assert has_news(bench, bench.domain.ref("bronze.sale"))
-    assert bronze.offered(bench, bench.domain.ref("bronze.sale")) is None
+    context = shop.context(spark=False)
+    assert has_news(context, context.domain.ref("bronze.sale"))
+    assert bronze.offered(context, context.domain.ref("bronze.sale")) is None
 
 
 def test_the_database_evaluates_the_condition(spark: SparkSession, database: Database) -> None:
@@ -385,11 +385,11 @@ def test_columns_that_the_table_lacks_are_for_a_person_to_accept(
 ) -> None:
     shop = make_shop(source(database)).with_source(columns=["id", "colour", "at"])
     database.put(("a", 1, at("10:00:00")))
-    staged = shop.stage()
-    assert staged is not None
-    (problem,) = staged.problems
+    attempt = shop.stage()
+    assert attempt is not None
+    (problem,) = attempt.problems
     assert problem.message.endswith("the table lacks colour (was it renamed to amount?)")
-    shop.settle(problem.batch_id, Decision.accepted)
+    shop.resolve(problem.batch_id, Decision.accepted)
     shop.run()
     assert shop.rows() == [("a", None, at("10:00:00"))]
 
@@ -525,10 +525,10 @@ def test_a_locked_database_is_tried_again(make_shop: MakeShop, database: Databas
 def test_no_credential_is_written_down(make_shop: MakeShop, derby: Derby, tmp_path: Path) -> None:
     shop = make_shop(derby.source())
     derby.execute("insert into typed (id, moment) values (1, current_timestamp)")
-    staged = shop.stage()
-    assert staged is not None
-    assert PASSWORD not in json.dumps(staged.__dict__, default=str)
-    shop.publish(staged, shop.check(staged))
+    attempt = shop.stage()
+    assert attempt is not None
+    assert PASSWORD not in json.dumps(attempt.__dict__, default=str)
+    shop.publish(attempt, shop.check(attempt))
     assert PASSWORD not in shop.record().to_json()
     found = subprocess.run(
         ["grep", "-rl", PASSWORD, str(tmp_path)], capture_output=True, check=False

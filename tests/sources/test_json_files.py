@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tasks.spec import ColumnSpec, DomainSpec, Envelope, FileFormat, SourceSpec
+from tasks.domain.spec import ColumnSpec, DomainSpec, Envelope, FileFormat, SourceSpec
 from tests.sources.conftest import MakeShop
 from tests.sources.shop import Shop
 
@@ -19,9 +19,9 @@ EVENTS = SourceSpec(
 def test_json_lines_reach_silver_and_bad_ones_the_quarantine(make_shop: MakeShop) -> None:
     shop = make_shop(LINES)
     shop.write("sale_1.jsonl", '{"id":"a","amount":1.10}', '{"id":"b",', '{"id":"c","size":3}')
-    staged = shop.run()
-    assert staged is not None
-    assert staged.rows == {"ingested": 3, "published": 3}
+    attempt = shop.run()
+    assert attempt is not None
+    assert attempt.rows == {"ingested": 3, "published": 3}
     assert shop.rows("bronze.sale", "id", "amount", "_rescued", "_quality_flag")[0] == (
         "a", "1.10", None, "ok",
     )  # fmt: skip
@@ -54,10 +54,10 @@ def test_debezium_events_are_taken_and_tombstones_are_accounted_for(make_shop: M
         "null",
         event("r", 9, None, {"id": "b", "amount": None}),
     )
-    staged = shop.run()
-    assert staged is not None
-    assert staged.rows == {"ingested": 5, "published": 4, "deduplicated": 1}
-    assert [f.rows for f in staged.files] == [4]
+    attempt = shop.run()
+    assert attempt is not None
+    assert attempt.rows == {"ingested": 5, "published": 4, "deduplicated": 1}
+    assert [f.rows for f in attempt.files] == [4]
     assert shop.rows("bronze.sale", *EVENTS.columns, "_record_number") == [
         ("a", "AMg=", "c", "10", 1),
         ("a", "AZA=", "u", "11", 2),

@@ -13,9 +13,7 @@ from confluent_kafka.admin import NewPartitions
 
 from storage.errors import ConfigurationError, InputError, TransientError
 from storage.secrets import reference
-from tasks.decisions import Decision
-from tasks.planning import has_news
-from tasks.spec import (
+from tasks.domain.spec import (
     ColumnSpec,
     DriftMode,
     Envelope,
@@ -24,6 +22,8 @@ from tasks.spec import (
     SourceKind,
     SourceSpec,
 )
+from tasks.records.decisions import Decision
+from tasks.run_table import has_news
 from tests.services.kafka import Broker
 from tests.sources.conftest import MakeShop
 from tests.sources.shop import Shop
@@ -80,12 +80,12 @@ def test_a_run_takes_what_is_new_and_the_offsets_are_in_its_commit(
 
     commits = shop.commits()
     assert shop.run() is None
-    bench = shop.bench(spark=False)
-    assert not has_news(bench, bench.domain.ref("bronze.sale"))
+    context = shop.context(spark=False)
+    assert not has_news(context, context.domain.ref("bronze.sale"))
     assert shop.commits() == commits
 
     kafka.put(topic, sale(4), partition=1)
-    assert has_news(bench, bench.domain.ref("bronze.sale"))
+    assert has_news(context, context.domain.ref("bronze.sale"))
     assert shop.run() is not None
     assert shop.rows()[3:] == [("s4", "4", "1", "1")]
     assert reached(shop) == {"0": 2, "1": 2}
@@ -99,11 +99,11 @@ def test_a_run_that_ends_before_its_commit_loses_and_doubles_nothing(
     kafka.put(topic, sale(1), partition=0)
     assert shop.stage() is not None  # and never published
     kafka.put(topic, sale(2), partition=1)
-    staged = shop.stage()
-    assert staged is not None
+    attempt = shop.stage()
+    assert attempt is not None
     kafka.put(topic, sale(3), partition=0)  # after it was staged: for the next run
-    report = shop.check(staged)
-    shop.publish(staged, report)
+    report = shop.check(attempt)
+    shop.publish(attempt, report)
     assert [row[0] for row in shop.rows()] == ["s1", "s2"]
     shop.run()
     assert [row[0] for row in shop.rows()] == ["s1", "s2", "s3"]
@@ -227,15 +227,15 @@ def test_change_events_of_debezium(kafka: Broker, make_shop: MakeShop, schema: A
         topic, event("r", None, old, 1, schema), event("u", old, new, 2, schema),
         event("d", new, None, 3, schema), None, event("t", None, None, 4, schema),
     )  # fmt: skip
-    staged = shop.run()
-    assert staged is not None
+    attempt = shop.run()
+    assert attempt is not None
     assert shop.rows() == [
         ("s1", "1.10", "r", "false", "1", "0"),
         ("s1", "2.00", "u", "false", "2", "1"),
         ("s1", "2.00", "d", "true", "3", "2"),
         (None, None, None, None, None, "4"),
     ]
-    assert staged.rows == {"ingested": 5, "published": 4, "deduplicated": 1}
+    assert attempt.rows == {"ingested": 5, "published": 4, "deduplicated": 1}
     *events, (truncate, _) = shop.rows("bronze.sale", "_rescued", "_quality_flag")
     assert events == [(None, "ok")] * 3
     assert "truncate" in truncate
@@ -354,7 +354,7 @@ def test_a_topic_that_is_made_anew_is_not_taken_for_the_old_one(
     admin.delete_topics([topic])[topic].result(30)
     kafka.topic(topic)
     kafka.put(topic, sale(1), sale(2))  # its offset 1 is there, and is another message
-    with pytest.raises(InputError, match="deleted and made anew"):
+    with pytest.raises(InputError, match="deleted and made again"):
         shop.run()
     going_on = make_shop(source(kafka, topic, on_data_loss=OnDataLoss.skip))
     going_on.run()
@@ -385,7 +385,9 @@ def test_a_topic_that_was_read_without_a_word_of_how_far_is_not_read_again(
     kafka.put(one, sale(0))
     make_shop(source(kafka, one)).run()
     kafka.put(two, sale(1))
-    monkeypatch.setattr("tasks.sources.kafka._others", lambda *_: {})  # as versions before
+    monkeypatch.setattr(
+        "tasks.ingest.sources.kafka.reader._others", lambda *_: {}
+    )  # as versions before
     make_shop(source(kafka, two)).run()
     kafka.put(one, sale(2))
     with pytest.raises(InputError, match=f"its newest commit names no offsets of topic {one}"):
@@ -399,10 +401,10 @@ def test_a_rejected_batch_is_in_bronze_and_silver_passes_over_it(
     topic = make_topic()
     shop = make_shop(source(kafka, topic))
     kafka.put(topic, sale(1), '{"id": "bad"}')
-    staged = shop.stage()
-    assert staged is not None
-    assert shop.check(staged).verdict.blocked
-    shop.settle(staged.files[0].batch_id, Decision.rejected)
+    attempt = shop.stage()
+    assert attempt is not None
+    assert shop.check(attempt).verdict.blocked
+    shop.resolve(attempt.files[0].batch_id, Decision.rejected)
     kafka.put(topic, sale(2))
     shop.run()  # what the person saw
     shop.run()

@@ -9,9 +9,7 @@ import pytest
 
 from storage.errors import InputError
 from storage.secrets import reference
-from tasks.decisions import Decision
-from tasks.sources.jdbc import JdbcReader
-from tasks.spec import (
+from tasks.domain.spec import (
     ColumnSpec,
     Deletes,
     DomainSpec,
@@ -21,6 +19,8 @@ from tasks.spec import (
     SourceSpec,
     WatermarkSpec,
 )
+from tasks.ingest.sources.jdbc.reader import JdbcReader
+from tasks.records.decisions import Decision
 from tests.services.postgres import Postgres
 from tests.sources.conftest import MakeShop
 from tests.sources.shop import Shop
@@ -92,9 +92,9 @@ def test_deletes_reach_silver_and_a_row_that_comes_back_is_alive(
 
     shop_db.run("delete from sale where id in (1, 2)")
     put(shop_db, (4, 4, 4))
-    staged = shop.run()
-    assert staged is not None
-    assert [f.rows for f in staged.files] == [1, 2]  # the row, then the deletes
+    attempt = shop.run()
+    assert attempt is not None
+    assert [f.rows for f in attempt.files] == [1, 2]  # the row, then the deletes
     assert shop.rows()[-2:] == [("1", "1", "1", "true"), ("2", "2", "2", "true")]
     assert shop.record().notes["watermark"]["value"] == "4"
     assert shop.run() is None
@@ -170,11 +170,11 @@ def test_a_snapshot_that_would_delete_too_much_waits_for_a_decision(
     shop_db.run("delete from sale where id > 3")
     assert shop.run() is not None  # two rows may be gone
     shop_db.run("delete from sale where id > 0")
-    staged = shop.stage()
-    assert staged is not None
-    (problem,) = staged.problems
+    attempt = shop.stage()
+    assert attempt is not None
+    (problem,) = attempt.problems
     assert problem.message.endswith("found no key; it would delete all 3 rows")
-    shop.settle(problem.batch_id, decision)
+    shop.resolve(problem.batch_id, decision)
     taken = shop.run()
     assert (taken is None) == (decision is Decision.rejected)
     assert alive(shop) == ([1, 2, 3] if decision is Decision.rejected else [])
@@ -225,10 +225,10 @@ def test_silver_is_what_the_database_holds_whatever_happens_to_it(
                 put(shop_db, (key, clock, clock))
         with shop_db.connect() as connection:
             expected = connection.execute("select id from sale order by id").fetchall()
-        staged = shop.stage()
-        if staged is not None:
-            for problem in staged.problems:
-                shop.settle(problem.batch_id, Decision.accepted)
+        attempt = shop.stage()
+        if attempt is not None:
+            for problem in attempt.problems:
+                shop.resolve(problem.batch_id, Decision.accepted)
             shop.run()
         if shop.commits() > 1:
             assert alive(shop) == [key for (key,) in expected]

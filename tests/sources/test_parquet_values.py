@@ -7,7 +7,7 @@ import uuid
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.spec import ColumnSpec, DomainSpec, DriftMode, FileFormat, SourceSpec
+from tasks.domain.spec import ColumnSpec, DomainSpec, DriftMode, FileFormat, SourceSpec
 from tests.sources.conftest import MakeShop
 from tests.sources.shop import Shop
 
@@ -109,7 +109,7 @@ def test_floating_point_numbers_of_another_text_block(make_shop: MakeShop) -> No
     deliver(shop, "1", id=pa.array(["a"]), amount=pa.array([10**15]))
     shop.run()
     deliver(shop, "2", id=pa.array(["b"]), amount=pa.array([float(10**15)]))
-    staged = shop.stage()
-    assert staged is not None
-    (problem,) = staged.problems
+    attempt = shop.stage()
+    assert attempt is not None
+    (problem,) = attempt.problems
     assert "amount is double, was bigint" in problem.message

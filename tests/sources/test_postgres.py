@@ -18,9 +18,7 @@ from pyspark.sql import SparkSession
 
 from storage.errors import ConfigurationError, LakehouseError, TerminalError, TransientError
 from storage.secrets import reference
-from tasks.decisions import Decision
-from tasks.sources.jdbc import JdbcReader, _highest
-from tasks.spec import (
+from tasks.domain.spec import (
     DomainSpec,
     KeySnapshotSpec,
     PartitionsSpec,
@@ -28,6 +26,8 @@ from tasks.spec import (
     SourceSpec,
     WatermarkSpec,
 )
+from tasks.ingest.sources.jdbc.reader import JdbcReader, _highest
+from tasks.records.decisions import Decision
 from tests.services.postgres import Postgres, postgres_server
 from tests.sessions import slow
 from tests.sources.conftest import MakeShop
@@ -434,9 +434,9 @@ def test_a_column_that_is_there_only_in_two_other_cases_is_missing(
     make_shop: MakeShop, shop_db: Postgres
 ) -> None:
     shop_db.run('create table t ("ID" int, "Id" int, v int)', "insert into t values (1, 2, 3)")
-    staged = make_shop(source(shop_db, table="t", columns=["id", "v"], watermark=None)).stage()
-    assert staged is not None
-    assert "the table lacks id (was it renamed to ID or Id?)" in staged.problems[0].message
+    attempt = make_shop(source(shop_db, table="t", columns=["id", "v"], watermark=None)).stage()
+    assert attempt is not None
+    assert "the table lacks id (was it renamed to ID or Id?)" in attempt.problems[0].message
 
 
 @pytest.mark.parametrize(
@@ -469,20 +469,20 @@ def test_a_new_column_is_kept_and_a_lost_or_narrowed_one_blocks(
 
     shop_db.run("alter table sale alter amount type numeric(9,4), drop channel")
     put(shop_db, (3, 3, "10:20"))
-    staged = shop.stage()
-    assert staged is not None
-    (problem,) = staged.problems
+    attempt = shop.stage()
+    assert attempt is not None
+    (problem,) = attempt.problems
     assert "amount is decimal(9,4), was decimal(18,4), which is narrower" in problem.message
-    shop.settle(problem.batch_id, Decision.accepted)
+    shop.resolve(problem.batch_id, Decision.accepted)
     shop.run()
 
     shop_db.run("alter table sale drop amount")
     put_without_amount = "insert into sale values (4, '2026-03-01 10:30+00')"
     shop_db.run(put_without_amount)
-    staged = shop.stage()
-    assert staged is not None
-    assert "the table lacks amount" in staged.problems[0].message
-    shop.settle(staged.problems[0].batch_id, Decision.accepted)
+    attempt = shop.stage()
+    assert attempt is not None
+    assert "the table lacks amount" in attempt.problems[0].message
+    shop.resolve(attempt.problems[0].batch_id, Decision.accepted)
     shop.run()
     assert [row[0] for row in shop.rows()][-1] == "4"
 
@@ -513,8 +513,8 @@ def test_a_secret_in_the_url_is_revealed_to_the_driver_alone(
     url = f"{shop_db.jdbc}?user={shop_db.user}&password={reference('SHOP_PASSWORD')}"
     shop = make_shop(source(shop_db, url=url, options={}))
     put(shop_db, (1, 1, "10:00"))
-    staged = shop.run()
-    assert staged is not None
+    attempt = shop.run()
+    assert attempt is not None
     assert shop_db.password not in shop.record().to_json()
 
     monkeypatch.setenv("SHOP_PASSWORD", "s3same")
@@ -679,8 +679,8 @@ def test_the_sources_of_the_page_read_a_database(
     for name in ("payments", "purchases", "members"):
         one = OmegaConf.to_object(merged.bronze[name])
         assert isinstance(one, SourceSpec)
-        staged = make_shop(one).stage()
-        assert staged is not None
-        found[name] = staged.rows["ingested"]
+        attempt = make_shop(one).stage()
+        assert attempt is not None
+        found[name] = attempt.rows["ingested"]
 
     assert found == {"payments": 2, "purchases": 3, "members": 1}

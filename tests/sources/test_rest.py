@@ -16,12 +16,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from storage.errors import InputError, LakehouseError, TerminalError, TransientError
-from tasks import bronze
-from tasks.decisions import Decision
-from tasks.planning import has_news
-from tasks.sources.reader import Request
-from tasks.sources.rest import RestReader
-from tasks.spec import (
+from tasks.domain.spec import (  # fmt: skip
     AuthKind,
     AuthSpec,
     DriftMode,
@@ -32,7 +27,12 @@ from tasks.spec import (
     SourceKind,
     SourceSpec,
     WatermarkSpec,
-)  # fmt: skip
+)
+from tasks.ingest import bronze
+from tasks.ingest.sources.reader import Request
+from tasks.ingest.sources.rest.reader import RestReader
+from tasks.records.decisions import Decision
+from tasks.run_table import has_news
 from tests.services.hubspot import Fault, HubSpot
 from tests.sources.conftest import MakeShop, SetClock
 from tests.sources.rest_page import declared
@@ -124,9 +124,9 @@ def test_only_what_is_new_is_appended(
     assert file.name == f"rest:sale@{at('10:21:00')}"
     assert shop.run() is None
 
-    staged = shop.run("silver.sale")
-    assert staged is not None
-    assert staged.rows["ingested"] == 8
+    attempt = shop.run("silver.sale")
+    assert attempt is not None
+    assert attempt.rows["ingested"] == 8
     assert sorted(shop.rows("silver.sale", "id"))[1] == ("2",)
     assert len(shop.rows("silver.sale", "id")) == 7
 
@@ -214,22 +214,22 @@ def test_a_repeat_after_a_kill_appends_once(
 ) -> None:
     shop = make_shop(source)
     five(hubspot)
-    staged = shop.stage()
-    assert staged is not None
-    report = shop.check(staged)
+    attempt = shop.stage()
+    assert attempt is not None
+    report = shop.check(attempt)
     if published:
-        kept = {p: p.read_bytes() for p in Path(staged.folder).rglob("*") if p.is_file()}
-        shop.publish(staged, report)
+        kept = {p: p.read_bytes() for p in Path(attempt.folder).rglob("*") if p.is_file()}
+        shop.publish(attempt, report)
         for path, content in kept.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        shop.publish(staged, report)  # the same attempt again
+        shop.publish(attempt, report)  # the same attempt again
         assert shop.stage() is None
     else:
         again = shop.stage()
         assert again is not None
         assert (again.token, again.files, again.notes) == (
-            staged.token, staged.files, staged.notes,
+            attempt.token, attempt.files, attempt.notes,
         )  # fmt: skip
         shop.publish(again, shop.check(again))
     assert [row[0] for row in shop.rows()] == ["1", "2", "3", "4", "5"]
@@ -240,11 +240,11 @@ def test_what_was_checked_is_published_though_the_api_goes_on(
 ) -> None:
     shop = make_shop(source)
     put(hubspot, 1, "10:00:00", email="a")
-    staged = shop.stage()
-    assert staged is not None
-    report = shop.check(staged)
+    attempt = shop.stage()
+    assert attempt is not None
+    report = shop.check(attempt)
     put(hubspot, 1, "10:01:00", email="b")
-    shop.publish(staged, report)
+    shop.publish(attempt, report)
     assert shop.rows("bronze.sale", "email") == [("a",)]
     shop.run()
     assert shop.rows("bronze.sale", "email") == [("a",), ("b",)]
@@ -453,12 +453,12 @@ def test_a_property_that_is_new_follows_the_drift_of_the_source(
     source.rest.body["properties"].append("hs_score")
     put(hubspot, 2, "10:30:00", hs_score="1.10")
     if mode is DriftMode.freeze:
-        staged = shop.stage()
-        assert staged is not None
-        (problem,) = staged.problems
+        attempt = shop.stage()
+        assert attempt is not None
+        (problem,) = attempt.problems
         assert "the answer" in problem.message
         assert "hs_score" in problem.message
-        shop.settle(problem.batch_id, Decision.accepted)
+        shop.resolve(problem.batch_id, Decision.accepted)
     shop.run()
     column = "hs_score" if mode is DriftMode.evolve else "_rescued"
     told = shop.rows("bronze.sale", "id", column)
@@ -571,9 +571,9 @@ def test_whether_an_api_has_news_is_not_known_without_spark(
     shop = make_shop(source)
     put(hubspot, 1, "10:00:00")
     shop.run()
-    bench = shop.bench(spark=False)
-    assert has_news(bench, bench.domain.ref("bronze.sale"))
-    assert bronze.offered(bench, bench.domain.ref("bronze.sale")) is None
+    context = shop.context(spark=False)
+    assert has_news(context, context.domain.ref("bronze.sale"))
+    assert bronze.offered(context, context.domain.ref("bronze.sale")) is None
 
 
 def test_no_token_is_written_down(
@@ -598,10 +598,10 @@ def test_the_client_is_imported_by_the_sources_that_need_it_and_leaves_no_trace(
     program = """
 import json, sys, threading
 from pathlib import Path
-import tasks.sources.registry
+import tasks.ingest.sources.registry
 early = "dlt" in sys.modules
-from tasks.sources.rest_client import Connection
-from tasks.spec import AuthKind, AuthSpec, RestSpec
+from tasks.ingest.sources.rest.client import Connection
+from tasks.domain.spec import AuthKind, AuthSpec, RestSpec
 auth = AuthSpec(AuthKind.bearer, token="{secret:HUBSPOT_TOKEN}")
 api = Connection(RestSpec(sys.argv[1], "crm/v3/objects/deals", records="results", auth=auth), "x")
 pages = [page.records for page in api.pages({}, {})]

@@ -12,8 +12,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from storage.errors import InputError
-from tasks.sources.json_faults import Faulty, judged, parse_leniently
-from tasks.spec import PageKind, PageSpec, RestSpec, SourceKind, SourceSpec, WatermarkSpec
+from tasks.domain.spec import PageKind, PageSpec, RestSpec, SourceKind, SourceSpec, WatermarkSpec
+from tasks.ingest.sources.json_faults import Faulty, judged, parse_leniently
 from tests.sources.conftest import MakeShop
 
 ROW = b'{"id":"a","amount":1.10,"at":"2026-03-01T10:00:00Z"}'
@@ -163,9 +163,9 @@ def test_no_content_is_no_record(make_shop: MakeShop, api: Api) -> None:
     api.says(page(ROW))
     shop.run()
     api.says((204, b""))
-    staged = shop.run()
-    assert staged is not None
-    assert staged.rows["ingested"] == 0
+    attempt = shop.run()
+    assert attempt is not None
+    assert attempt.rows["ingested"] == 0
 
 
 @pytest.mark.parametrize("kind", [PageKind.cursor, PageKind.next_link])
@@ -213,6 +213,6 @@ def test_a_first_page_without_any_object_is_refused(make_shop: MakeShop, api: Ap
 
 def test_records_without_any_of_the_columns_are_refused(make_shop: MakeShop, api: Api) -> None:
     api.says(page(b'{"key":1}'))
-    staged = make_shop(source(api, watermark=None)).stage()
-    assert staged is not None
-    assert "no record has any of the columns id, amount, at" in staged.problems[0].message
+    attempt = make_shop(source(api, watermark=None)).stage()
+    assert attempt is not None
+    assert "no record has any of the columns id, amount, at" in attempt.problems[0].message

@@ -12,8 +12,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from storage.errors import InputError, LakehouseError
-from tasks.sources.rest_client import Connection
-from tasks.spec import AuthKind, AuthSpec, HttpMethod, PageKind, PageSpec, Place, RestSpec
+from tasks.domain.spec import AuthKind, AuthSpec, HttpMethod, PageKind, PageSpec, Place, RestSpec
+from tasks.ingest.sources.rest.client import Connection
 
 COUNT, SIZE = 5, 2
 KEY = "k/e+y 1"

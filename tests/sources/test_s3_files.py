@@ -23,13 +23,13 @@ from fsspec.implementations.memory import MemoryFileSystem
 from storage import masking
 from storage.errors import InputError, StorageFullError, TerminalError, TransientError
 from storage.types import CommitRecord, SourceFile
-from tasks.decisions import Decision
-from tasks.sources.files import PARSERS, FileReader
-from tasks.sources.landing import RemoteFolder, StoredObject, landing_of
-from tasks.sources.names import files_below
-from tasks.sources.reader import Request
-from tasks.sources.seen import Seen
-from tasks.spec import DriftMode, FileFormat, SourceSpec
+from tasks.domain.spec import DriftMode, FileFormat, SourceSpec
+from tasks.ingest.sources.files.reader import PARSERS, FileReader
+from tasks.ingest.sources.files.seen import Seen
+from tasks.ingest.sources.reader import Request
+from tasks.landing.folders import RemoteFolder, StoredObject, landing_of
+from tasks.landing.names import files_below
+from tasks.records.decisions import Decision
 from tests.services.s3 import S3
 from tests.sources.conftest import MakeShop
 from tests.sources.shop import Shop
@@ -132,8 +132,8 @@ def test_a_replaced_object_is_a_new_delivery_and_an_old_content_is_known(
     bucket.put("sale_1.csv", csv("a,1"))
     shop.run()
     bucket.put("sale_1.csv", csv("a,2"))  # as long as before, in the same second
-    staged = shop.run()
-    assert staged is not None
+    attempt = shop.run()
+    assert attempt is not None
     assert shop.rows("bronze.sale", "id", "amount") == [("a", "1"), ("a", "2")]
     bucket.put("sale_1.csv", csv("a,1"))
     assert shop.run() is None
@@ -141,11 +141,11 @@ def test_a_replaced_object_is_a_new_delivery_and_an_old_content_is_known(
 
 def test_a_run_that_ends_between_stage_and_publish_is_repeated(shop: Shop, bucket: Bucket) -> None:
     bucket.put("sale_1.csv", csv("a,1"))
-    staged = shop.stage()
-    assert staged is not None
+    attempt = shop.stage()
+    assert attempt is not None
     again = shop.run()
     assert again is not None
-    assert again.token == staged.token
+    assert again.token == attempt.token
     assert shop.rows() == [("a", "1")]
     assert shop.run() is None
     assert list((shop.root / "staging").rglob("objects/*/*")) == []
@@ -185,11 +185,11 @@ def test_a_schema_change_blocks_until_it_is_accepted(make_shop: MakeShop, bucket
     bucket.put("sale_1.csv", csv("a,1"))
     shop.run()
     bucket.put("sale_2.csv", "id,amount,size\nb,2,L\n")
-    staged = shop.stage()
-    assert staged is not None
-    assert shop.check(staged).verdict.blocked
-    assert "sale_2.csv" in staged.problems[0].message
-    shop.settle(staged.batches[0].batch_id, Decision.accepted)
+    attempt = shop.stage()
+    assert attempt is not None
+    assert shop.check(attempt).verdict.blocked
+    assert "sale_2.csv" in attempt.problems[0].message
+    shop.resolve(attempt.batches[0].batch_id, Decision.accepted)
     assert shop.run() is not None
     assert shop.rows("bronze.sale", "id", "_rescued") == [("a", None), ("b", '{"size": "L"}')]
 
@@ -199,9 +199,11 @@ def test_an_empty_object_is_a_problem_of_its_own_and_a_later_run_goes_on(
 ) -> None:
     shop = replace(make_shop(CSV), landing=bucket.landing())
     bucket.put("sale_1.csv", "")
-    staged = shop.stage()
-    assert staged is not None
-    assert [p.message.splitlines()[0] for p in staged.problems] == ["sale_1.csv: the file is empty"]
+    attempt = shop.stage()
+    assert attempt is not None
+    assert [p.message.splitlines()[0] for p in attempt.problems] == [
+        "sale_1.csv: the file is empty"
+    ]
     bucket.put("sale_1.csv", csv("a,1"))
     assert shop.run() is not None
     assert shop.rows() == [("a", "1")]
@@ -245,7 +247,7 @@ def test_two_that_fetch_one_object_at_once_both_have_it_whole(
             assert go_on.wait(60)
         return chunk
 
-    monkeypatch.setattr("tasks.sources.landing.CHUNK_BYTES", 1000)
+    monkeypatch.setattr("tasks.landing.folders.CHUNK_BYTES", 1000)
     monkeypatch.setattr(RemoteFolder, "_read", with_a_pause)
     with ThreadPoolExecutor(1, "slow") as pool:
         slow = pool.submit(bucket.landing().fetch, found, target)
@@ -284,18 +286,18 @@ def test_a_copy_that_another_process_takes_away_is_read_all_the_same(
     request = Request("sale", bucket.landing(), tmp_path / "scratch", seen=tmp_path / "seen.json")
     one, other = FileReader(CSV), FileReader(CSV)
     [first], [second] = one.offers(request), other.offers(request)
-    parse, staged = PARSERS[FileFormat.csv], []
+    parse, attempt = PARSERS[FileFormat.csv], []
 
     def while_another_looks(path: Path, *rest: Any, **more: Any) -> Any:
-        if not staged:
-            staged.append(None)
-            staged.append(other.stage(second, tmp_path / "second.parquet").rows)
+        if not attempt:
+            attempt.append(None)
+            attempt.append(other.stage(second, tmp_path / "second.parquet").rows)
             one.offers(request)
         return parse(path, *rest, **more)
 
     monkeypatch.setitem(PARSERS, FileFormat.csv, while_another_looks)
     assert one.stage(first, tmp_path / "first.parquet").rows == 2
-    assert staged == [None, 2]
+    assert attempt == [None, 2]
 
 
 def test_a_hash_that_was_remembered_of_a_mixed_up_copy_does_not_block_for_good(
@@ -306,9 +308,9 @@ def test_a_hash_that_was_remembered_of_a_mixed_up_copy_does_not_block_for_good(
     seen = shop.root / "staging" / "_seen" / "shop_bronze" / "sale.json"
     seen.parent.mkdir(parents=True)
     seen.write_text(json.dumps({"sale_1.csv": [f"{found.bytes}:{found.mark}", "0" * 64]}))
-    staged = shop.stage()
-    assert staged is not None
-    assert "sale_1.csv: the file changed" in staged.problems[0].message
+    attempt = shop.stage()
+    assert attempt is not None
+    assert "sale_1.csv: the file changed" in attempt.problems[0].message
     shop.run()
     assert shop.rows() == [("a", "1")]
 

@@ -12,11 +12,10 @@ from pyspark.sql import SparkSession
 
 from storage.base import TableStore
 from storage.registry import Lake
-from tasks.bench import Bench, Staged
-from tasks.gate import GateReport, check
-from tasks.publish import publish
-from tasks.spec import DomainSpec, GoldSpec, Roots, SilverSpec, SourceSpec, expanded
-from tests.property.driver import benches, rows_of, stage
+from tasks.context import Attempt, Context, GateReport
+from tasks.domain.spec import DomainSpec, GoldSpec, Roots, SilverSpec, SourceSpec, expanded
+from tasks.run_table import check, publish
+from tests.property.driver import contexts, rows_of, stage
 
 CHECK = "checks for staged:\n  - row_count >= 0:\n      name: rows are counted\n"
 SOURCE = "item"
@@ -73,27 +72,27 @@ class Shelf:
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([self.header(source), *rows])
 
-    def bench(self, *, rebuild: bool = False) -> Callable[[], Bench]:
-        """Benches of the next run."""
+    def context(self, *, rebuild: bool = False) -> Callable[[], Context]:
+        """Contexts of the next run."""
         self.runs += 1
-        return benches(
+        return contexts(
             self.spark, self.lake, self.domain, self.root / "landing",
             number=self.runs, rebuild=rebuild,
         )  # fmt: skip
 
-    def run(self, *, rebuild: bool = False) -> dict[str, tuple[Staged, GateReport]]:
+    def run(self, *, rebuild: bool = False) -> dict[str, tuple[Attempt, GateReport]]:
         """Bring the tables up to date; what was staged and judged of each, by label."""
-        make, found = self.bench(rebuild=rebuild), {}
+        make, found = self.context(rebuild=rebuild), {}
         for ref in self.domain.tables():
-            bench = make()
-            staged = stage(bench, ref)
-            if staged is None or (rebuild and ref.layer == "bronze"):
+            context = make()
+            attempt = stage(context, ref)
+            if attempt is None or (rebuild and ref.layer == "bronze"):
                 continue
-            gate = check(bench, staged)
-            found[ref.label] = (staged, gate)
+            gate = check(context, attempt)
+            found[ref.label] = (attempt, gate)
             if gate.verdict.blocked:
                 break
-            publish(bench, staged, gate)
+            publish(context, attempt, gate)
         return found
 
     def rows(self, *columns: str, label: str = f"silver.{SOURCE}") -> list[tuple[Any, ...]]:

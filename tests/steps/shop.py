@@ -16,12 +16,9 @@ from checks.soda_scanner import SodaScanner
 from storage.base import TableStore
 from storage.registry import Lake
 from storage.types import TableRef
-from tasks import bronze, derived, silver, tables
-from tasks.bench import Bench, RunInfo
-from tasks.gate import check, is_derived
-from tasks.planning import has_news
-from tasks.publish import publish
-from tasks.spec import (
+from tasks import run_table
+from tasks.context import Context, RunInfo
+from tasks.domain.spec import (
     ColumnSpec,
     DomainSpec,
     GoldSpec,
@@ -31,6 +28,7 @@ from tasks.spec import (
     SourceSpec,
     VolumeSpec,
 )
+from tasks.run_table import check, has_news, publish
 
 CHECK = "checks for result:\n  - row_count >= 0:\n      name: rows are counted\n"
 DAILY = "select day, count(*) as orders, sum(price) as revenue from silver.orders group by day"
@@ -122,11 +120,11 @@ class Shop:
         """Metadata without Spark, as the plans of the command line see it."""
         return self.lake.store(None)
 
-    def bench(self, run_id: str | None = None) -> Bench:
-        """A bench of a run, or without Spark."""
+    def context(self, run_id: str | None = None) -> Context:
+        """A context of a run, or without Spark."""
         info = RunInfo(run_id or "look", datetime.now(UTC), "1.0")
         store = self.store if run_id else self.log
-        return Bench(store, SodaScanner(), self.spec, self.landing, self.folder / "staging", info)
+        return Context(store, SodaScanner(), self.spec, self.landing, self.folder / "staging", info)
 
     def deliver(self, name: str, *records: str) -> Path:
         header = ",".join(self.spec.bronze[name.partition("_")[0]].columns)
@@ -136,26 +134,23 @@ class Shop:
 
     def news(self) -> list[str]:
         """Tables that a run would work on, each with its inputs as they are now."""
-        return [ref.label for ref in self.spec.tables() if has_news(self.bench(), ref)]
+        return [ref.label for ref in self.spec.tables() if has_news(self.context(), ref)]
 
     def run(self, *layers: str) -> str:
         """Bring the tables up to date; the id of the run."""
         run_id = f"run-{next(self.numbers)}"
         for ref in self.spec.tables():
             if not layers or ref.layer in layers:
-                self._step(self.bench(run_id), ref)
+                self._step(self.context(run_id), ref)
         return run_id
 
-    def _step(self, bench: Bench, ref: TableRef) -> None:
-        tables.create(bench, ref)
-        if ref.layer == "bronze":
-            staged = bronze.stage(bench, ref)
-        else:
-            staged = (derived if is_derived(bench, ref) else silver).stage(bench, ref)
-        if staged is not None:
-            report = check(bench, staged)
+    def _step(self, context: Context, ref: TableRef) -> None:
+        run_table.create(context, ref)
+        attempt = run_table.stage(context, ref)
+        if attempt is not None:
+            report = check(context, attempt)
             assert not report.verdict.blocked, report.verdict.reasons
-            publish(bench, staged, report)
+            publish(context, attempt, report)
 
     def rows(self, label: str, *columns: str) -> list[Row]:
         found = self.store.read(self.spec.ref(label)).select(*columns).collect()

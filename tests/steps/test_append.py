@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tasks.spec import ColumnSpec, SilverSpec, Strategy, WindowSpec
+from tasks.domain.spec import ColumnSpec, SilverSpec, Strategy, WindowSpec
 from tests.conftest import MakeLake
 from tests.property.driver import quarantined_rows
 from tests.sessions import BOTH

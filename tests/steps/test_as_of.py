@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from storage.metrics import scans
-from tasks.as_of import as_of
-from tasks.bench import Bench
-from tasks.spec import ColumnSpec, SilverSpec
+from storage.spark.metrics import scans
+from tasks.context import Context
+from tasks.domain.spec import ColumnSpec, SilverSpec
+from tasks.gate.as_of import as_of
 from tests.conftest import MakeLake
 from tests.sessions import BOTH
 from tests.steps.shelf import Shelf
@@ -26,31 +26,31 @@ def test_it_is_asked_for_once_a_version(
     shelf.domain.as_of = "select max(day) from silver.item"
     bronze, silver = shelf.domain.ref("bronze.item"), shelf.domain.ref("silver.item")
 
-    make = shelf.bench()
+    make = shelf.context()
     nothing = shelf.spark.range(0)
     assert as_of(make(), bronze, nothing) == f"{make().run.started_at:%Y-%m-%d %H:%M:%S}"
 
     shelf.deliver("1", ("a", "2026-03-01"))
     shelf.run()
-    make = shelf.bench()
+    make = shelf.context()
 
     def asked() -> tuple[str, int]:
-        bench: Bench = make()
-        with scans(bench.store.session) as found:
-            value = as_of(bench, bronze, nothing)
+        context: Context = make()
+        with scans(context.store.session) as found:
+            value = as_of(context, bronze, nothing)
         return value, len(found)
 
     (first, scanned), (second, again) = asked(), asked()
     assert first == second == "2026-03-01 23:59:59"
     assert (scanned > 0, again) == (True, 0)
 
-    bench = make()
-    newer = bench.store.session.createDataFrame(
+    context = make()
+    newer = context.store.session.createDataFrame(
         [("b", datetime(2026, 3, 5, tzinfo=UTC).date())], "id string, day date"
     )
-    assert as_of(bench, silver, newer) == "2026-03-05 23:59:59"
+    assert as_of(context, silver, newer) == "2026-03-05 23:59:59"
     assert asked() == ("2026-03-01 23:59:59", 0)
-    bench = make()
+    context = make()
     shelf.deliver("2", ("a", "2026-03-02"))
     shelf.run()
-    assert as_of(bench, bronze, nothing) == "2026-03-02 23:59:59"
+    assert as_of(context, bronze, nothing) == "2026-03-02 23:59:59"

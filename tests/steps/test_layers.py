@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tasks.ledger import complete, delivered, last_delivery
-from tasks.rollback import plan_run, restore
+from tasks.manage.rollback import plan_run, restore
+from tasks.records.ledger import complete, delivered, last_delivery
 from tests.sessions import lake_at
 from tests.steps.shop import Shop
 from tests.steps.test_rollback_steps import FIRST, FULL
@@ -35,9 +35,9 @@ def test_layers_of_three_formats_give_what_one_format_gives(
     assert {ref.layer: shop.store.format_of(ref) for ref in shop.spec.tables()} == FORMATS
 
     bronze = shop.spec.ref("bronze.orders")
-    bench = shop.bench("undo")
-    for step in plan_run(bench, shop.spec.tables(), run_id):
-        restore(bench, step)
+    context = shop.context("undo")
+    for step in plan_run(context, shop.spec.tables(), run_id):
+        restore(context, step)
     assert shop.state() == FIRST
     shop.run()
     assert shop.state() == FULL

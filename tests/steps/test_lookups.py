@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tasks.spec import ColumnSpec, Deletes, JoinSpec, SilverSpec
+from tasks.domain.spec import ColumnSpec, Deletes, JoinSpec, SilverSpec
 from tests.conftest import MakeLake
 from tests.sessions import BOTH
 from tests.steps.shelf import Shelf
@@ -46,9 +46,9 @@ def test_a_row_gets_what_it_looks_up_also_where_an_older_one_of_its_key_comes_wi
 ) -> None:
     shelf.deliver("2", ("bern", "CH"), source="city")
     shelf.deliver("2", ("x", 3, "u", "rome"), ("y", 3, "u", "bern"), ("z", 3, "u", "bern"))
-    staged, _ = shelf.run()["silver.item"]
-    assert (staged.rows["refreshed"], staged.rows["published"]) == (3, 1)
-    assert staged.rows["deduplicated"] == 2
+    attempt, _ = shelf.run()["silver.item"]
+    assert (attempt.rows["refreshed"], attempt.rows["published"]) == (3, 1)
+    assert attempt.rows["deduplicated"] == 2
     assert shelf.rows("id", "at", "country") == [
         ("w", 5, "CH"), ("x", 5, "CH"), ("y", 5, "CH"), ("z", 3, "CH"),
     ]  # fmt: skip
@@ -57,6 +57,6 @@ def test_a_row_gets_what_it_looks_up_also_where_an_older_one_of_its_key_comes_wi
 def test_a_newer_row_looks_up_for_itself(shelf: Shelf) -> None:
     shelf.deliver("2", ("bern", "CH"), ("rome", "IT"), source="city")
     shelf.deliver("2", ("x", 7, "u", "rome"), ("y", 7, "u", "rome"))
-    staged, _ = shelf.run()["silver.item"]
-    assert (staged.rows["refreshed"], staged.rows["published"]) == (1, 2)
+    attempt, _ = shelf.run()["silver.item"]
+    assert (attempt.rows["refreshed"], attempt.rows["published"]) == (1, 2)
     assert shelf.rows("id", "at", "country") == [("w", 5, "CH"), ("x", 7, "IT"), ("y", 7, "IT")]

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from storage.metrics import scans
-from tasks import bronze, changes, quarantine
-from tasks.frames import judged, typed
-from tasks.gate import check
-from tasks.publish import publish
-from tasks.spec import ColumnSpec, GoldSpec, SilverSpec, SourceSpec
+from storage.spark.metrics import scans
+from tasks.domain.schemas import quarantine_of
+from tasks.domain.spec import ColumnSpec, GoldSpec, SilverSpec, SourceSpec
+from tasks.ingest import bronze
+from tasks.records import changes
+from tasks.rows.frames import judged, typed
+from tasks.run_table import check, publish
 from tests.conftest import MakeLake
 from tests.property.driver import rows_of, stage
 from tests.sources.shop import Shop
@@ -35,17 +36,17 @@ def test_the_records_of_many_files_are_read_in_one_scan(
     shop = Shop(tmp_path, make_lake(format_name), spark, source)
     for number in range(FILES):
         shop.write(f"sale_{number:03}.csv", "id,amount", f"{number},{number}.50", f"x{number},1")
-    staged = shop.stage()
-    assert staged is not None
-    bench = shop.bench()
-    with scans(bench.store.session) as found:
-        bronze.staged_rows(bench, staged)
+    attempt = shop.stage()
+    assert attempt is not None
+    context = shop.context()
+    with scans(context.store.session) as found:
+        bronze.staged_rows(context, attempt)
     assert len([scan for scan in found if "parquet" in scan.what.lower()]) == 1
 
-    report = shop.check(staged)
+    report = shop.check(attempt)
     assert not report.verdict.blocked, report.verdict.reasons
-    with scans(bench.store.session) as found:
-        shop.publish(staged, report)
+    with scans(context.store.session) as found:
+        shop.publish(attempt, report)
     assert sum(scan.rows for scan in found if "_ingested_at" in scan.what) == 2 * FILES
     rows = shop.rows("bronze.sale", "id", "_source_file", "_delivery", "_record_number")
     assert rows[2 * 7] == ("7", "sale_007.csv", 8, 1)
@@ -81,9 +82,9 @@ def test_ten_thousand_files_of_one_record_are_loaded(
     shelf = Shelf(spark, make_lake(format_name, tmp_path / "lake"), tmp_path, ["id", "n"], spec)
     for number in range(10_000):
         shelf.deliver(f"{number:05}", (number, number))
-    staged, gate = shelf.run()["silver.item"]
+    attempt, gate = shelf.run()["silver.item"]
     assert not gate.verdict.blocked, gate.verdict.reasons
-    assert staged.rows["published"] == 10_000
+    assert attempt.rows["published"] == 10_000
     shelf.deliver("last", (7, 8))
     shelf.run()
     rows = dict(shelf.rows("id", "n"))
@@ -104,10 +105,10 @@ def test_a_table_of_many_typed_columns_is_loaded(
     first, last = numbers[0], numbers[-1]
     many = [(f"k{row:02}", *[row] * columns) for row in range(40)]
     shelf.deliver("1", *many, ("bad", *range(columns - 1), "x"))
-    staged, gate = shelf.run()["silver.item"]
+    attempt, gate = shelf.run()["silver.item"]
     assert not gate.verdict.blocked, gate.verdict.reasons
-    assert staged.rows["quarantined"] == 1
-    (kept,) = rows_of(shelf.store, quarantine.table(shelf.domain.ref("silver.item")))
+    assert attempt.rows["quarantined"] == 1
+    (kept,) = rows_of(shelf.store, quarantine_of(shelf.domain.ref("silver.item")))
     assert kept["_reason"].startswith(f"{last}: 'x' is not a decimal(18,2) (record 41 of ")
     flags = {row[1] for row in shelf.rows("id", "_quality_flag", label="bronze.item")}
     assert flags == {"ok", "suspect"}
@@ -136,18 +137,18 @@ def test_the_changes_of_many_commits_are_read_at_once(
     )  # fmt: skip
     shelf.deliver("0", ("a", 0))
     shelf.run()
-    bench, ref = shelf.bench()(), shelf.domain.ref("silver.item")
+    context, ref = shelf.context()(), shelf.domain.ref("silver.item")
     first = str(shelf.store.head(ref).version)
     scanned = []
     for number in (1, 2, 3):
         shelf.deliver(str(number), ("a", number), (f"b{number}", number))
         for label in ("bronze.item", "silver.item"):
-            staged = stage(bench := shelf.bench()(), shelf.domain.ref(label))
-            assert staged is not None
-            publish(bench, staged, check(bench, staged))
-        found = changes.sides(bench, ref, first, str(shelf.store.head(ref).version))
+            attempt = stage(context := shelf.context()(), shelf.domain.ref(label))
+            assert attempt is not None
+            publish(context, attempt, check(context, attempt))
+        found = changes.sides(context, ref, first, str(shelf.store.head(ref).version))
         assert found is not None
-        with scans(bench.store.session) as read:
+        with scans(context.store.session) as read:
             old, new = (sorted(r["n"] for r in rows.collect()) for rows in found)
         scanned.append(len(read))
     assert old == [0, 1, 2]

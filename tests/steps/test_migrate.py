@@ -10,14 +10,14 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from storage.errors import ConfigurationError
-from storage.iceberg_store import IcebergStore
+from storage.formats.iceberg.store import IcebergStore
 from storage.lake_store import LakeStore
 from storage.placement import Placements
 from storage.types import MIGRATED, TableRef
-from tasks import changes
-from tasks.ledger import complete, delivered
-from tasks.migrate import DifferentRowsError, Moved, finish, migrate, undo
-from tasks.rollback import plan_run, restore
+from tasks.manage.migrate import DifferentRowsError, Moved, finish, migrate, undo
+from tasks.manage.rollback import plan_run, restore
+from tasks.records import changes
+from tasks.records.ledger import complete, delivered
 from tests.conformance.tables import record
 from tests.sessions import BOTH, lake_at
 from tests.steps.shop import Shop
@@ -65,14 +65,14 @@ def store_of(shop: Shop) -> LakeStore:
 
 
 def move(shop: Shop, label: str, to: str) -> Moved:
-    return migrate(shop.bench("migrate"), store_of(shop), ref_of(shop, label), to)
+    return migrate(shop.context("migrate"), store_of(shop), ref_of(shop, label), to)
 
 
 def move_back(shop: Shop, label: str) -> Moved:
     """Undo a move and remove the copy, so that the lake is as it was."""
-    bench, ref = shop.bench("undo"), ref_of(shop, label)
-    undo(bench, store_of(shop), ref)
-    return finish(bench, store_of(shop), ref)
+    context, ref = shop.context("undo"), ref_of(shop, label)
+    undo(context, store_of(shop), ref)
+    return finish(context, store_of(shop), ref)
 
 
 def ref_of(shop: Shop, label: str) -> TableRef:
@@ -102,8 +102,8 @@ def test_there_and_back_gives_the_same_rows_and_an_unbroken_increment(
     consumed = shop.log.head(ref_of(shop, "gold.daily")).record
     assert consumed is not None
     head = str(shop.log.head(silver).version)
-    rows = changes.since(shop.bench("look"), silver, consumed.inputs["silver.orders"], head)
-    assert rows is not None, "gold would have to be computed anew"
+    rows = changes.since(shop.context("look"), silver, consumed.inputs["silver.orders"], head)
+    assert rows is not None, "gold would have to be computed again"
     assert {row.order_id for row in rows.collect()} == {"o1", "o4"}
     assert complete(shop.log, bronze)
     assert [f.delivery for f in delivered(shop.log, bronze)] == [1, 2]
@@ -112,7 +112,7 @@ def test_there_and_back_gives_the_same_rows_and_an_unbroken_increment(
     moved = shop.state()
     assert moved["gold.daily"] == AFTER_THIRD
     for ref in (silver, bronze):
-        back = undo(shop.bench("undo"), store_of(shop), ref)
+        back = undo(shop.context("undo"), store_of(shop), ref)
         assert (back.format, back.before, back.commits) == (format_name, other, 1)
     assert shop.state() == moved
     assert shop.news() == []
@@ -132,15 +132,15 @@ def test_every_table_moves_and_the_copies_before_are_finished_with(
     first(shop)
     run_id = shop.run()
     in_silver_only(shop)
-    bench = shop.bench("undo")
-    for step in plan_run(bench, shop.spec.tables(), f"run-{int(run_id[-1]) + 1}"):
-        restore(bench, step)
+    context = shop.context("undo")
+    for step in plan_run(context, shop.spec.tables(), f"run-{int(run_id[-1]) + 1}"):
+        restore(context, step)
     shop.run()
     for to, work in ((OTHER[format_name], third), (format_name, fourth)):
         before = shop.state()
         for label in ALL:
             move(shop, label, to)
-            finish(bench, store_of(shop), ref_of(shop, label))
+            finish(context, store_of(shop), ref_of(shop, label))
         assert shop.state() == before
         assert shop.news() == []
         work(shop)
@@ -230,20 +230,20 @@ def test_a_copy_with_other_rows_is_refused_and_the_table_stays(
         move(shop, "silver.orders", "iceberg")
     ref = ref_of(shop, "silver.orders")
     assert (shop.store.format_of(ref), shop.state()) == ("delta", before)
-    assert undo(shop.bench("undo"), store_of(shop), ref).format == "delta"
+    assert undo(shop.context("undo"), store_of(shop), ref).format == "delta"
     assert not store_of(shop).adapter("iceberg").exists(ref)
 
 
 def test_what_cannot_be_moved_says_why(shop: Shop) -> None:
-    store, bench = store_of(shop), shop.bench("migrate")
+    store, context = store_of(shop), shop.context("migrate")
     customers, absent = (ref_of(shop, f"silver.{name}") for name in ("customers", "absent"))
     other = store.adapter("iceberg")
     other.create(customers, store.read(customers).schema)
     refused: dict[str, Callable[[], object]] = {
-        "does not exist in this lake": lambda: migrate(bench, store, absent, "iceberg"),
-        "no earlier copy to go back to": lambda: undo(bench, store, customers),
+        "does not exist in this lake": lambda: migrate(context, store, absent, "iceberg"),
+        "no earlier copy to go back to": lambda: undo(context, store, customers),
         "another table of that name in iceberg": lambda: migrate(
-            bench, store, customers, "iceberg"
+            context, store, customers, "iceberg"
         ),
     }
     for told, work in refused.items():

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from storage import delta_store, iceberg_store, parquet_store
 from storage.errors import TerminalError
-from tasks import changes
-from tasks.migrate import finish, undo
+from storage.formats.delta import store as delta_store
+from storage.formats.iceberg import store as iceberg_store
+from storage.formats.parquet import store as parquet_store
+from tasks.manage.migrate import finish, undo
+from tasks.records import changes
 from tests.conformance.tables import record
 from tests.sessions import lake_at
 from tests.steps.shop import Shop
@@ -91,9 +93,9 @@ def test_a_removal_that_is_cut_off_is_completed_by_its_repetition(
     with monkeypatch.context() as patch:
         cut_off(where, MODULES[old], patch)
         with pytest.raises(Killed):
-            finish(shop.bench("finish"), store_of(shop), ref)
+            finish(shop.context("finish"), store_of(shop), ref)
     assert shop.state() == before
-    assert finish(shop.bench("finish"), store_of(shop), ref).format == new
+    assert finish(shop.context("finish"), store_of(shop), ref).format == new
     assert not store_of(shop).adapter(old).exists(ref)
     assert not list(tmp_path.glob(f"lake/{old}/{ref.database}/{ref.name}/**/*.parquet"))
     assert shop.state() == before
@@ -112,8 +114,8 @@ def test_an_undo_that_cannot_be_completed_is_settled_by_giving_up_the_copy(
     before = shop.rows(ref.label, "order_id")
     for _ in range(2):
         with pytest.raises(TerminalError):
-            undo(shop.bench("undo"), store, ref)
+            undo(shop.context("undo"), store, ref)
     assert (store.format_of(ref), shop.rows(ref.label, "order_id")) == ("delta", before)
-    finish(shop.bench("finish"), store, ref)
+    finish(shop.context("finish"), store, ref)
     assert not store.adapter("parquet").exists(ref)
     assert shop.rows(ref.label, "order_id") == before

@@ -11,8 +11,8 @@ from pyspark.sql import SparkSession
 
 from checks.model import Outcome
 from storage.types import Version
-from tasks.keys import UNIQUE
-from tasks.spec import ColumnSpec, Fold, GoldSpec, SilverSpec, Strategy
+from tasks.domain.spec import ColumnSpec, Fold, GoldSpec, SilverSpec, Strategy
+from tasks.table.checks import UNIQUE
 from tests.conftest import MakeLake
 from tests.sessions import BOTH
 from tests.steps.shelf import Shelf
@@ -124,8 +124,8 @@ def test_a_null_group_that_an_earlier_version_left_stale_is_caught_up(made: Shel
     run = made.run()
     for kind in kinds:
         assert found(made, kind) == [*expected[:-1], (None, None, 3, 14)]
-        staged, _ = run[f"gold.{kind}"]
-        assert staged.rows["groups"] == 1, "what was caught up is not computed again"
+        attempt, _ = run[f"gold.{kind}"]
+        assert attempt.rows["groups"] == 1, "what was caught up is not computed again"
 
 
 @pytest.mark.parametrize("kind", [KINDS[0], pytest.param(KINDS[2], marks=pytest.mark.slow)])
@@ -151,7 +151,7 @@ def test_a_key_that_a_query_gives_twice_blocks_whatever_the_domain_declares(made
     made.deliver("1", *FIRST)
     assert refused(made, KINDS[0]) == (
         "1 keys are in more than one row, for example country=(personal), city='B' (2 rows); "
-        "the query gives them so: mend its SQL, or name further columns as the key"
+        "the query returns them: fix its SQL, or name further columns as the key"
     )
     assert found(made, KINDS[0]) == []
 

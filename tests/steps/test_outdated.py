@@ -12,11 +12,11 @@ from pyspark.sql import SparkSession
 
 from storage.errors import CommitConflictError, TransientError
 from storage.types import CommitRecord
-from tasks import bronze, decisions, derived, quarantine, silver, tables
-from tasks import publish as publication
-from tasks.bench import Bench, Staged
-from tasks.gate import GateReport, check, is_derived
-from tasks.publish import publish
+from tasks import run_table
+from tasks.context import Attempt, Context, GateReport
+from tasks.domain.schemas import quarantine_of
+from tasks.records import decisions
+from tasks.run_table import check, publish
 from tests.conftest import MakeLake
 from tests.sessions import BOTH, slow
 from tests.steps.shop import Shop
@@ -40,16 +40,15 @@ def shop(
     return made
 
 
-def staged(shop: Shop, label: str, run_id: str = "mine") -> tuple[Bench, Staged, GateReport]:
+def staged(shop: Shop, label: str, run_id: str = "mine") -> tuple[Context, Attempt, GateReport]:
     """An attempt that passed its gate."""
-    bench, ref = shop.bench(run_id), shop.spec.ref(label)
-    tables.create(bench, ref)
-    stage = bronze.stage if ref.layer == "bronze" else silver.stage
-    made = (derived.stage if is_derived(bench, ref) else stage)(bench, ref)
+    context, ref = shop.context(run_id), shop.spec.ref(label)
+    run_table.create(context, ref)
+    made = run_table.stage(context, ref)
     assert made is not None
-    gate = check(bench, made)
+    gate = check(context, made)
     assert not gate.verdict.blocked
-    return bench, made, gate
+    return context, made, gate
 
 
 def step(shop: Shop, run_id: str, until: str, *, including: bool) -> None:
@@ -57,19 +56,19 @@ def step(shop: Shop, run_id: str, until: str, *, including: bool) -> None:
     for ref in shop.spec.tables():
         if ref.label == until and not including:
             return
-        shop._step(shop.bench(run_id), ref)
+        shop._step(shop.context(run_id), ref)
         if ref.label == until:
             return
 
 
 def seen(shop: Shop) -> dict[str, tuple[str, int]]:
     """Version and number of rows of every table that exists."""
-    refs = [*shop.spec.tables(), quarantine.table(shop.spec.ref("silver.orders"))]
+    refs = [*shop.spec.tables(), quarantine_of(shop.spec.ref("silver.orders"))]
     there = [ref for ref in refs if shop.log.exists(ref)]
     return {ref.label: (shop.log.version(ref), shop.log.stats(ref).rows) for ref in there}
 
 
-def assert_refused(shop: Shop, attempt: tuple[Bench, Staged, GateReport]) -> None:
+def assert_refused(shop: Shop, attempt: tuple[Context, Attempt, GateReport]) -> None:
     """Publication is a transient error and changes no table."""
     before = seen(shop)
     with pytest.raises(CommitConflictError, match="nothing is written") as told:
@@ -115,9 +114,9 @@ def test_the_attempt_that_a_late_process_has_committed_is_found_by_its_token(
     shop.run()
     shop.deliver("orders_2", MINE, BAD)
     step(shop, "mine", label, including=False)
-    late = staged(shop, label, "killed")
+    context, late, _ = staged(shop, label, "killed")
     attempt = staged(shop, label)
-    publication._publish(*late)
+    run_table.kind_of(context.domain, late.table).publish(context, late, {})
     before = seen(shop)
     assert publish(*attempt).repeated
     assert seen(shop) == before
@@ -131,8 +130,8 @@ def test_rows_that_enter_the_quarantine_meanwhile_are_not_passed_over(shop: Shop
     shop.deliver("orders_2", MINE)
     step(shop, "mine", "silver.orders", including=False)
     attempt = staged(shop, "silver.orders")
-    held = quarantine.table(shop.spec.ref("silver.orders"))
-    shop.store.mark(held, CommitRecord("killed", "killed.enter"))
+    held = quarantine_of(shop.spec.ref("silver.orders"))
+    shop.store.checkpoint(held, CommitRecord("killed", "killed.enter"))
     assert_refused(shop, attempt)
     shop.run()
     assert [row[0] for row in shop.state()["silver.orders"]] == ["o1", "o2"]
@@ -144,7 +143,7 @@ def test_a_batch_that_is_rejected_between_check_and_publication_stays_out(shop: 
     step(shop, "mine", "silver.orders", including=False)
     attempt = staged(shop, "silver.orders")
     (batch,) = attempt[1].batches
-    decisions.settle(
+    decisions.resolve(
         shop.store, "shop", batch_id=batch.batch_id, table_name="bronze.orders",
         decision=decisions.Decision.rejected, reason="looked at", by="ann",
     )  # fmt: skip

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from storage.metrics import _newest as newest_query
-from tasks import gate
-from tasks.sources.files import FileReader
-from tasks.spec import SourceSpec, VolumeSpec
+from storage.spark.metrics import _newest as newest_query
+from tasks.aggregate import volume
+from tasks.domain.spec import SourceSpec, VolumeSpec
+from tasks.ingest.sources.files.reader import FileReader
 from tests.conftest import MakeLake
 from tests.sources.shop import Shop as Sales
 from tests.steps.shop import Shop
@@ -22,12 +22,12 @@ def test_expected_and_actual_volume_are_one_query(
     spark: SparkSession, make_lake: MakeLake, tmp_path: Path
 ) -> None:
     shop = Shop(make_lake("delta"), tmp_path, spark)
-    bench, session = shop.bench("run-1"), shop.store.session
+    context, session = shop.context("run-1"), shop.store.session
     session.sql("select 1 id, 2.5 price").createOrReplaceTempView("silver_orders")
     rows = session.createDataFrame([(7,), (8,)], "revenue int")
     spec = VolumeSpec(input="select sum(price) from silver.orders", output="sum(revenue)")
     before = newest_query(session)
-    assert gate._volumes(bench, spec, rows) == (2.5, 15.0)
+    assert volume._volumes(context, spec, rows) == (2.5, 15.0)
     session.sparkContext._jsc.sc().listenerBus().waitUntilEmpty(10_000)
     assert newest_query(session) == before + 1
 

@@ -12,11 +12,12 @@ import pytest
 from pyspark.sql import SparkSession
 
 from storage.errors import ConfigurationError
-from storage.metrics import scans, scans_of
+from storage.spark.metrics import scans, scans_of
 from storage.types import TableRef
-from tasks import groups, layout
-from tasks.computed import with_computed
-from tasks.spec import ColumnSpec, Fold, GoldSpec, Rounding, SilverSpec, Strategy
+from tasks.aggregate import groups
+from tasks.domain.spec import ColumnSpec, Fold, GoldSpec, Rounding, SilverSpec, Strategy
+from tasks.rows.computed import with_computed
+from tasks.table import layout
 from tests.conftest import MakeLake
 from tests.sessions import BOTH
 from tests.steps.shelf import Shelf
@@ -119,12 +120,12 @@ def test_what_is_folded_is_what_the_query_gives(
     items = Items()
 
     def check(text: str) -> dict[str, int]:
-        staged, _ = made.run()["gold.totals"]
+        attempt, _ = made.run()["gold.totals"]
         columns = ("who", "items", "total", "least", "most", "mean")
         assert made.rows(*columns, label="gold.totals") == items.totals(), text
         found = [row[0] for row in made.rows("id", label="gold.largest")]
         assert found == items.largest(), text
-        return dict(staged.rows)
+        return dict(attempt.rows)
 
     made.deliver(
         "1",
@@ -160,8 +161,8 @@ def test_a_fold_without_computed_columns_in_another_order(
     made.deliver("1", *items.take(("a1", "a", 5, "")))
     made.run()
     made.deliver("2", *items.take(("a2", "a", 7, ""), ("b1", "b", 1, "")))
-    staged, _ = made.run()["gold.totals"]
-    assert staged.rows["scanned"] == 0
+    attempt, _ = made.run()["gold.totals"]
+    assert attempt.rows["scanned"] == 0
     found = made.rows("who", "items", "total", "least", "most", label="gold.totals")
     assert found == [row[:5] for row in items.totals()]
 
@@ -206,7 +207,7 @@ def test_a_key_that_a_query_gives_twice_is_refused_where_rows_are_only_added(
         _, gate = made.run(rebuild=rebuild)["gold.largest"]
         assert gate.verdict.blocked
         assert "for example id='" in (text := "; ".join(gate.verdict.reasons))
-        assert "(2 rows); the query gives them so" in text
+        assert "(2 rows); the query returns them" in text
         assert made.rows("id", label="gold.largest") == [("a",)]
 
 
@@ -237,10 +238,10 @@ def test_a_null_group_among_the_touched_ones_leaves_files_unread(
     made.deliver("1", *items.take(*((f"i{n:03}", f"w{n % 10}", n, "") for n in range(100))))
     made.run()
     made.deliver("2", *items.take(("new", "w3", 500, ""), ("none", "", 1, "")))
-    staged, _ = made.run()["gold.largest"]
-    assert staged.rows["groups"] == 2
-    assert staged.rows["available"] == 102
-    assert staged.rows["scanned"] <= 22, "one file of the old rows, and the new one"
+    attempt, _ = made.run()["gold.largest"]
+    assert attempt.rows["groups"] == 2
+    assert attempt.rows["available"] == 102
+    assert attempt.rows["scanned"] <= 22, "one file of the old rows, and the new one"
     assert [row[0] for row in made.rows("id", label="gold.largest")] == items.largest()
 
 
@@ -258,8 +259,8 @@ def test_many_groups_are_found_by_the_ranges_that_they_fall_in(
     assert [row[0] for row in made.rows("id", label="gold.largest")] == items.largest()
     later = [(f"j{n}", f"w{w:02}", 500, "") for n, w in enumerate((0, 2, 4, 15, 17, 19))]
     made.deliver("2", *items.take(*later, ("none", "", 1, "")))
-    staged, _ = made.run()["gold.largest"]
-    assert staged.rows["groups"] == 7
+    attempt, _ = made.run()["gold.largest"]
+    assert attempt.rows["groups"] == 7
     assert [row[0] for row in made.rows("id", label="gold.largest")] == items.largest()
 
 
@@ -295,9 +296,9 @@ def test_first_delivery_wins_and_sorted_files_are_skipped(
         ("new", "w0", 5, ""),
         ("new", "w0", 6, ""),
     )
-    staged, _ = made.run()["silver.item"]
-    assert staged.rows["published"] == 1
-    assert staged.rows["deduplicated"] == 3
+    attempt, _ = made.run()["silver.item"]
+    assert attempt.rows["published"] == 1
+    assert attempt.rows["deduplicated"] == 3
     assert store.stats(ref).files == 6, "new rows are added, no file is written again"
     expected = [(f"i{n:03}", Decimal(f"{n}.00")) for n in range(100)] + [("new", Decimal("5.00"))]
     assert made.rows("id", "n") == expected

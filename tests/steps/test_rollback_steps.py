@@ -13,10 +13,10 @@ from pyspark.sql import SparkSession
 
 from storage.errors import ConfigurationError, VersionNotFoundError
 from storage.types import Version
-from tasks import quarantine
-from tasks.accounting import balance
-from tasks.ledger import complete, delivered
-from tasks.rollback import Restore, left_behind, plan_run, plan_version, readers, restore
+from tasks.domain.schemas import quarantine_of
+from tasks.manage.rollback import Restore, left_behind, plan_run, plan_version, readers, restore
+from tasks.records.accounting import balance
+from tasks.records.ledger import complete, delivered
 from tests.sessions import lake_at
 from tests.steps.shop import Row, Shop
 
@@ -85,7 +85,7 @@ def last(shop: Shop) -> str:
         own = f"base-{next(shop.numbers)}"
         for ref in reversed(shop.spec.tables()):
             first = next(e for e in shop.log.history(ref) if e.record and e.record.run_id == FROM)
-            do(shop, plan_version(shop.bench(), ref, first.version), own)
+            do(shop, plan_version(shop.context(), ref, first.version), own)
         second(shop)
         run_id = shop.run()
     assert whole(shop) == run_id
@@ -111,14 +111,14 @@ def newest_run(shop: Shop) -> str:
 
 def do(shop: Shop, steps: list[Restore], run_id: str) -> None:
     for step in steps:
-        assert not restore(shop.bench(run_id), step).repeated
+        assert not restore(shop.context(run_id), step).repeated
 
 
 def back(shop: Shop, run_id: str, *layers: str) -> str:
     """Roll a run back; the id of the rollback."""
     chosen = [r for r in shop.spec.tables() if not layers or r.layer in layers]
     own = f"back-{next(shop.numbers)}"
-    do(shop, plan_run(shop.bench(), chosen, run_id), own)
+    do(shop, plan_run(shop.context(), chosen, run_id), own)
     return own
 
 
@@ -128,7 +128,7 @@ def settled(shop: Shop) -> None:
     assert shop.news() == []
     for name, spec in shop.spec.silver.items():
         ref = shop.spec.ref(f"silver.{name}")
-        held = quarantine.table(ref)
+        held = quarantine_of(ref)
         account = balance(shop.log, ref, held, shop.spec.ref(spec.source or ""))
         rows = Counter(row[0] for row in shop.rows(held.label, "_batch_id"))
         assert [*account.missing(), *account.missing_of_batches(rows)] == []
@@ -141,7 +141,7 @@ def settled(shop: Shop) -> None:
 
 def test_a_run_is_undone_whole_and_taken_in_again(shop: Shop, last: str) -> None:
     before = shop.deliveries()
-    steps = plan_run(shop.bench(), shop.spec.tables(), last)
+    steps = plan_run(shop.context(), shop.spec.tables(), last)
     assert [s.table.label for s in steps] == [
         "gold.daily", "silver.orders", "silver.orders__quarantine", "silver.orders__released",
         "silver.customers", "bronze.orders", "bronze.customers",
@@ -150,7 +150,7 @@ def test_a_run_is_undone_whole_and_taken_in_again(shop: Shop, last: str) -> None
     do(shop, steps, "back")
     assert shop.state() == FIRST
     assert shop.news() == ["bronze.customers", "bronze.orders"]
-    assert plan_run(shop.bench(), shop.spec.tables(), last) == []
+    assert plan_run(shop.context(), shop.spec.tables(), last) == []
 
     shop.run()
     settled(shop)
@@ -200,15 +200,15 @@ def test_layers_go_back_alone(shop: Shop, last: str, layers: tuple[str, ...]) ->
 def test_one_table_goes_back_to_a_version_with_its_quarantine(shop: Shop, last: str) -> None:
     orders = shop.spec.ref("silver.orders")
     to = next(e.version for e in shop.log.history(orders) if e.record and e.record.run_id == FROM)
-    steps = plan_version(shop.bench(), orders, to)
+    steps = plan_version(shop.context(), orders, to)
     assert [s.table.name for s in steps] == ["orders", "orders__quarantine", "orders__released"]
-    assert readers(shop.bench(), steps) == ["gold.daily"]
+    assert readers(shop.context(), steps) == ["gold.daily"]
     do(shop, steps, f"back-{next(shop.numbers)}")
     state = shop.state()
     assert state["silver.orders"] == FIRST["silver.orders"]
     assert state["kept out"] == FIRST["kept out"]
     assert state["gold.daily"] == FULL["gold.daily"]
-    assert plan_version(shop.bench(), orders, to) == []
+    assert plan_version(shop.context(), orders, to) == []
     assert shop.news() == ["silver.orders", "gold.daily"]
     shop.run("gold")
     assert shop.rows("gold.daily", "day", "orders", "revenue") == FIRST["gold.daily"]
@@ -236,10 +236,10 @@ def test_the_record_of_a_rollback_is_that_of_what_it_restored(shop: Shop, last: 
 
 @pytest.mark.slow
 def test_a_rollback_that_was_killed_is_finished_by_a_repeat(shop: Shop, last: str) -> None:
-    steps = plan_run(shop.bench(), shop.spec.tables(), last)
+    steps = plan_run(shop.context(), shop.spec.tables(), last)
     for done in range(1, len(steps)):
         do(shop, steps[done - 1 : done], f"killed-{last}-{done}")
-        assert plan_run(shop.bench(), shop.spec.tables(), last) == steps[done:]
+        assert plan_run(shop.context(), shop.spec.tables(), last) == steps[done:]
     do(shop, steps[-1:], f"killed-{last}")
     assert shop.state() == FIRST
     shop.run()
@@ -272,7 +272,7 @@ def test_a_reader_that_is_behind_takes_in_what_still_counts(shop: Shop, last: st
 
 @pytest.mark.slow
 def test_the_first_run_can_be_undone(shop: Shop, last: str) -> None:
-    steps = plan_run(shop.bench(), shop.spec.tables(), FROM)
+    steps = plan_run(shop.context(), shop.spec.tables(), FROM)
     do(shop, steps, f"back-{next(shop.numbers)}")
     assert all(rows == [] for rows in shop.state().values())
     shop.run()
@@ -282,10 +282,10 @@ def test_the_first_run_can_be_undone(shop: Shop, last: str) -> None:
 @pytest.mark.slow
 def test_a_table_that_is_left_behind_is_told(shop: Shop, last: str) -> None:
     tables = [ref for ref in shop.spec.tables() if ref.layer == "bronze"]
-    steps = plan_run(shop.bench(), tables, last)
-    told = left_behind(shop.bench(), steps)
+    steps = plan_run(shop.context(), tables, last)
+    told = left_behind(shop.context(), steps)
     assert [text.split()[0] for text in told] == ["silver.customers", "silver.orders"]
-    assert left_behind(shop.bench(), plan_run(shop.bench(), shop.spec.tables(), last)) == []
+    assert left_behind(shop.context(), plan_run(shop.context(), shop.spec.tables(), last)) == []
 
 
 @pytest.mark.parametrize(
@@ -301,4 +301,4 @@ def test_what_is_not_known_is_refused(
     shop: Shop, plan: Callable[..., object], error: type[Exception], told: str
 ) -> None:
     with pytest.raises(error, match=told):
-        plan(shop.bench())
+        plan(shop.context())

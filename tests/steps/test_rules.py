@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tasks.spec import ColumnSpec, JoinSpec, Rounding, SilverSpec
+from tasks.domain.spec import ColumnSpec, JoinSpec, Rounding, SilverSpec
 from tests.conftest import MakeLake
 from tests.property.driver import rows_of
 from tests.sessions import BOTH
@@ -31,8 +31,8 @@ def test_a_required_column_is_required_as_typed_and_as_computed(
         spark, make_lake(format_name, tmp_path / "lake"), tmp_path, ["id", "size", "parts"], spec
     )
     shelf.deliver("1", ("a", 6, 3), ("b", 6, 0), ("c", "", 3), ("d", 6, "x"))
-    staged, _ = shelf.run()["silver.item"]
-    assert staged.rows["quarantined"] == 3
+    attempt, _ = shelf.run()["silver.item"]
+    assert attempt.rows["quarantined"] == 3
     assert shelf.rows("id", "share") == [("a", 2)]
     kept_out = rows_of(shelf.store, shelf.domain.ref("silver.item__quarantine"))
     assert sorted((row["_rule"], row["_reason"]) for row in kept_out) == [
@@ -74,8 +74,8 @@ def test_what_a_type_does_not_hold_exactly_is_kept_out_unless_its_column_rounds(
         ("f", "400000000", "1", ""),
         ("g", "1.10", "1", "2026-03-01T10:00:00.5"),
     )
-    staged, _ = shelf.run()["silver.item"]
-    assert (staged.rows["published"], staged.rows["quarantined"]) == (1, 6)
+    attempt, _ = shelf.run()["silver.item"]
+    assert (attempt.rows["published"], attempt.rows["quarantined"]) == (1, 6)
     ((*values, at, month),) = shelf.rows(
         "id", "amount", "rate", "half", "near", "parts", "since", "at", "month"
     )

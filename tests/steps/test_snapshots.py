@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tasks.spec import ColumnSpec, Deletes, SilverSpec, Strategy
+from tasks.domain.spec import ColumnSpec, Deletes, SilverSpec, Strategy
 from tests.conftest import MakeLake
 from tests.sessions import BOTH, slow
 from tests.steps.shelf import Shelf
@@ -101,10 +101,10 @@ def test_what_did_not_change_is_not_written(
     made.run()
     before = dict(made.rows("id", "_merge_id"))
     deliver(made, DAYS[1])
-    staged, _ = made.run()["silver.item"]
-    assert staged.rows["published"] == 2
-    assert staged.rows["removed"] == 2
-    assert staged.rows["deduplicated"] == 1
+    attempt, _ = made.run()["silver.item"]
+    assert attempt.rows["published"] == 2
+    assert attempt.rows["removed"] == 2
+    assert attempt.rows["deduplicated"] == 1
     after = dict(made.rows("id", "_merge_id"))
     assert {key for key, token in after.items() if before.get(key) == token} == {"c"}
     gone = {row[0]: row[1:] for row in made.rows("id", "_is_deleted", "day")}
@@ -195,7 +195,7 @@ def test_a_place_in_the_record_of_an_earlier_version_goes_on(
     record = made.store.head(ref).record
     assert record is not None
     notes = {**record.notes, "snapshot": known, "mark": True}
-    made.store.mark(ref, replace(record, token="earlier", notes=notes, rows={}))
+    made.store.checkpoint(ref, replace(record, token="earlier", notes=notes, rows={}))
     if older:
         made.deliver("2", ("a", older, "2"))
         made.run()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tasks.spec import ColumnSpec, Deletes, SilverSpec, Strategy
+from tasks.domain.spec import ColumnSpec, Deletes, SilverSpec, Strategy
 from tests.conftest import MakeLake
 from tests.sessions import BOTH, slow
 from tests.steps.shelf import Shelf

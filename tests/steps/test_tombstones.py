@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from tasks import decisions, tombstones
-from tasks.bench import Staged
-from tasks.gate import check
-from tasks.publish import publish
-from tasks.spec import ColumnSpec, Deletes, SilverSpec
+from tasks.context import Attempt
+from tasks.domain.schemas import tombstones_of
+from tasks.domain.spec import ColumnSpec, Deletes, SilverSpec
+from tasks.merge import tombstones
+from tasks.records import decisions
+from tasks.run_table import check, publish
 from tests.conftest import MakeLake
 from tests.property.driver import stage
 from tests.sessions import BOTH
@@ -40,25 +41,25 @@ def shelf(
     return made
 
 
-def cut_off(shelf: Shelf) -> Staged:
+def cut_off(shelf: Shelf) -> Attempt:
     """Everything of a run up to the deletes, not the commit of the table."""
-    make = shelf.bench()
+    make = shelf.context()
     bronze, silver = shelf.domain.ref("bronze.item"), shelf.domain.ref("silver.item")
     arrived = stage(make(), bronze)
     assert arrived is not None
     publish(make(), arrived, check(make(), arrived))
-    staged = stage(make(), silver)
-    assert staged is not None
-    tombstones.enter(make(), staged, shelf.domain.silver["item"])
-    assert shelf.store.stats(tombstones.table(silver)).rows == 2
-    return staged
+    attempt = stage(make(), silver)
+    assert attempt is not None
+    tombstones.enter(make(), attempt, shelf.domain.silver["item"])
+    assert shelf.store.stats(tombstones_of(silver)).rows == 2
+    return attempt
 
 
 def test_the_next_run_counts_the_deletes_as_its_own(shelf: Shelf) -> None:
     killed = cut_off(shelf)
-    staged, _ = shelf.run()["silver.item"]
+    attempt, _ = shelf.run()["silver.item"]
     assert killed.rows["published"] == 2
-    assert staged.rows == killed.rows
+    assert attempt.rows == killed.rows
     assert shelf.rows("id") == [("y",)]
     shelf.deliver("3", ("x", 4, "u", 4), ("z", 6, "u", 6))
     shelf.run()
@@ -69,7 +70,7 @@ def test_deletes_of_a_batch_that_was_then_rejected_do_not_count(shelf: Shelf) ->
     cut_off(shelf)
     head = shelf.store.head(shelf.domain.ref("bronze.item")).record
     assert head is not None
-    decisions.settle(
+    decisions.resolve(
         shelf.store, shelf.domain.name, batch_id=head.files[0].batch_id, table_name="bronze.item",
         decision=decisions.Decision.rejected, reason="wrong", by="test",
     )  # fmt: skip

@@ -14,13 +14,13 @@ import pyarrow as pa
 import yaml
 from pyspark.sql import SparkSession
 
-from storage.jars import jar_paths
-from storage.java import find_java
 from storage.locks import Locks
 from storage.plans import upsert_plan
 from storage.postgres import PostgresAddress, SharedLocks
 from storage.registry import Lake
-from storage.session import SparkSettings, jvm_pid, start_session
+from storage.spark.jars import jar_paths
+from storage.spark.java import find_java
+from storage.spark.session import SparkSettings, jvm_pid, start_session
 from storage.types import CommitRecord, TableRef
 
 REF = TableRef("shop", "silver", "orders")

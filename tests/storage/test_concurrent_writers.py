@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from storage.formats import formats_for
 from storage.postgres import PostgresAddress
-from storage.registry import FORMATS, Lake
+from storage.registry import Lake
 from storage.schemas import schema
 from tests.conftest import MakeLake
 from tests.services.postgres import Postgres
@@ -56,7 +57,7 @@ def write_at_once(
 
 @pytest.mark.slow
 @pytest.mark.spark
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", formats_for())
 def test_no_commit_of_three_processes_is_lost(make_lake: MakeLake, name: str) -> None:
     lake = make_lake(name, lock_seconds=300.0)
     store = lake.store(None)

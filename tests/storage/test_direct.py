@@ -10,9 +10,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from storage.base import TableStore
-from storage.delta_store import DeltaStore
 from storage.errors import UnsafeReadError
-from storage.registry import FORMATS, Lake
+from storage.formats import formats_for
+from storage.formats.delta.store import DeltaStore
+from storage.registry import Lake
 from storage.types import TableRef
 from tests.conftest import MakeLake
 
@@ -157,7 +158,7 @@ def test_plain_tables_give_the_same_rows_without_spark(
     assert store.stats(ref).rows == len(rows)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", formats_for())
 def test_the_platforms_own_tables_have_no_obstacle(
     make_lake: MakeLake, spark: SparkSession, kind: str
 ) -> None:

@@ -27,9 +27,9 @@ from storage.errors import (
     TransientError,
 )
 from storage.failures import translate
+from storage.formats import formats_for
 from storage.locks import Locks
 from storage.plans import upsert_plan
-from storage.registry import FORMATS
 from storage.schemas import schema
 from storage.types import CommitRecord, TableRef, TableStats, Version
 from tests.conftest import MakeLake
@@ -121,7 +121,7 @@ def seen(store: TableStore) -> tuple[list[int], list[Version], TableStats]:
     return found, [entry.version for entry in store.history(REF)], store.stats(REF)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", formats_for())
 def test_a_write_on_a_full_disk_is_whole_or_not_there(
     make_lake: MakeLake, spark: SparkSession, disk: Path, kind: str
 ) -> None:
@@ -149,7 +149,7 @@ def test_a_write_on_a_full_disk_is_whole_or_not_there(
     assert len(seen(store)[0]) == len(FREE_BLOCKS) + 1
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", formats_for())
 def test_other_writes_on_a_full_disk_fail_alike(
     make_lake: MakeLake, spark: SparkSession, disk: Path, kind: str
 ) -> None:
@@ -180,7 +180,7 @@ def writes(store: TableStore) -> dict[str, Callable[[CommitRecord], object]]:
     }
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", formats_for())
 def test_a_lake_that_cannot_be_written_says_so(
     make_lake: MakeLake,
     spark: SparkSession,
@@ -200,7 +200,7 @@ def test_a_lake_that_cannot_be_written_says_so(
     denied = writes(store) | {
         "append": lambda r: store.append(REF, rows(store, 2), r),
         "delete": lambda r: store.delete(REF, "true", r),
-        "mark": lambda r: store.mark(REF, r),
+        "checkpoint": lambda r: store.checkpoint(REF, r),
     }
     for name, write in denied.items():
         with pytest.raises(StorageDeniedError, match="no permission") as caught:
@@ -211,7 +211,7 @@ def test_a_lake_that_cannot_be_written_says_so(
 
 
 @pytest.mark.parametrize("part", ["", "tables"])
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", formats_for())
 def test_a_process_that_starts_on_such_a_lake_is_told_and_can_read(
     make_lake: MakeLake, frozen: Callable[[Path], None], kind: str, part: str
 ) -> None:
@@ -226,7 +226,7 @@ def test_a_process_that_starts_on_such_a_lake_is_told_and_can_read(
     assert store.read_arrow(OPS).num_rows == 1
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", formats_for())
 def test_a_folder_in_which_no_lake_can_be_made_is_told(
     make_lake: MakeLake, frozen: Callable[[Path], None], tmp_path: Path, kind: str
 ) -> None:

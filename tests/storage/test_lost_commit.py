@@ -20,8 +20,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from storage.base import TableStore
-from storage.delta_store import DeltaStore
 from storage.errors import CommitLostError, TransientError
+from storage.formats.delta.store import DeltaStore
 from storage.lake_store import LakeStore
 from storage.registry import Lake
 from storage.schemas import schema
@@ -180,7 +180,9 @@ def test_the_read_back_notices_a_commit_that_another_writer_replaced(
     monkeypatch.setattr(DeltaStore, "_append", append_and_lose)
     with pytest.raises(CommitLostError, match="append of writer 1 was acknowledged") as caught:
         store.append(REF, rows(store, 1), record(1))
-    assert isinstance(caught.value, TransientError), "the retry looks for its token and writes anew"
+    assert isinstance(caught.value, TransientError), (
+        "the retry looks for its token and writes again"
+    )
     monkeypatch.undo()
     assert not store.append(REF, rows(store, 1), record(1)).repeated
     found = store.head(REF).record

@@ -6,9 +6,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from storage.base import TableStore
-from storage.metrics import Scan, rows_read, scans, scans_of
-from storage.registry import FORMATS
+from storage.formats import formats_for
 from storage.schemas import schema
+from storage.spark.metrics import Scan, rows_read, scans, scans_of
 from storage.types import CommitRecord, TableRef
 from tests.conftest import MakeLake
 
@@ -16,7 +16,7 @@ REF = TableRef("shop", "bronze", "sales")
 ROWS = 20
 
 
-@pytest.fixture(params=FORMATS)
+@pytest.fixture(params=formats_for())
 def store(request: pytest.FixtureRequest, spark: SparkSession, make_lake: MakeLake) -> TableStore:
     return filled(make_lake(request.param).store(spark))
 

@@ -16,11 +16,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from storage.errors import CommitConflictError, LakehouseError, TerminalError
-from storage.metrics import scans
-from storage.parquet_log import COMMITS, DATA, Log
-from storage.parquet_store import ORPHAN_SECONDS, ParquetStore
+from storage.formats.parquet.log import COMMITS, DATA, Log
+from storage.formats.parquet.store import ORPHAN_SECONDS, ParquetStore
 from storage.plans import upsert_plan
 from storage.registry import Lake
+from storage.spark.metrics import scans
 from storage.types import CommitRecord, TableRef, Version
 from tests.conftest import MakeLake
 

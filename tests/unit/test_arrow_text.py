@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.sources.arrow_text import text
+from tasks.ingest.sources.files.arrow_text import text
 
 AT = dt.datetime(2024, 1, 2, 3, 4, 5)
 BERLIN = pa.timestamp("us", "Europe/Berlin")

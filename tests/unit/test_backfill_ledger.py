@@ -16,12 +16,14 @@ from flows.runtime import lake_of
 from storage.base import TableStore
 from storage.errors import ConfigurationError
 from storage.types import CommitRecord
-from tasks import backfill, ops
-from tasks.backfill import Request, planned
-from tasks.backfill_ledger import Backfill, State, known, ledger, record
-from tasks.bench import NOTE, Bench, RunInfo
-from tasks.decisions import Decision, settle
-from tasks.partitions import Partition
+from tasks.context import BACKFILL, Context, RunInfo
+from tasks.domain.schemas import quarantine_of
+from tasks.manage import backfill
+from tasks.manage.backfill import Request, planned
+from tasks.ops.tables import ops_table
+from tasks.records.backfill_ledger import Backfill, State, known, ledger, record
+from tasks.records.decisions import Decision, resolve
+from tasks.rows.partitions import Partition
 from tests.property.domain import load_domain
 
 FROM, TO = dt.date(2024, 1, 1), dt.date(2024, 4, 1)
@@ -34,14 +36,14 @@ def store(request: pytest.FixtureRequest, make_config: Any, tmp_path: Path) -> T
 
 
 @pytest.fixture
-def bench(store: TableStore, tmp_path: Path) -> Bench:
+def context(store: TableStore, tmp_path: Path) -> Context:
     run = RunInfo("run-1", dt.datetime(2024, 6, 1, tzinfo=dt.UTC), "test")
-    return Bench(store, SodaScanner(), load_domain(), tmp_path, tmp_path, run)
+    return Context(store, SodaScanner(), load_domain(), tmp_path, tmp_path, run)
 
 
 def _commit(store: TableStore, plan: Backfill, partition: Partition, **notes: object) -> None:
     token = f"{plan.id} {partition.label}"
-    made = CommitRecord("run-1", token, notes={NOTE: plan.note(partition), **notes})
+    made = CommitRecord("run-1", token, notes={BACKFILL: plan.note(partition), **notes})
     store.append_arrow(plan.tables[0], pa.table({"id": ["a"]}), made)
 
 
@@ -49,21 +51,21 @@ def _states(store: TableStore, plan: Backfill) -> list[str]:
     return [entry.state.value for entry in ledger(store, plan).values()]
 
 
-def test_the_same_request_has_the_same_id(bench: Bench) -> None:
-    plan = planned(bench, EVENTS)
-    assert planned(bench, EVENTS) == plan
+def test_the_same_request_has_the_same_id(context: Context) -> None:
+    plan = planned(context, EVENTS)
+    assert planned(context, EVENTS) == plan
     other = Request(("account_events",), FROM, dt.date(2024, 3, 1))
-    assert planned(bench, other).id != plan.id
+    assert planned(context, other).id != plan.id
 
 
 def test_a_batch_that_was_rejected_begins_the_same_request_anew(
-    store: TableStore, bench: Bench
+    store: TableStore, context: Context
 ) -> None:
-    before = planned(bench, EVENTS)
+    before = planned(context, EVENTS)
     for decision in (Decision.accepted, Decision.rejected):
-        settle(store, "accounts", batch_id="events-1", table_name="bronze.events",
+        resolve(store, "accounts", batch_id="events-1", table_name="bronze.events",
                decision=decision, reason="", by="test")  # fmt: skip
-        assert (planned(bench, EVENTS).id == before.id) is (decision is Decision.accepted)
+        assert (planned(context, EVENTS).id == before.id) is (decision is Decision.accepted)
 
 
 def test_a_date_that_is_empty_is_refused() -> None:
@@ -71,18 +73,18 @@ def test_a_date_that_is_empty_is_refused() -> None:
         parse(["tables=[orders]", "start=", "end="])
 
 
-def test_again_counts_up_and_is_then_resumed(store: TableStore, bench: Bench) -> None:
-    first = planned(bench, EVENTS)
+def test_again_counts_up_and_is_then_resumed(store: TableStore, context: Context) -> None:
+    first = planned(context, EVENTS)
     _commit(store, first, first.partitions[0])
-    second = planned(bench, Request(("account_events",), FROM, TO, again=True))
+    second = planned(context, Request(("account_events",), FROM, TO, again=True))
     assert (first.id[-2:], second.id[-2:]) == ("-1", "-2")
-    assert planned(bench, EVENTS) == first
+    assert planned(context, EVENTS) == first
     record(store, second, "run-2", {(second.tables[0], second.partitions[0]): (State.running, "")})
-    assert planned(bench, EVENTS) == second
+    assert planned(context, EVENTS) == second
 
 
-def test_done_is_what_a_commit_record_says(store: TableStore, bench: Bench) -> None:
-    plan = planned(bench, EVENTS)
+def test_done_is_what_a_commit_record_says(store: TableStore, context: Context) -> None:
+    plan = planned(context, EVENTS)
     table, (january, february, march) = plan.tables[0], plan.partitions
     assert _states(store, plan) == ["missing"] * 3
     record(store, plan, "run-1", {(table, p): (State.running, "") for p in plan.partitions})
@@ -93,14 +95,14 @@ def test_done_is_what_a_commit_record_says(store: TableStore, bench: Bench) -> N
     _commit(store, plan, january)
     _commit(store, plan, february)
     assert _states(store, plan) == ["done", "done", "failed"]
-    store.drop(ops.ref("backfills"))
+    store.drop(ops_table("backfills"))
     assert _states(store, plan) == ["done", "done", "missing"]
 
 
 def test_running_in_a_process_that_ended_is_failed(
-    store: TableStore, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    store: TableStore, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = planned(bench, EVENTS)
+    plan = planned(context, EVENTS)
     record(store, plan, "run-1", {(plan.tables[0], plan.partitions[0]): (State.running, "")})
     monkeypatch.setattr("psutil.Process.create_time", lambda self: 0.0)
     first = next(iter(ledger(store, plan).values()))
@@ -108,12 +110,12 @@ def test_running_in_a_process_that_ended_is_failed(
 
 
 def test_a_partition_is_not_done_while_the_quarantine_holds_what_it_released(
-    store: TableStore, bench: Bench
+    store: TableStore, context: Context
 ) -> None:
-    plan = planned(bench, EVENTS)
+    plan = planned(context, EVENTS)
     table, january = plan.tables[0], plan.partitions[0]
     _commit(store, plan, january, releases=3)
-    held = backfill.restate.quarantine.table(table)
+    held = quarantine_of(table)
     store.append_arrow(held, pa.table({"id": ["a"]}), CommitRecord("run-1", "other"))
     assert _states(store, plan)[0] == "missing"
     token = f"{plan.id} {january.label}.leave"
@@ -121,8 +123,8 @@ def test_a_partition_is_not_done_while_the_quarantine_holds_what_it_released(
     assert _states(store, plan)[0] == "done"
 
 
-def test_backfills_of_a_domain_are_counted(store: TableStore, bench: Bench) -> None:
-    plan = planned(bench, EVENTS)
+def test_backfills_of_a_domain_are_counted(store: TableStore, context: Context) -> None:
+    plan = planned(context, EVENTS)
     assert known(store, plan.domain, plan.tables) == []
     _commit(store, plan, plan.partitions[0])
     record(store, plan, "run-1", {(plan.tables[0], plan.partitions[1]): (State.blocked, "score")})
@@ -131,17 +133,17 @@ def test_backfills_of_a_domain_are_counted(store: TableStore, bench: Bench) -> N
     assert (row["done"], row["blocked"], row["missing"]) == (1, 1, 0)
 
 
-def test_a_history_is_restated_after_its_events(bench: Bench) -> None:
-    plan = planned(bench, Request(("accounts_history",), FROM, TO))
+def test_a_history_is_restated_after_its_events(context: Context) -> None:
+    plan = planned(context, Request(("accounts_history",), FROM, TO))
     labels = [table.label for table in plan.tables]
     assert labels == ["silver.accounts_history__events", "silver.accounts_history"]
 
 
-def test_without_tables_those_with_partitions_are_taken(bench: Bench) -> None:
-    labels = {table.label for table in planned(bench, Request((), FROM, TO)).tables}
+def test_without_tables_those_with_partitions_are_taken(context: Context) -> None:
+    labels = {table.label for table in planned(context, Request((), FROM, TO)).tables}
     assert "silver.accounts_soft" in labels
     assert "silver.accounts_hard" not in labels
-    assert "silver.accounts_hard" in {t.label for t in planned(bench, Request()).tables}
+    assert "silver.accounts_hard" in {t.label for t in planned(context, Request()).tables}
 
 
 @pytest.mark.parametrize(
@@ -153,9 +155,9 @@ def test_without_tables_those_with_partitions_are_taken(bench: Bench) -> None:
         (["acounts"], "'silver.acounts' is none of"),
     ],
 )
-def test_what_has_no_partitions_is_refused(bench: Bench, tables: list[str], says: str) -> None:
+def test_what_has_no_partitions_is_refused(context: Context, tables: list[str], says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
-        planned(bench, Request(tuple(tables), FROM, TO))
+        planned(context, Request(tuple(tables), FROM, TO))
 
 
 def test_what_is_computed_whole_says_so() -> None:

@@ -11,35 +11,40 @@ import pytest
 from flows.runtime import Runtime
 from storage.evolution import AddColumn
 from storage.types import CommitRecord, TableRef
-from tasks import bronze, drift, ops, tables
-from tasks.bench import Bench, RunInfo, Staged
-from tasks.spec import DriftMode
+from tasks import run_table
+from tasks.context import Attempt, Context, RunInfo
+from tasks.domain.spec import DriftMode
+from tasks.ingest import bronze, drift
+from tasks.ops.tables import ops_table
+from tasks.table.columns import additions
 
 SELLERS = TableRef("olist", "bronze", "sellers")
 HEADER = "seller_id,seller_zip_code_prefix,seller_city,seller_state"
 
 
 @pytest.fixture(params=["delta", "iceberg"])
-def bench(request: pytest.FixtureRequest, make_config: Any, tmp_path: Path) -> Bench:
+def context(request: pytest.FixtureRequest, make_config: Any, tmp_path: Path) -> Context:
     config = make_config(request.param, tmp_path)
-    bench = Runtime(config, RunInfo("run-1", datetime.now(UTC), "1.0")).bench(spark=False)
-    bench.landing.mkdir()
-    tables.create(bench, SELLERS)
-    return bench
+    context = Runtime(config, RunInfo("run-1", datetime.now(UTC), "1.0")).context(spark=False)
+    context.landing.mkdir()
+    run_table.create(context, SELLERS)
+    return context
 
 
-def staged(bench: Bench, mode: DriftMode, header: str, name: str = "") -> Staged:
-    bench.domain.bronze["sellers"].drift = mode
+def attempt(context: Context, mode: DriftMode, header: str, name: str = "") -> Attempt:
+    context.domain.bronze["sellers"].drift = mode
     record = ",".join("x" for _ in header.split(","))
-    (bench.landing / f"olist_sellers_dataset{name}.csv").write_text(f"{header}\n{record}\n")
-    made = bronze.stage(bench, SELLERS)
+    (context.landing / f"olist_sellers_dataset{name}.csv").write_text(f"{header}\n{record}\n")
+    made = bronze.stage(context, SELLERS)
     assert made is not None
     return made
 
 
 @pytest.mark.parametrize("mode", list(DriftMode))
-def test_an_undeclared_column_is_rescued_added_or_blocked(bench: Bench, mode: DriftMode) -> None:
-    made = staged(bench, mode, f"{HEADER},rating,odd name,Rating")
+def test_an_undeclared_column_is_rescued_added_or_blocked(
+    context: Context, mode: DriftMode
+) -> None:
+    made = attempt(context, mode, f"{HEADER},rating,odd name,Rating")
     assert [p.message for p in made.problems] == (
         [
             "olist_sellers_dataset.csv: the header brings rating, odd name, Rating, which are not declared"
@@ -56,17 +61,17 @@ def test_an_undeclared_column_is_rescued_added_or_blocked(bench: Bench, mode: Dr
     )
 
 
-def test_the_declared_columns_are_no_drift(bench: Bench) -> None:
-    assert drift.DRIFT not in staged(bench, DriftMode.freeze, HEADER).notes
+def test_the_declared_columns_are_no_drift(context: Context) -> None:
+    assert drift.DRIFT not in attempt(context, DriftMode.freeze, HEADER).notes
 
 
-def test_a_blocked_difference_is_reported_once_with_both_schemas(bench: Bench) -> None:
-    made = staged(bench, DriftMode.rescue, HEADER.replace("seller_state", "state"))
+def test_a_blocked_difference_is_reported_once_with_both_schemas(context: Context) -> None:
+    made = attempt(context, DriftMode.rescue, HEADER.replace("seller_state", "state"))
     (problem,) = made.problems
     assert problem.message.endswith("the header lacks seller_state (was it renamed to state?)")
     for _ in range(2):
-        drift.record(bench, made, outcome="blocked")
-    (row,) = bench.store.read_arrow(ops.ref("schema_changes")).to_pylist()
+        drift.record(context, made, outcome="blocked")
+    (row,) = context.store.read_arrow(ops_table("schema_changes")).to_pylist()
     assert (row["table_name"], row["outcome"], row["batch_id"]) == (
         "bronze.sellers", "blocked", problem.batch_id
     )  # fmt: skip
@@ -74,20 +79,20 @@ def test_a_blocked_difference_is_reported_once_with_both_schemas(bench: Bench) -
     assert '"state": "string"' in row["after"]
 
 
-def test_what_evolved_is_in_the_table_and_expected_from_the_next_delivery(bench: Bench) -> None:
-    first = staged(bench, DriftMode.evolve, f"{HEADER},rating")
-    lacking = drift.additions(bench.store.columns(SELLERS), [("rating", "string")])
+def test_what_evolved_is_in_the_table_and_expected_from_the_next_delivery(context: Context) -> None:
+    first = attempt(context, DriftMode.evolve, f"{HEADER},rating")
+    lacking = additions(context.store.columns(SELLERS), [("rating", "string")])
     assert lacking[0].after == "seller_state"
-    last = bench.store.columns(SELLERS).names[-1]  # elsewhere only Spark adds a column on Delta
-    bench.store.evolve(SELLERS, [AddColumn("rating", "string", last)])
-    assert bronze.evolved_columns(bench, SELLERS) == ["rating"]
-    names = bench.store.columns(SELLERS)
-    bench.store.append_arrow(
+    last = context.store.columns(SELLERS).names[-1]  # elsewhere only Spark adds a column on Delta
+    context.store.evolve(SELLERS, [AddColumn("rating", "string", last)])
+    assert bronze.evolved_columns(context, SELLERS) == ["rating"]
+    names = context.store.columns(SELLERS)
+    context.store.append_arrow(
         SELLERS,
         names.empty_table(),
         CommitRecord("run-1", "t", files=first.files, notes=first.notes),
     )
-    second = staged(bench, DriftMode.evolve, HEADER, "_2")
+    second = attempt(context, DriftMode.evolve, HEADER, "_2")
     (problem,) = second.problems
     assert problem.message.endswith("the header lacks rating")
-    assert staged(bench, DriftMode.rescue, HEADER, "_3").problems == ()
+    assert attempt(context, DriftMode.rescue, HEADER, "_3").problems == ()

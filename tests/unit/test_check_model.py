@@ -127,7 +127,7 @@ def test_an_empty_suite_is_refused() -> None:
         CheckSuite("silver.orders", ())
 
 
-def test_a_suite_is_extended_and_names_the_views_it_needs() -> None:
+def test_a_suite_is_extended() -> None:
     extra = CheckSource(
         "references",
         "checks for staged:\n"
@@ -135,8 +135,6 @@ def test_a_suite_is_extended_and_names_the_views_it_needs() -> None:
     )
     extended = suite(TWO).extended(extra)
     assert len(extended.checks) == 3
-    views = {"staged", "result", "silver_orders", "silver_order", "volume"}
-    assert extended.mentions(views) == {"staged", "result", "silver_orders"}
 
 
 def test_a_missing_file_says_which_and_what_to_do(tmp_path: Path) -> None:

@@ -22,11 +22,10 @@ from flows.cli import invoke, rows
 from flows.runtime import Runtime, lake_of, new_run, run_lock
 from storage.errors import LockTimeoutError
 from storage.types import CommitRecord, SourceFile, TableRef
-from tasks import ops
-from tasks.accounting import ACCOUNTS
-from tasks.bench import RunInfo, Staged, backfill_folder
-from tasks.gate import GateReport
-from tasks.ops import TableOutcome
+from tasks.context import Attempt, GateReport, RunInfo, backfill_folder
+from tasks.ops import report as ops
+from tasks.ops.report import TableOutcome
+from tasks.records.accounting import ACCOUNTS
 
 SALES = pa.table({"day": ["2018-01-01", "2018-01-02"], "n": [1, 2000]})
 BATCH = "orders-0123456789ab"
@@ -267,12 +266,12 @@ def test_a_known_batch_is_settled_and_listed(lake: str, capsys: pytest.CaptureFi
 def test_an_attempt_without_a_delivery_is_settled(
     lake: str, part: str, make_config: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bench = Runtime(make_config(lake.removeprefix("format="), tmp_path), new_run()).bench(
+    context = Runtime(make_config(lake.removeprefix("format="), tmp_path), new_run()).context(
         spark=False
     )
     ref, of_part = TableRef("olist", "silver", "orders"), part == "_backfill"
-    folder = backfill_folder(bench, ref, "t") if of_part else bench.folder(ref, "t")
-    Staged(ref, "t", str(folder), notes={"batch_id": "orders-fedcba987654"}).save()
+    folder = backfill_folder(context, ref, "t") if of_part else context.folder(ref, "t")
+    Attempt(ref, "t", str(folder), notes={"batch_id": "orders-fedcba987654"}).save()
     assert invoke(["batch", "accept", "orders-fedcba987654", "--reason", "right", lake]) == 0
     assert "orders-fedcba987654 (silver.orders) accepted" in capsys.readouterr().out
     assert invoke(["batch", "accept", "daily_revenue-fedcba987654", "--reason", "x", lake]) == 2
@@ -301,8 +300,8 @@ def test_the_status_names_what_stopped_in_its_last_run(
     gate = GateReport(silver, "t", Verdict(True, 0.0, ("too few",)), (result,), (BATCH,))
     blocked = TableOutcome(silver, "blocked", gate=gate, message="too few rows")
     failed = TableOutcome(TableRef("olist", "silver", "products"), "failed", message="disk is full")
-    mended = TableOutcome(failed.table, "published")
-    for number, outcomes in enumerate([[blocked, failed], [blocked, mended]]):
+    fixed = TableOutcome(failed.table, "published")
+    for number, outcomes in enumerate([[blocked, failed], [blocked, fixed]]):
         started = datetime.now(UTC)
         ops.report(store, "olist", RunInfo(f"run-{number}", started, "1"), outcomes,
                    status="blocked", score=0.5, message="")  # fmt: skip

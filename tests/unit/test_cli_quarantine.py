@@ -15,7 +15,8 @@ from flows.cli import quarantine as commands
 from flows.runtime import lake_of
 from storage.base import TableStore
 from storage.types import CommitRecord, SourceFile, TableRef
-from tasks import quarantine, releases
+from tasks.domain.schemas import quarantine_of
+from tasks.records import releases
 
 ITEMS = TableRef("olist", "silver", "order_items")
 SOURCE = TableRef("olist", "bronze", "order_items")
@@ -59,7 +60,7 @@ def store(
     )  # fmt: skip
     store.append_arrow(ITEMS, pa.table({"order_id": ["o4", "o5"]}), record)
     store.append_arrow(
-        quarantine.table(ITEMS), pa.Table.from_pylist(held), CommitRecord("run-1", "t1.enter")
+        quarantine_of(ITEMS), pa.Table.from_pylist(held), CommitRecord("run-1", "t1.enter")
     )
     return store
 
@@ -180,9 +181,9 @@ def test_rows_add_up_per_batch_and_in_total(
 def test_a_row_lost_from_the_quarantine_is_found(
     store: TableStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    held = store.read_arrow(quarantine.table(ITEMS))
-    store.drop(quarantine.table(ITEMS))
-    store.append_arrow(quarantine.table(ITEMS), held.slice(1), CommitRecord("x", "x"))
+    held = store.read_arrow(quarantine_of(ITEMS))
+    store.drop(quarantine_of(ITEMS))
+    store.append_arrow(quarantine_of(ITEMS), held.slice(1), CommitRecord("x", "x"))
     assert invoke(["quarantine", "check", "--json"]) == 1
     (found,) = json.loads(capsys.readouterr().out)["fed"]
     assert found["lost"] == (

@@ -14,10 +14,10 @@ import pytest
 import zstandard
 
 from storage.errors import InputError
-from tasks.sources.content import file_sha256
-from tasks.sources.csv_files import stage_csv
-from tasks.sources.json_lines import stage_json_lines
-from tasks.spec import FileFormat, SourceSpec
+from tasks.domain.spec import FileFormat, SourceSpec
+from tasks.ingest.sources.files.csv_files import stage_csv
+from tasks.ingest.sources.json_lines import stage_json_lines
+from tasks.landing.content import file_sha256
 
 CSV = SourceSpec(pattern="things*", columns=["id", "amount"])
 LINES = SourceSpec(pattern="things*", columns=["id", "amount"], format=FileFormat.jsonl)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.control_chart import WESTERN_ELECTRIC, ControlLimits, control_limits, judge
+from tasks.gate.control_chart import WESTERN_ELECTRIC, ControlLimits, control_limits, judge
 
 # NIST/SEMATECH e-Handbook of Statistical Methods, 6.3.2.2 "Individuals Control Charts": flow rate of ten
 # batches, with the published mean 50.81, mean moving range 1.8778 and limits 55.8041 and 45.8159.

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import InputError
-from tasks.sources import csv_files
-from tasks.sources.content import file_sha256
-from tasks.sources.csv_files import stage_csv
-from tasks.sources.reader import StagedFile
-from tasks.spec import SourceSpec
+from tasks.domain.spec import SourceSpec
+from tasks.ingest.sources.files import csv_files
+from tasks.ingest.sources.files.csv_files import stage_csv
+from tasks.ingest.sources.reader import StagedFile
+from tasks.landing.content import file_sha256
 
 SOURCE = SourceSpec(pattern="things*.csv", columns=["id", "name", "note"])
 HEADER = b"id,name,note\n"

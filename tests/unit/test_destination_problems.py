@@ -11,12 +11,12 @@ from sqlalchemy.schema import CreateTable
 
 from storage.errors import ConfigurationError
 from storage.secrets import reference
-from tasks.destination_validation import destination_problems
 from tasks.destinations.engines import connect_arguments, engine_of
 from tasks.destinations.staging import Key, merge_sql, stage_table
 from tasks.destinations.targets import target_table
-from tasks.planning import selected_pushes
-from tasks.spec import ColumnSpec, DestinationSpec, DomainSpec, GoldSpec
+from tasks.destinations.validation import destination_problems
+from tasks.domain.spec import ColumnSpec, DestinationSpec, DomainSpec, GoldSpec
+from tasks.manage.planning import selected_pushes
 
 GOOD = DestinationSpec(
     url="postgresql+psycopg://u@h/d", password=reference("P"), schema="s", tables=["gold.sales"]
@@ -105,11 +105,11 @@ def test_snowflake_gets_tables_and_a_merge_that_it_reads() -> None:
     connection: Any = Connection()
     stage = stage_table(connection, target)
     created = " ".join(str(CreateTable(target).compile(dialect=engine.dialect)).split())
-    staged = " ".join(str(CreateTable(stage).compile(dialect=engine.dialect)).split())
+    attempt = " ".join(str(CreateTable(stage).compile(dialect=engine.dialect)).split())
 
     assert created.startswith('CREATE TABLE s.sales ( id BIGINT NOT NULL, "Day" DATE, at datetime,')
     assert created.endswith("amount NUMERIC(18, 2), x DOUBLE, PRIMARY KEY (id) )")
-    assert staged.startswith("CREATE TEMPORARY TABLE s.")
+    assert attempt.startswith("CREATE TEMPORARY TABLE s.")
     merged = merge_sql(connection, target, stage, Key(["id"])).splitlines()
     assert merged[0] == "MERGE INTO s.sales t"
     assert merged[1].endswith(" s ON t.id = s.id")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import dataclasses
 import importlib.util
 import itertools
+import pkgutil
 import re
 import shlex
 import shutil
@@ -26,8 +26,19 @@ from conf import load
 from conf.schema import Config
 from flows.cli import cli, invoke
 from storage.secrets import reference
-from tasks import bronze, derived, ops, ordering, quarantine, releases
-from tasks.spec import DomainSpec, Envelope, FileFormat, SourceKind
+from tasks.domain.schemas import (
+    BRONZE_METADATA,
+    DERIVED_METADATA,
+    EVENT_ID,
+    MARK,
+    SILVER_METADATA,
+    SPAN,
+    WINDOW,
+)
+from tasks.domain.spec import DomainSpec, Envelope, FileFormat, SourceKind
+from tasks.merge import quarantine
+from tasks.ops.tables import TABLES
+from tasks.records import releases
 from tasks.validation import problems
 from tests import tutorial
 
@@ -187,15 +198,12 @@ def test_files_and_names_of_the_code_exist(page: Path) -> None:
 
 
 def _is_there(name: str) -> bool:
-    """Whether the dotted name is a module, something in one, or a key or table."""
-    module, _, last = name.rpartition(".")
-    with contextlib.suppress(ModuleNotFoundError):
-        if importlib.util.find_spec(name):
-            return True
-    with contextlib.suppress(ModuleNotFoundError):
-        found = importlib.import_module(module)
-        return hasattr(found, last)
-    return False
+    """Whether the dotted name is a module, or something in one."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 @pytest.mark.parametrize("page", [p for p in CURRENT if p != tutorial.PAGE], ids=page_id)
@@ -239,17 +247,17 @@ def test_every_column_of_the_platform_is_described() -> None:
 def _metadata() -> set[str]:
     """The columns that the platform itself gives tables."""
     metadata = (
-        *bronze.METADATA,
-        *ordering.METADATA,
-        *derived.MARK,
-        (ordering.EVENT_ID, ""),
-        (ordering.WINDOW, ""),
-        *derived.METADATA,
-        *derived.SPAN,
-        *quarantine.LEFT,
+        *BRONZE_METADATA,
+        *SILVER_METADATA,
+        *MARK,
+        (EVENT_ID, ""),
+        (WINDOW, ""),
+        *DERIVED_METADATA,
+        *SPAN,
+        *quarantine.RELEASED_COLUMNS,
     )
     wanted = {name for name, _ in metadata}
-    wanted |= {name for schema in ops.TABLES.values() for name in schema.names}
+    wanted |= {name for schema in TABLES.values() for name in schema.names}
     return wanted | set(releases.SCHEMA.names)
 
 

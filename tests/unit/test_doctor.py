@@ -27,8 +27,8 @@ from flows.doctor import (
     healthy,
 )
 from storage.errors import TerminalError
-from storage.jars import Jar
-from storage.java import JavaHome, JavaNotFoundError
+from storage.spark.jars import Jar
+from storage.spark.java import JavaHome, JavaNotFoundError
 
 NEEDED = ("delta.Extension", "iceberg.Extensions")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage.types import TableRef
-from tasks.spec import (
+from tasks.domain.spec import (
     ColumnSpec,
     Deletes,
     DomainSpec,
@@ -492,7 +492,7 @@ def test_a_query_may_read_the_events_of_a_history_that_is_fed_from_a_source(
 def test_a_circle_through_the_events_of_a_history_is_found(shop: DomainSpec) -> None:
     shop.silver["account"].references = {"totals": JoinSpec("silver.totals", {"id": "shop"})}
     shop.silver["totals"].inputs.append("silver.account__events")
-    assert any(text.startswith("tables read each other in a circle") for text in problems(shop))
+    assert any(text.startswith("tables read each other in a cycle") for text in problems(shop))
 
 
 def test_every_problem_is_named_at_once(shop: DomainSpec) -> None:
@@ -514,7 +514,7 @@ def test_tables_that_read_each_other_are_named(shop: DomainSpec) -> None:
     shop.silver["price"].inputs = ["gold.sales"]
     shop.gold["sales"].inputs = ["silver.price"]
     (found,) = problems(shop)
-    assert found.startswith("tables read each other in a circle: ")
+    assert found.startswith("tables read each other in a cycle: ")
     assert {"silver.price", "gold.sales"} <= set(found.split(": ")[1].split(" -> "))
     with pytest.raises(CycleError):
         shop.tables()

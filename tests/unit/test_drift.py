@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.drift import Drift, found
-from tasks.spec import DriftMode
+from tasks.domain.spec import DriftMode
+from tasks.ingest.drift import Drift, compared
 
 
 def difference(
@@ -18,7 +18,7 @@ def difference(
     plain: tuple[str, ...] = (),
 ) -> Drift:
     missing = [c for c in declared if c not in delivered]
-    return found(
+    return compared(
         "b1",
         declared=declared,
         held=held,

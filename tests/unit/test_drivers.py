@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from storage.drivers import LOCK_FILE, driver_paths
 from storage.errors import ConfigurationError
-from storage.jars import locked_jars
-from storage.java import JavaHome, find_java
+from storage.spark.drivers import LOCK_FILE, driver_paths
+from storage.spark.jars import locked_jars
+from storage.spark.java import JavaHome, find_java
 
 
 @pytest.fixture

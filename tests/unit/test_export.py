@@ -15,8 +15,8 @@ import pytest
 
 from flows.cli import invoke
 from flows.export import MANIFEST, Exported, export_domain, write_rows
-from flows.quality_report import NAME
 from flows.reading import Reader
+from flows.report.quality_report import NAME
 from flows.runtime import lake_of
 from storage.errors import StorageDeniedError, StorageFullError
 from storage.types import CommitRecord, TableRef

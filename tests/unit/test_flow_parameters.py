@@ -27,7 +27,7 @@ from conf.overrides import LONGEST
 from flows.runs import Run
 from flows.runtime import Runtime
 from storage.errors import ConfigurationError
-from tasks.backfill import planned
+from tasks.manage.backfill import planned
 
 KEYS = ("as_of", "workers", "spark", "domain.silver.orders.quarantine.share")
 """A text, a number, a group and a key with a free part among those that a form may set."""
@@ -156,7 +156,7 @@ class _Planned:
 
 
 def _planned(run: Run, request: Any, parallelism: int) -> _Planned:
-    planned(run.runtime.bench(spark=False), request)
+    planned(run.runtime.context(spark=False), request)
     return _Planned(run, request, parallelism)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.sources.garbage import collector_paused
+from tasks.ingest.sources.garbage import collector_paused
 
 
 @pytest.fixture(autouse=True)

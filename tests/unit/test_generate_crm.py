@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.generate.crm import Generated, generate
+from tasks.generate.crm.generator import Generated, generate
 from tests.oracle.crm import compute, read
 
 SOURCES = 7

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.generate import finance
-from tasks.generate.finance import generate
+from tasks.generate.finance import generator as finance
+from tasks.generate.finance.generator import generate
 from tests.oracle.compare import assert_equal
 from tests.oracle.finance import KEYS, Oracle, compute
 

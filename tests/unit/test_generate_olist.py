@@ -15,7 +15,7 @@ import pytest
 
 from storage.errors import StorageDeniedError
 from tasks.generate.csv_writing import replacing
-from tasks.generate.olist import Generated, generate, row_counts
+from tasks.generate.olist.generator import Generated, generate, row_counts
 
 COLUMNS = {
     "olist_orders_dataset.csv": (

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tasks.generate.saas import Generated, generate
+from tasks.generate.saas.generator import Generated, generate
 
 FILES = ("saas_users", "saas_subscription_changes", "saas_events", "saas_invoices")
 KEYS = {

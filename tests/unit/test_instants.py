@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.plans import GONE
-from tasks.instants import beyond
+from tasks.gate.instants import beyond
 
 ONE, LAST = -719_162, 2_932_896
 """0001-01-01 and 9999-12-31 in days since 1970."""

@@ -11,10 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from storage.cache import cache_root
 from storage.errors import TransientError
-from storage.ivy import JarDownloadError, proxy_properties
-from storage.jars import Jar, JarError, fetch_jars, jar_faults, jar_folder, jar_paths, locked_jars
+from storage.spark.cache import cache_root
+from storage.spark.ivy import JarDownloadError, proxy_properties
+from storage.spark.jars import (
+    Jar,
+    JarError,
+    fetch_jars,
+    jar_faults,
+    jar_folder,
+    jar_paths,
+    locked_jars,
+)
 
 CONTENTS = {"org.one:alpha_2.13:1.0": b"alpha" * 100, "org.two:beta:2.0": b"beta" * 999}
 JARS = tuple(

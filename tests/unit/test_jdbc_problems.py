@@ -7,8 +7,14 @@ from typing import Any
 
 import pytest
 
-from tasks.source_validation import source_problems
-from tasks.spec import KeySnapshotSpec, PartitionsSpec, SourceKind, SourceSpec, WatermarkSpec
+from tasks.domain.spec import (
+    KeySnapshotSpec,
+    PartitionsSpec,
+    SourceKind,
+    SourceSpec,
+    WatermarkSpec,
+)
+from tasks.ingest.sources.validation import source_problems
 
 STOCK = SourceSpec(
     columns=["id", "moved_at", "__deleted"],

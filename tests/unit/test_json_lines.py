@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import InputError
-from tasks.sources import json_lines
-from tasks.sources.content import file_sha256
-from tasks.sources.json_lines import stage_json_lines
-from tasks.sources.json_text import parse
-from tasks.sources.reader import StagedFile
-from tasks.spec import Envelope, FileFormat, SourceSpec
+from tasks.domain.spec import Envelope, FileFormat, SourceSpec
+from tasks.ingest.sources import json_lines
+from tasks.ingest.sources.json_lines import stage_json_lines
+from tasks.ingest.sources.json_text import parse
+from tasks.ingest.sources.reader import StagedFile
+from tasks.landing.content import file_sha256
 
 SOURCE = SourceSpec("things*.jsonl", ["id", "name", "note"], format=FileFormat.jsonl)
 EVENTS = SourceSpec(

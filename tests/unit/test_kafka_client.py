@@ -9,8 +9,8 @@ import pytest
 from confluent_kafka import KafkaError
 
 from storage.errors import TransientError
-from tasks.sources.kafka_client import KafkaClient
-from tasks.spec import KafkaSpec
+from tasks.domain.spec import KafkaSpec
+from tasks.ingest.sources.kafka.client import KafkaClient
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def end_of(partition: int, offset: int) -> Handed:
 
 def read(monkeypatch: pytest.MonkeyPatch, *found: Sequence[Handed]) -> list[int]:
     """The offsets read of partition 1, of which 0 to 2 are wanted."""
-    monkeypatch.setattr("tasks.sources.kafka_client.Consumer", lambda _: Consumer(*found))
+    monkeypatch.setattr("tasks.ingest.sources.kafka.client.Consumer", lambda _: Consumer(*found))
     client = KafkaClient(KafkaSpec(servers="h:1", topic="t", patience_seconds=0.01))
     return [message.offset() or 0 for message in client.messages({1: (0, 3)})]
 

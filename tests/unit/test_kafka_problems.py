@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tasks.source_validation import source_problems
-from tasks.spec import FileFormat, KafkaSpec, SourceKind, SourceSpec
+from tasks.domain.spec import FileFormat, KafkaSpec, SourceKind, SourceSpec
+from tasks.ingest.sources.validation import source_problems
 
 OPTIONS = {
     "sasl.username": "u",

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from storage.errors import InputError
-from tasks.sources.kafka import unread, within
-from tasks.sources.kafka_client import Topic
-from tasks.spec import KafkaSpec, OnDataLoss
+from tasks.domain.spec import KafkaSpec, OnDataLoss
+from tasks.ingest.sources.kafka.client import Topic
+from tasks.ingest.sources.kafka.reader import unread, within
 
 FAIL = KafkaSpec(servers="s", topic="t")
 SKIP = KafkaSpec(servers="s", topic="t", on_data_loss=OnDataLoss.skip)
@@ -42,7 +42,7 @@ def test_offsets_that_are_not_there_any_more_are_a_loss(
 
 def test_another_topic_of_the_same_name_is_a_loss_and_is_read_from_its_beginning() -> None:
     topic = Topic("two", {0: (0, 99)})
-    with pytest.raises(InputError, match="made anew"):
+    with pytest.raises(InputError, match="made again"):
         unread(FAIL, topic, before(p0=45))
     assert unread(SKIP, topic, before(p0=45))[0] == {0: (0, 99)}
 

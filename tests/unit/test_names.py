@@ -9,11 +9,11 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from storage.errors import InputError
-from tasks.sources.files import FileReader
-from tasks.sources.landing import RemoteFolder
-from tasks.sources.names import files_below, text_of
-from tasks.sources.reader import Request
-from tasks.spec import SourceSpec
+from tasks.domain.spec import SourceSpec
+from tasks.ingest.sources.files.reader import FileReader
+from tasks.ingest.sources.reader import Request
+from tasks.landing.folders import RemoteFolder
+from tasks.landing.names import files_below, text_of
 
 HIDDEN = ["_temporary/0/sale.csv", ".staging/sale.csv", "in/_SUCCESS.csv", "in/.sale.csv.part.csv",
           "in/_temporary/sale.csv"]  # fmt: skip
@@ -125,7 +125,7 @@ def test_a_folder_that_cannot_be_listed_is_named(
             raise PermissionError(13, "Permission denied")
         return scandir(path)
 
-    monkeypatch.setattr("tasks.sources.names.os.scandir", refused)
+    monkeypatch.setattr("tasks.landing.names.os.scandir", refused)
     with pytest.raises(InputError, match=r"closed: the folder cannot be listed: Permission denied"):
         files_below(tmp_path, "*.csv", hidden=False)
 

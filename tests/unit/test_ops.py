@@ -14,10 +14,9 @@ from storage.base import TableStore
 from storage.evolution import AddColumn
 from storage.lake_store import LakeStore
 from storage.types import Commit, CommitRecord, TableRef
-from tasks import ops
-from tasks.bench import RunInfo
-from tasks.gate import GateReport
-from tasks.ops import TableOutcome, passed, rebuild, report
+from tasks.context import GateReport, RunInfo
+from tasks.ops.report import TableOutcome, passed, rebuild, report
+from tasks.ops.tables import TABLES, ops_table
 
 RUN = RunInfo("run-1", datetime(2024, 1, 1, tzinfo=UTC), "1.0")
 ORDERS = TableRef("shop", "silver", "orders")
@@ -66,7 +65,7 @@ REBUILT = ("runs", "batch_metrics", "table_metrics")
 
 
 def _rows(store: TableStore, name: str) -> list[dict[str, Any]]:
-    return sorted(store.read_arrow(ops.ref(name)).to_pylist(), key=str)
+    return sorted(store.read_arrow(ops_table(name)).to_pylist(), key=str)
 
 
 def test_a_run_is_reported_with_its_tables_and_checks(store: TableStore) -> None:
@@ -113,9 +112,9 @@ def test_each_batch_is_reported_with_what_became_of_its_rows(store: TableStore) 
 
 def test_a_repeated_report_writes_nothing(store: TableStore) -> None:
     _report(store)
-    before = {name: (_rows(store, name), store.head(ops.ref(name)).version) for name in REPORTS}
+    before = {name: (_rows(store, name), store.head(ops_table(name)).version) for name in REPORTS}
     _report(store)
-    after = {name: (_rows(store, name), store.head(ops.ref(name)).version) for name in REPORTS}
+    after = {name: (_rows(store, name), store.head(ops_table(name)).version) for name in REPORTS}
     assert after == before
 
 
@@ -239,7 +238,7 @@ def test_a_report_of_another_domain_while_a_rebuild_is_under_way_is_kept(
         if len(others) < 2:
             others.append(f"taxi-{len(others)}")
             row = {"run_id": others[-1], "domain": "taxi"}
-            rows = pa.Table.from_pylist([row], schema=ops.TABLES[table.name])
+            rows = pa.Table.from_pylist([row], schema=TABLES[table.name])
             adapter = _adapter(store)
             if passes == "the lock":
                 adapter._append_arrow(table, rows, CommitRecord("run-taxi", others[-1]))
@@ -257,12 +256,12 @@ def test_a_report_of_another_domain_while_a_rebuild_is_under_way_is_kept(
 
 def _adapter(store: TableStore) -> Any:
     assert isinstance(store, LakeStore)
-    return store.adapter(store.format_of(ops.ref("runs")))
+    return store.adapter(store.format_of(ops_table("runs")))
 
 
 def test_a_rebuild_keeps_what_a_newer_version_has_reported(store: TableStore) -> None:
     _report(store)
-    runs = ops.ref("runs")
+    runs = ops_table("runs")
     store.evolve(runs, [AddColumn("machine", "string", "code")])
     newer = {"run_id": "run-taxi", "domain": "taxi", "machine": "m1"}
     rows = pa.Table.from_pylist([newer], schema=store.columns(runs))

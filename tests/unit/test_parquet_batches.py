@@ -13,11 +13,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from storage.errors import InputError
-from tasks.sources import parquet_files
-from tasks.sources.content import file_sha256
-from tasks.sources.parquet_batches import _nanoseconds, gregorian
-from tasks.sources.parquet_files import stage_parquet
-from tasks.spec import FileFormat, SourceSpec
+from tasks.domain.spec import FileFormat, SourceSpec
+from tasks.ingest.sources.files import parquet_files
+from tasks.ingest.sources.files.parquet_batches import _nanoseconds, gregorian
+from tasks.ingest.sources.files.parquet_files import stage_parquet
+from tasks.landing.content import file_sha256
 
 SOURCE = SourceSpec("*.parquet", ["id", "at", "day"], format=FileFormat.parquet)
 FAR = [

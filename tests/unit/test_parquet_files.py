@@ -10,12 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import InputError
-from tasks.sources import parquet_files
-from tasks.sources.content import file_sha256
-from tasks.sources.files import FileReader
-from tasks.sources.parquet_files import stage_parquet
-from tasks.sources.reader import Offer, StagedFile
-from tasks.spec import FileFormat, SourceSpec
+from tasks.domain.spec import FileFormat, SourceSpec
+from tasks.ingest.sources.files import parquet_files
+from tasks.ingest.sources.files.parquet_files import stage_parquet
+from tasks.ingest.sources.files.reader import FileReader
+from tasks.ingest.sources.reader import Offer, StagedFile
+from tasks.landing.content import file_sha256
 
 SOURCE = SourceSpec("things*.parquet", ["id", "amount", "at"], format=FileFormat.parquet)
 AT = dt.datetime(2024, 1, 2, 3, 4, 5)

@@ -12,9 +12,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from flows.api.contract import _python
-from tasks.cases.values import value_of
-from tasks.parsing import parsed, refusal, unparseable
-from tasks.spec import ColumnSpec, Rounding
+from tasks.authoring.cases.values import value_of
+from tasks.domain.spec import ColumnSpec, Rounding
+from tasks.rows.parsing import parsed, refusal, unparseable
 
 EXACT: dict[str, dict[str, str | None]] = {
     "decimal(18,2)": {

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from tasks.partitions import Partition, Unit, split
+from tasks.rows.partitions import Partition, Unit, split
 from tests.property.settings import SETTINGS
 
 

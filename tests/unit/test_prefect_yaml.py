@@ -17,8 +17,8 @@ from prefect.utilities.schema_tools.validation import is_valid
 from conf.load import load_parameters
 from flows import step_tasks
 from flows.limits import KEY, RUN_LIMIT, read_limits
-from flows.orchestration import ROOT_VARIABLE
-from flows.services import ServiceSettings
+from flows.services.local import ServiceSettings
+from flows.services.orchestration import ROOT_VARIABLE
 from storage.errors import ConfigurationError
 
 FILE = Path(__file__).parents[2] / "deployments" / "prefect.yaml"

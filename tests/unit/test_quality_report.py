@@ -12,16 +12,15 @@ import pytest
 
 from checks.gate import Verdict
 from checks.model import CheckResult, Outcome, Severity
-from flows import quality_report
 from flows.execution import conclude
 from flows.progress import Silent
-from flows.quality_report import report_path
+from flows.report import quality_report
+from flows.report.quality_report import report_path
 from flows.runs import Run
 from flows.runtime import Runtime
 from storage.types import TableRef
-from tasks.bench import RunInfo
-from tasks.gate import GateReport
-from tasks.ops import TableOutcome
+from tasks.context import GateReport, RunInfo
+from tasks.ops.report import TableOutcome
 
 SCHEMA = json.loads(
     Path(quality_report.__file__).with_name("quality_report.schema.json").read_text("utf-8")
@@ -55,7 +54,7 @@ def a_run(config: Any, run_id: str) -> Run:
 
 def concluded(run: Run, *outcomes: TableOutcome) -> dict[str, Any]:
     for made in outcomes:
-        run.settle(made)
+        run.note(made)
     conclude(run, [BRONZE, SILVER])
     return read(run)
 
@@ -140,8 +139,8 @@ def test_a_file_that_cannot_be_written_hides_nothing_that_the_run_did(
         run.runtime.config.paths.reports = str(taken)
     else:
         run.runtime.config.export.folder = str(taken)
-    run.settle(outcome(BRONZE, "published", Outcome.PASS))
-    run.settle(outcome(SILVER, "blocked", Outcome.FAIL))
+    run.note(outcome(BRONZE, "published", Outcome.PASS))
+    run.note(outcome(SILVER, "blocked", Outcome.FAIL))
     summary = conclude(run, [BRONZE, SILVER])
     assert [o.status for o in summary.outcomes] == ["published", "blocked"]
     assert summary.status == "failed"

@@ -155,7 +155,7 @@ def test_a_table_that_only_spark_reads_rightly_is_read_with_spark_saying_so(
         return "deletion vectors" if ref.name == "sales" else safe(self, ref)
 
     monkeypatch.setattr(store, "obstacle", obstacle)
-    monkeypatch.setattr(Reader, "_bench_store", lambda _: spark)
+    monkeypatch.setattr(Reader, "_spark_store", lambda _: spark)
     reader = Reader(reader.config, said.append)
     assert reader.table(reader.ref("gold.none")).num_rows == 0
     assert not said

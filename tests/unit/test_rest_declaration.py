@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks.source_validation import source_problems
-from tasks.spec import (
+from tasks.domain.spec import (
     AuthKind,
     AuthSpec,
     Envelope,
@@ -19,6 +18,7 @@ from tasks.spec import (
     WatermarkSpec,
     WatermarkType,
 )
+from tasks.ingest.sources.validation import source_problems
 
 
 def source(**changes: Any) -> SourceSpec:

@@ -10,10 +10,18 @@ import pytest
 
 from checks.model import Outcome
 from storage.types import TableRef
-from tasks.accounting import ACCOUNTS, Fates, Group, accounted, by_batch, in_all, unbalanced
-from tasks.bench import Batch, Staged
-from tasks.gate import _conserved, _keys_conserved
-from tasks.spec import SilverSpec
+from tasks.context import Attempt, Batch
+from tasks.domain.spec import SilverSpec
+from tasks.merge.checks import _conserved, _keys_conserved
+from tasks.records.accounting import (
+    ACCOUNTS,
+    Group,
+    RowOutcomes,
+    accounted,
+    by_batch,
+    in_all,
+    unbalanced,
+)
 
 WHOLE = {
     "ingested": 10, "read": 10, "released": 2, "published": 6, "refreshed": 3, "deduplicated": 2,
@@ -25,8 +33,8 @@ FOLDED = {
 }  # fmt: skip
 
 
-def _staged(rows: dict[str, int]) -> Staged:
-    return Staged(TableRef("d", "silver", "t"), "token", "folder", rows=rows)
+def _staged(rows: dict[str, int]) -> Attempt:
+    return Attempt(TableRef("d", "silver", "t"), "token", "folder", rows=rows)
 
 
 def test_rows_are_conserved_where_each_is_accounted_for() -> None:
@@ -67,22 +75,22 @@ def test_rows_are_counted_for_the_delivery_that_they_came_from() -> None:
             Group("b0", "negative", retried=True, superseded=False): 5,
         }
     )
-    fates: Fates = Counter(
+    outcomes: RowOutcomes = Counter(
         {("b1", "published"): 2, ("b1", "unchanged"): 1, ("b0", "published"): 1,
          ("b9", "refreshed"): 7, ("b1", "removed"): 1}
     )  # fmt: skip
     spec, taken, rejected = SilverSpec(), [Batch("b1", 6)], [Batch("b2", 4)]
-    found = by_batch(spec, taken, rejected, counts, fates)
+    found = by_batch(spec, taken, rejected, counts, outcomes)
     assert found == {
         "b0": {"released": 1, "published": 1},
         "b1": {"ingested": 6, "published": 2, "deduplicated": 2, "quarantined": 2},
         "b2": {"ingested": 4, "rejected": 4},
     }
     assert unbalanced(found) == []
-    whole = in_all(spec, found, counts, fates)
+    whole = in_all(spec, found, counts, outcomes)
     assert (whole["ingested"], accounted(whole)) == (10, 10)
     assert (whole["refreshed"], whole["removed"], whole["read"]) == (7, 1, 10)
-    folding = by_batch(SilverSpec(reduce="x.sql"), taken, rejected, counts, fates)
+    folding = by_batch(SilverSpec(reduce="x.sql"), taken, rejected, counts, outcomes)
     assert folding["b1"] == {"ingested": 6, "folded": 4, "quarantined": 2}
     assert unbalanced(folding) == []
 
@@ -102,10 +110,10 @@ def test_a_folded_row_has_its_merge_key(tmp_path: Path) -> None:
     (tmp_path / "rows").mkdir()
     rows = pa.table({"id": ["a", "b", None, "d"], "line": [1, None, 3, 4]})
     pq.write_table(rows, tmp_path / "rows" / "part.parquet")
-    staged = replace(_staged(FOLDED), folder=str(tmp_path))
-    result = _keys_conserved(staged, SilverSpec(key=["id", "line"]))
+    attempt = replace(_staged(FOLDED), folder=str(tmp_path))
+    result = _keys_conserved(attempt, SilverSpec(key=["id", "line"]))
     assert result.outcome is Outcome.FAIL
     assert result.message == "4 rows were made of 4 merge keys, 2 of them without their key"
-    assert _keys_conserved(staged, SilverSpec(key=["id"])).message.endswith(
+    assert _keys_conserved(attempt, SilverSpec(key=["id"])).message.endswith(
         "1 of them without their key"
     )

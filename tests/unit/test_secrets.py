@@ -14,9 +14,10 @@ from omegaconf import OmegaConf
 from conf.load import compose_config
 from conf.overrides import refuse_untrusted
 from flows.doctor import check_secret
-from storage import masking, secret_stores, secrets
+from storage import masking, secrets
 from storage.errors import ConfigurationError, InputError
 from storage.failures import without_secrets
+from storage.secrets import stores as secret_stores
 
 SECRET = 'pa+s "w&rd/1é'
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.sources.rest_extraction import unnested
-from tasks.sources.since import below, compared, filled, parsed, written
-from tasks.sources.watermark import Overlap
-from tasks.spec import WatermarkType
+from tasks.domain.spec import WatermarkType
+from tasks.ingest.sources.rest.extraction import unnested
+from tasks.ingest.sources.rest.since import below, compared, filled, parsed, written
+from tasks.ingest.sources.watermark import Overlap
 
 INSTANT, NUMBER = WatermarkType.instant, WatermarkType.number
 

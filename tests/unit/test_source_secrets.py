@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.sources.secrets import has_unreferenced, redacted
-from tasks.spec import SourceKind, SourceSpec
+from tasks.domain.spec import SourceKind, SourceSpec
+from tasks.ingest.sources.secrets import has_unreferenced, redacted
 
 
 def source(url: str, **options: str) -> SourceSpec:

@@ -15,11 +15,11 @@ from conf.load import load_config
 from conf.overrides import assigned
 from flows.cli import invoke
 from storage.errors import InputError
-from tasks.sql_text import tables_in
-from tasks.starter.csv_profile import read_profile
-from tasks.starter.guesses import Guess, guess
-from tasks.starter.plan import pattern_of, table_name
-from tasks.starter.text import quoted, scalar, sql
+from tasks.authoring.starter.csv_profile import read_profile
+from tasks.authoring.starter.guesses import Guess, guess
+from tasks.authoring.starter.plan import pattern_of, table_name
+from tasks.authoring.starter.text import quoted, scalar, sql
+from tasks.domain.sql_text import named_tables
 from tests.steps.starter import ODD
 
 
@@ -246,7 +246,7 @@ def test_what_is_written_composes_and_fits_together(tmp_path: Path, text: str) -
     for layer, table in (("bronze", "sales"), ("silver", "sales"), ("gold", name)):
         assert CheckSuite.load(Path(config.domain.roots.checks), layer, table).checks
     for query in (tmp_path / "out").rglob("*.sql"):
-        assert tables_in(query.read_text("utf-8")) == {"silver.sales"}
+        assert set(named_tables(query.read_text("utf-8"))) == {"silver.sales"}
 
 
 def test_odd_headers_have_names_and_are_found_again(tmp_path: Path) -> None:

@@ -54,12 +54,6 @@ def test_metadata_of_another_writer_is_no_record(text: str | None) -> None:
     assert CommitRecord.from_json(text) is None
 
 
-def test_row_counts_are_added_to_a_copy() -> None:
-    added = FULL.with_rows(rejected=1, published=2)
-    assert added.rows == {"ingested": 4, "published": 2, "rejected": 1}
-    assert FULL.rows == {"ingested": 4, "published": 3}
-
-
 def test_a_table_has_one_name_for_each_reader() -> None:
     ref = TableRef.parse("shop", "silver.orders")
     assert ref == TableRef("shop", "silver", "orders")

@@ -14,15 +14,15 @@ from flows import terminal
 from flows.progress import Silent
 from flows.runs import Run
 from flows.runtime import Runtime
-from flows.steps import Ended
+from flows.steps import StepResult
 from flows.terminal import ThreadRunner
 from storage.errors import CommitConflictError, InputError
-from tasks.bench import RunInfo
-from tasks.ops import TableOutcome
+from tasks.context import RunInfo
+from tasks.ops.report import TableOutcome
 
 CUSTOMERS, ORDERS = "silver.customers", "silver.orders"
 LABELS = ("bronze.customers", "bronze.orders", CUSTOMERS, ORDERS)
-Step = Callable[..., Ended[Any]]
+Step = Callable[..., StepResult[Any]]
 
 
 class Played:
@@ -31,22 +31,22 @@ class Played:
     def __init__(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         self.run = run
         self.calls: list[tuple[str, str]] = []
-        self.instead: dict[tuple[str, str], Callable[[], Ended[Any]]] = {}
+        self.instead: dict[tuple[str, str], Callable[[], StepResult[Any]]] = {}
         self._lock = threading.Lock()
         for name in ("stage", "check", "publish"):
             monkeypatch.setattr(terminal, f"{name}_step", self._step(name))
 
     def _step(self, name: str) -> Step:
-        def step(_: str, label: str, *given: object) -> Ended[Any]:
+        def step(_: str, label: str, *given: object) -> StepResult[Any]:
             with self._lock:
                 self.calls.append((name, label))
-            return self.instead.get((name, label), lambda: Ended("done", f"{name} {given}"))()
+            return self.instead.get((name, label), lambda: StepResult("done", f"{name} {given}"))()
 
         return step
 
-    def fails(self, label: str, error: Exception) -> Callable[[], Ended[Any]]:
-        def step() -> Ended[Any]:
-            self.run.settle(TableOutcome(self.run.runtime.config.domain.ref(label), "failed"))
+    def fails(self, label: str, error: Exception) -> Callable[[], StepResult[Any]]:
+        def step() -> StepResult[Any]:
+            self.run.note(TableOutcome(self.run.runtime.config.domain.ref(label), "failed"))
             raise error
 
         return step
@@ -76,7 +76,7 @@ def test_a_table_goes_through_its_steps_after_those_that_it_reads(played: Played
 
 
 def test_what_was_blocked_is_not_published_nor_what_reads_it(played: Played) -> None:
-    played.instead["check", CUSTOMERS] = lambda: Ended("blocked", name="Blocked", failed=True)
+    played.instead["check", CUSTOMERS] = lambda: StepResult("blocked", name="Blocked", failed=True)
     played.work()
     assert played.of(CUSTOMERS) == ["stage", "check"]
     assert played.of(ORDERS) == []
@@ -99,7 +99,7 @@ def test_a_transient_error_is_tried_again_as_often_as_configured(played: Played)
 
 
 def test_a_failure_that_no_step_noted_ends_the_run(played: Played) -> None:
-    def broken() -> Ended[Any]:
+    def broken() -> StepResult[Any]:
         raise ZeroDivisionError
 
     played.instead["check", CUSTOMERS] = broken

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tasks.sources.watermark import Overlap, is_ahead
+from tasks.ingest.sources.watermark import Overlap, is_ahead
 
 
 @pytest.mark.parametrize(

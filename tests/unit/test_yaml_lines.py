@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.yaml_lines import Lines, read, shown
+from tasks.domain.yaml_lines import Lines, read, shown
 
 TEXT = """\
 name: shop

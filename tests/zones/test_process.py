@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from storage.errors import ConfigurationError
-from storage.session import FIXED, SparkSettings, start_session
+from storage.spark.session import FIXED, SparkSettings, start_session
 
 LOCAL = "import time, flows; print(time.tzname[0], time.strftime('%H', time.localtime(0)))"
 

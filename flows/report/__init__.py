@@ -1,0 +1,1 @@
+"""What a run tells: its summary, the quality report, and artifacts in Prefect."""

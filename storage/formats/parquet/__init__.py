@@ -1,0 +1,1 @@
+"""Plain Parquet with a log of commits."""

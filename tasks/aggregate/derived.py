@@ -1,0 +1,403 @@
+"""Tables that are the result of a query: gold tables, and silver tables with SQL or made of their events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import reduce
+from typing import Any, NamedTuple
+
+import pyarrow.dataset as ds
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from storage.errors import ConfigurationError
+from storage.parquet_reading import spark_rows
+from storage.plans import GONE, MergePlan, difference, difference_plan, lacking
+from storage.schemas import describe_difference, same_columns, schema
+from storage.spark.metrics import rows_read, scans
+from storage.sql import quote
+from storage.types import TableRef, Version
+from tasks.aggregate.groups import distinct, mapped, restricted, touched, within
+from tasks.context import (
+    BACKFILL,
+    Attempt,
+    Context,
+    attempt_id,
+    backfill_folder,
+    fingerprint,
+    has_changed,
+    live,
+    source_versions,
+    views,
+)
+from tasks.domain.schemas import (
+    DELETED,
+    DERIVED_METADATA,
+    MARK,
+    business_columns,
+    group_of,
+    key_of,
+    spec_of,
+    types_of,
+)
+from tasks.domain.spec import (
+    EVENTS,
+    Deletes,
+    DomainSpec,
+    SilverSpec,
+    Strategy,
+    dependencies,
+)
+from tasks.domain.sql_files import sql_file
+from tasks.domain.sql_text import to_views
+from tasks.records import changes
+from tasks.records.contracts import contract_of
+from tasks.records.decisions import Decision, is_accepted, resolutions
+from tasks.records.heads import heads
+from tasks.rows.computed import with_computed
+from tasks.rows.folding import NEW, combined
+from tasks.rows.histories import folded, spans
+from tasks.rows.ordering import content
+from tasks.rows.partitions import Partition
+
+NULL_KEYS = "null_keys"
+"""Note of a commit: groups with a null in their key are up to date, which earlier versions left stale."""
+
+
+def plan(context: Context, ref: TableRef) -> MergePlan:
+    """Apply the staged difference."""
+    columns = [name for name, _ in (*business_columns(context.domain, ref), *DERIVED_METADATA)]
+    return difference_plan(key_of(context.domain, ref), columns)
+
+
+def stage(context: Context, ref: TableRef) -> Attempt | None:
+    """Stage what differs from the query's result; None when no input moved or the attempt was rejected."""
+    labels, found = dependencies(context.domain)[ref.label], heads(context, ref)
+    before = source_versions(context, ref)
+    contract = contract_of(context, ref)
+    if not any(has_changed(context, context.domain.ref(i), before.get(i)) for i in labels):
+        return None
+    after = {i: str(context.store.head(context.domain.ref(i)).version) for i in labels}
+    rebuilding = [context.run.run_id] if context.run.rebuild else []
+    token = fingerprint(ref.label, before, after, contract, rebuilding)
+    batch_id = attempt_id(ref, after, contract)
+    decided = resolutions(context.store, context.domain.name).get(batch_id)
+    if decided is not None and decided.decision is Decision.rejected:
+        return None
+    first = context.run.rebuild or context.store.head(ref).record is None
+    attempt = Attempt(
+        table=ref,
+        token=token,
+        folder=str(context.folder(ref, token)),
+        inputs=after,
+        contract=contract,
+        replace=context.run.rebuild,
+        heads=found,
+        notes={
+            "batch_id": batch_id,
+            "accepted": decided is not None and decided.decision is Decision.accepted,
+            "changes": not first,
+            NULL_KEYS: True,
+        },
+    )
+    attempt.clear()
+    views(context, after)
+    spec, group = spec_of(context.domain, ref), group_of(context.domain, ref)
+    keys = None if first else touched(context, spec.groups, group, before, after)
+    if keys is None:
+        return _computed(context, attempt, None, batch_id, first=first)
+    neglected = _neglected(context, ref, after)
+    if neglected is not None:
+        keys = distinct([keys, neglected])
+    return _computed(context, attempt, keys, batch_id, Since(before, neglected))
+
+
+def _neglected(context: Context, ref: TableRef, versions: Mapping[str, str]) -> DataFrame | None:
+    """The groups with a null in their key, where an earlier version of the platform left them stale."""
+    spec, group = spec_of(context.domain, ref), group_of(context.domain, ref)
+    head = context.store.head(ref).record
+    judged = list(spec.inputs) == [f"{ref.label}{EVENTS}"]  # rows without a key are in quarantine
+    if spec.group_by or judged or head is None or head.notes.get(NULL_KEYS):
+        return None
+    parts = [context.store.read(ref).select(*map(quote, group))]
+    for label, mapping in spec.groups.items():
+        rows = context.store.read(context.domain.ref(label), Version(versions[label]))
+        parts.append(mapped(context, label, mapping, rows, group))
+    empty = reduce(Column.__or__, [F.col(quote(k)).isNull() for k in group])
+    return distinct(parts).where(empty)
+
+
+def restage(
+    context: Context, ref: TableRef, partition: Partition, note: Mapping[str, Any]
+) -> Attempt:
+    """Compute again the groups that a partition of the inputs maps to, and write what differs.
+
+    The inputs are read as the table has consumed them, so its source versions stay as they were.
+
+    Args:
+        context: The context.
+        ref: A derived table that declares `groups`.
+        partition: The span of time.
+        note: Id of the backfill and the partition, for the commit record.
+
+    Raises:
+        ConfigurationError: The table was never computed.
+    """
+    found = heads(context, ref)
+    head = context.store.head(ref).record
+    if head is None or not head.inputs:
+        raise ConfigurationError(
+            f"{ref.label} was never computed, so there is nothing to restate",
+            advice=f"Load it first: lakehouse run domain={context.domain.name}",
+        )
+    contract = contract_of(context, ref)
+    token = fingerprint(ref.label, dict(note), dict(head.inputs), contract)
+    batch_id = f"{ref.name}-{token[:12]}"
+    attempt = Attempt(
+        table=ref,
+        token=token,
+        folder=str(backfill_folder(context, ref, token)),
+        inputs=dict(head.inputs),
+        contract=contract,
+        heads=found,
+        notes={
+            BACKFILL: dict(note),
+            "batch_id": batch_id,
+            "accepted": is_accepted(context.store, context.domain.name, batch_id),
+            "changes": True,
+            NULL_KEYS: bool(head.notes.get(NULL_KEYS)),
+        },
+    )
+    attempt.clear()
+    views(context, head.inputs)
+    spec, group = spec_of(context.domain, ref), group_of(context.domain, ref)
+    parts = within(context, spec.groups, group, partition, head.inputs)
+    parts += _dated(context, ref, partition)
+    keys = distinct(parts)
+    return _computed(context, attempt, keys, batch_id)
+
+
+def _dated(context: Context, ref: TableRef, partition: Partition) -> list[DataFrame]:
+    """The groups whose own date falls in the partition, those without any input row included."""
+    group, types = group_of(context.domain, ref), dict(business_columns(context.domain, ref))
+    return [
+        context.store.read(ref)
+        .where(partition.typed(quote(k), types[k]))
+        .select(*map(quote, group))
+        for k in group
+        if types[k] in ("date", "timestamp")
+    ]
+
+
+class Since(NamedTuple):
+    """What a table may be folded from: the versions that it has consumed, and keys not to be folded."""
+
+    versions: Mapping[str, str]
+    recomputed: DataFrame | None = None
+
+
+def _computed(
+    context: Context,
+    attempt: Attempt,
+    keys: DataFrame | None,
+    batch_id: str,
+    since: Since | None = None,
+    *,
+    first: bool = False,
+) -> Attempt:
+    """Stage the difference between the table and its query, for the touched keys where they are known.
+
+    Args:
+        context: The context.
+        attempt: The attempt.
+        keys: The touched keys; None computes all.
+        batch_id: What a person resolves the attempt by.
+        since: What the table may be folded from, where it may be.
+        first: Whether the table has no rows that count.
+    """
+    ref = attempt.table
+    made: DataFrame | None = None
+    if keys is not None:
+        keys.write.mode("overwrite").parquet(attempt.part("touched"))
+        keys = spark_rows(context.store.session, attempt.part("touched"))
+        if since is not None and spec_of(context.domain, ref).fold:
+            made = _folded(context, attempt, keys, since)
+    if made is None:
+        made = query(context.store.session, context.domain, ref, keys)
+    rows = _complete(context, ref, made, attempt.token, batch_id)
+    attempt = replace(attempt, rows=_write(context, attempt, rows, keys, first=first))
+    attempt.save()
+    return attempt
+
+
+def staged_rows(context: Context, attempt: Attempt) -> DataFrame:
+    """The staged difference: rows to write, and rows that leave."""
+    rows = changes.rows_of(context, attempt)
+    return rows.select(*map(quote, plan(context, attempt.table).source_columns))
+
+
+def _text(domain: DomainSpec, ref: TableRef) -> str:
+    spec = spec_of(domain, ref)
+    if spec.sql:
+        return sql_file(domain, spec.sql)
+    assert isinstance(spec, SilverSpec)  # noqa: S101 - gold has a query
+    return sql_file(domain, spec.events) if spec.events else f"select * from {spec.inputs[0]}"
+
+
+def query(
+    session: SparkSession, domain: DomainSpec, ref: TableRef, keys: DataFrame | None = None
+) -> DataFrame:
+    """The result of a table's query with the table's columns, whole or for the touched keys.
+
+    Args:
+        session: Has the inputs as views `layer_table`.
+        domain: The domain.
+        ref: A derived table.
+        keys: The touched keys, or None for all.
+    """
+    rows = _result(session, domain, ref)
+    if keys is not None:  # of a history the events are restricted, before it is made of them
+        rows = restricted(rows, keys, group_of(domain, ref))
+    return rows if spec_of(domain, ref).sql else history(domain, ref, rows)
+
+
+def _result(
+    session: SparkSession, domain: DomainSpec, ref: TableRef, prefix: str = ""
+) -> DataFrame:
+    """What a table's SQL gives, with the columns computed of it; a history's events as they are.
+
+    Args:
+        session: Has the inputs as views `layer_table`, with the prefix.
+        domain: The domain.
+        ref: A derived table.
+        prefix: Begin of the views' names.
+
+    Raises:
+        ConfigurationError: The SQL gives other columns than those declared for it.
+    """
+    rows, spec = session.sql(to_views(_text(domain, ref), prefix)), spec_of(domain, ref)
+    if not spec.sql:
+        return rows
+    given = {name: column for name, column in spec.columns.items() if not column.expr}
+    _refuse_difference(ref, rows.schema, schema(types_of(given)))
+    return with_computed(ref, rows, spec.columns)
+
+
+def _folded(context: Context, attempt: Attempt, keys: DataFrame, since: Since) -> DataFrame | None:
+    """The touched keys from their stored rows and the new rows of the input; None where that is not known.
+
+    Keys of which rows changed or left are computed from all their rows.
+    """
+    session, ref, spec = (
+        context.store.session,
+        attempt.table,
+        spec_of(context.domain, attempt.table),
+    )
+    [label] = spec.inputs
+    read = context.domain.ref(label)
+    found = changes.sides(context, read, since.versions.get(label), attempt.inputs[label])
+    if found is None:
+        return None
+    live(context.domain, read, found.new).createOrReplaceTempView(f"{NEW}{read.view}")
+    made = _result(session, context.domain, ref, NEW)
+    new, stored = (restricted(rows, keys, spec.key) for rows in (made, context.store.read(ref)))
+    rows = with_computed(ref, combined(stored, new, spec), spec.columns)
+    parts = [] if since.recomputed is None else [since.recomputed]
+    if not found.old.isEmpty():
+        parts.append(mapped(context, label, spec.groups[label], found.old, spec.key))
+    if not parts:
+        return rows
+    other = distinct(parts)
+    other.write.mode("overwrite").parquet(attempt.part("recomputed"))
+    other = spark_rows(session, attempt.part("recomputed"))
+    kept = lacking(rows, F.broadcast(other), spec.key)
+    return kept.unionByName(query(session, context.domain, ref, other))
+
+
+def history(domain: DomainSpec, ref: TableRef, events: DataFrame) -> DataFrame:
+    """The rows of a derived silver table, made of the events of its keys."""
+    spec = domain.silver[ref.name]
+    log = domain.silver.get(f"{ref.name}{EVENTS}", spec)
+    ties = [c for c in (DELETED, *content(log)) if c in events.columns]
+    if spec.strategy is Strategy.scd2:
+        return spans(
+            events, keys=spec.key, track=spec.track, sequence_by=spec.sequence_by, ties=ties
+        )
+    if DELETED not in events.columns:
+        events = events.withColumn(DELETED, F.lit(False))
+    columns = [c for c in spec.columns if c not in spec.key]
+    order = [*spec.sequence_by, DELETED, *content(log)]
+    rows = folded(events, keys=spec.key, columns=columns, order=order)
+    if spec.deletes is Deletes.hard:
+        rows = rows.where(~F.col(DELETED))
+    instant = F.col(quote(spec.sequence_by[0]))
+    dated = spec.columns[spec.sequence_by[0]].type in ("timestamp", "date")
+    at = F.when(F.col(DELETED) & F.lit(dated), instant.try_cast("timestamp"))
+    rows = rows.withColumn("_deleted_at", at)
+    added = [name for name, _ in MARK] if spec.marks_deleted else []
+    return rows.select(*map(quote, spec.columns), *added)
+
+
+def refuse_other_columns(domain: DomainSpec, ref: TableRef, found: StructType) -> None:
+    """Refuse a result whose columns are not those declared, in their order and types.
+
+    Raises:
+        ConfigurationError: The message names the difference.
+    """
+    _refuse_difference(ref, found, schema(business_columns(domain, ref)))
+
+
+def _refuse_difference(ref: TableRef, found: StructType, wanted: StructType) -> None:
+    if not same_columns(found, wanted):
+        raise ConfigurationError(
+            f"{ref.label}: the query's columns are not those declared: "
+            + describe_difference(found, wanted),
+            advice=f"Fix the SQL or the columns of {ref.label} in the domain's YAML.",
+        )
+
+
+def _complete(
+    context: Context, ref: TableRef, rows: DataFrame, token: str, batch_id: str
+) -> DataFrame:
+    refuse_other_columns(context.domain, ref, rows.schema)
+    return rows.select(
+        *[quote(name) for name, _ in business_columns(context.domain, ref)],
+        F.lit(batch_id).alias("_batch_id"),
+        F.lit(token).alias("_merge_id"),
+        F.lit(context.run.started_at).cast("timestamp").alias("_updated_at"),
+    )
+
+
+def _write(
+    context: Context, attempt: Attempt, result: DataFrame, keys: DataFrame | None, *, first: bool
+) -> dict[str, int]:
+    """Stage the difference.
+
+    Returns:
+        Rows computed, to be written and to be removed; rows read of the inputs and rows that they have;
+        the groups that were touched, where not all are computed.
+    """
+    ref = attempt.table
+    computed = Observation(f"computed {attempt.token}")
+    result = result.observe(computed, F.count(F.lit(1)).alias("rows"))
+    if first:
+        rows = result.withColumn(GONE, F.lit(False))
+    else:
+        target = context.store.read(ref)
+        if keys is not None:
+            target = restricted(target, keys, group_of(context.domain, ref))
+        compared = [name for name, _ in business_columns(context.domain, ref)]
+        rows = difference(target, result, key_of(context.domain, ref), compared)
+    with scans(context.store.session) as found:
+        rows.write.mode("overwrite").parquet(attempt.part("rows"))
+    inputs = [context.domain.ref(label) for label in attempt.inputs]
+    counted = {
+        "computed": int(computed.get["rows"]),
+        "published": attempt.count("rows", ~ds.field(GONE)),
+        "removed": attempt.count("rows", ds.field(GONE)),
+        "scanned": rows_read(found, [ref.path for ref in inputs]),
+        "available": sum(context.store.stats(ref).rows for ref in inputs),
+    }
+    return counted | ({"groups": attempt.count("touched")} if keys is not None else {})

@@ -1,0 +1,1 @@
+"""Help for who writes a domain: first drafts, cases, inspection and contracts."""

@@ -1,0 +1,1 @@
+"""What a domain declares, and whether it makes sense."""

@@ -1,0 +1,1 @@
+"""The gate of a table: what is checked before anything is published."""

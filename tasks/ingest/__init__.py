@@ -1,0 +1,1 @@
+"""Ingestion: what sources deliver becomes rows of bronze."""

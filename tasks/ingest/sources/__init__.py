@@ -1,0 +1,1 @@
+"""Sources: each kind reads its deliveries record by record."""

@@ -1,0 +1,1 @@
+"""Files in the landing folder: CSV, JSON lines, Parquet."""

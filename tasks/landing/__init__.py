@@ -1,0 +1,1 @@
+"""Where deliveries arrive: folders, names and contents of files."""

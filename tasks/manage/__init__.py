@@ -1,0 +1,1 @@
+"""Runs over many tables and versions: planning, backfill, rollback and migration."""

@@ -1,0 +1,1 @@
+"""Tables fed row by row: judged, merged by key, with their quarantine."""

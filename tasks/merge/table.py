@@ -1,0 +1,124 @@
+"""A table that is merged: fed row by row from bronze."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pyspark.sql import DataFrame
+
+from checks.model import CheckResult, CheckSource
+from storage.types import Commit, TableRef
+from tasks.context import Attempt, Context, inputs_changed, source_versions
+from tasks.domain.schemas import (
+    quarantine_of,
+    quarantine_schema,
+    silver_schema,
+    tombstones_of,
+)
+from tasks.merge import checks, quarantine, restate, silver, tombstones
+from tasks.records import releases
+from tasks.records.decisions import rejected
+from tasks.records.heads import expected
+from tasks.rows.partitions import Partition
+from tasks.table.columns import create_bronze, create_exact, create_growing
+from tasks.table.kind import Audited
+from tasks.table.writing import Difference, audited, publish_difference
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A silver table that is fed row by row, as a kind of table."""
+
+    ref: TableRef
+    follows_inputs: ClassVar[bool] = False
+
+    def create(self, context: Context) -> None:
+        """Create it, its quarantine and, where it has one, its table of tombstones."""
+        spec = context.domain.silver[self.ref.name]
+        feed = context.domain.ref(spec.source or "")
+        if context.store.exists(feed):
+            create_bronze(context, feed)  # a rebuild of silver alone reads columns newly declared
+        create_exact(context, self.ref, silver_schema(spec))
+        beside = quarantine_schema(context.domain.bronze[feed.name])
+        create_growing(context, quarantine_of(self.ref), beside)
+        if tombstones.kept_for(spec):
+            create_exact(context, tombstones_of(self.ref), tombstones.tombstone_schema(spec))
+
+    def has_news(self, context: Context) -> bool:
+        """Whether an input has moved, a person asks for rows, or a run was cut off."""
+        if context.run.rebuild or not context.store.exists(quarantine_of(self.ref)):
+            return True
+        before = source_versions(context, self.ref)
+        asked = releases.asked(context.store, self.ref, before.get(releases.LABEL))
+        unfinished = quarantine.release_unfinished(context, self.ref)
+        return unfinished or bool(asked) or inputs_changed(context, self.ref, before)
+
+    def waits_for(self, context: Context) -> str:
+        """Nothing of its own: what is new comes from its inputs."""
+        del context
+        return ""
+
+    def stage(self, context: Context) -> Attempt | None:
+        """Judge the new rows, and find what the merge will do with each."""
+        return silver.stage(context, self.ref)
+
+    def restage(self, context: Context, partition: Partition, note: Mapping[str, Any]) -> Attempt:
+        """Make the rows of one partition again, from bronze as it was consumed."""
+        return restate.stage(context, self.ref, partition, note)
+
+    def prepare_restaging(self, context: Context) -> None:
+        """Complete a release that was cut off, and take back rows that entered without a silver commit."""
+        if context.store.exists(self.ref):
+            quarantine.finish_release(context, self.ref)
+            quarantine.undo_entering(context, self.ref)
+
+    def own_checks(self, context: Context, attempt: Attempt) -> Sequence[CheckResult]:
+        """That no row is lost, and that what is kept out is within its limits."""
+        return checks.own_checks(context, attempt)
+
+    def audited(self, context: Context, attempt: Attempt) -> Audited:
+        """The rows to merge, and the table as it will be."""
+        return audited(context, attempt, self._difference(context, attempt))
+
+    def result_checks(
+        self, context: Context, attempt: Attempt, result: DataFrame
+    ) -> tuple[Sequence[CheckResult], Sequence[CheckSource]]:
+        """None: the merge itself finds one row a key."""
+        del context, attempt, result
+        return (), ()
+
+    def expected_rows(self, attempt: Attempt) -> int:
+        """Rows taken from bronze."""
+        return attempt.rows.get("ingested", 0)
+
+    def withdrawn(self, context: Context, attempt: Attempt) -> Sequence[str]:
+        """Batches that were rejected since."""
+        ids = {batch.batch_id for batch in attempt.batches}
+        return sorted(ids.intersection(rejected(context.store, context.domain.name)))
+
+    def publish(self, context: Context, attempt: Attempt, notes: Mapping[str, Any]) -> Commit:
+        """Let rows enter the quarantine, merge the good ones, and let released rows leave."""
+        spec = context.domain.silver[self.ref.name]
+        expected(context, attempt, self.ref)  # else what is written beside it would be for nothing
+        quarantine.finish_release(context, self.ref)  # of a part whose rows did not leave
+        quarantine.enter(context, attempt)
+        quarantine.note_leaving(context, attempt)
+        tombstones.enter(context, attempt, spec)
+        commit = publish_difference(
+            context, attempt, notes, lambda: self._difference(context, attempt),
+            cluster_by=spec.cluster_by,
+            looked_for=not attempt.is_part,  # parts of a backfill may hold a key twice
+        )  # fmt: skip
+        quarantine.leave(context, attempt)
+        return commit
+
+    def _difference(self, context: Context, attempt: Attempt) -> Difference:
+        """The merge plan of an attempt and the rows for it: what is checked is what is published."""
+        if attempt.is_part:
+            return Difference(
+                restate.plan_of(context, attempt), restate.staged_rows(context, attempt)
+            )
+        spec = context.domain.silver[self.ref.name]
+        return Difference(silver.plan(spec), silver.staged_rows(context, attempt))

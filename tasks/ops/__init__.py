@@ -1,0 +1,1 @@
+"""The operational tables: what they hold, and the report that runs append to them."""

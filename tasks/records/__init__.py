@@ -1,0 +1,1 @@
+"""What a later run has to know of earlier ones: consumed, delivered, decided, accounted for."""

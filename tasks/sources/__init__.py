@@ -1,3 +1,0 @@
-"""Readers of what is delivered."""
-
-from __future__ import annotations
