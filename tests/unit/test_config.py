@@ -110,8 +110,8 @@ def test_names_of_columns_that_delta_cannot_have_are_refused_before_the_run(tmp_
     given = ["domain=odd", f"domains={tmp_path}"]
     with pytest.raises(ConfigurationError) as refused:
         load_config(given)
-    assert "domain.bronze.orders.columns: 'Unit price' has a sign" in refused.value.message
-    assert refused.value.message.count("has a sign") == 2
+    assert "domain.bronze.orders.columns: 'Unit price' has a character" in refused.value.message
+    assert refused.value.message.count("has a character") == 2
     mapped = "format.properties={delta: {delta.columnMapping.mode: name}}"
     for way in ("format=iceberg", "format.bronze=parquet", mapped):
         assert load_config([*given, way]).domain.bronze["orders"].columns[1] == "Unit price"
