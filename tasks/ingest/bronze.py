@@ -12,34 +12,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-
 from storage.errors import InputError
-from storage.parquet_reading import spark_rows
-from storage.schemas import schema
-from storage.sql import quote
 from storage.types import SourceFile, TableRef
 from tasks.context import Attempt, Batch, Context, Problem, attempts, fingerprint
-from tasks.domain.schemas import BRONZE_METADATA, bronze_schema
-from tasks.domain.spec import DomainSpec, DriftMode, Rounding, SourceSpec
+from tasks.domain.schemas import bronze_schema
+from tasks.domain.spec import DriftMode, SourceSpec
 from tasks.ingest import drift
 from tasks.ingest.drift import Drift
+from tasks.ingest.records import FILES, evolved_columns, file_of
 from tasks.ingest.sources.garbage import collector_paused
-from tasks.ingest.sources.hashing import record_hash
 from tasks.ingest.sources.reader import Offer, Reader, Request, StagedFile
 from tasks.ingest.sources.registry import reader_of
 from tasks.records import ledger
 from tasks.records.decisions import Decision, Resolution, resolutions
 from tasks.records.heads import heads
 from tasks.records.ledger import delivered, last_delivery
-from tasks.rows.frames import KEPT, is_sourced, rescued, suspect
-
-FILES = "files"
-"""Folder of an attempt with a Parquet file of records for each delivery, named by its number."""
-RECORDS_PER_DELIVERY = 10_000_000_000
-"""`_sequence` = delivery x this + record number: it orders rows by delivery, then by record."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +158,7 @@ def _take(
         size = offer.path.stat().st_size if offer.bytes is None else offer.bytes
         try:
             with collector_paused():
-                parsed = reader.stage(offer, _file(folder, delivery))
+                parsed = reader.stage(offer, file_of(folder, delivery))
         except InputError as error:
             taken.problems.append(Problem(one.batch_id, offer.name, str(error), acceptable=False))
             continue
@@ -282,7 +269,7 @@ def _decided_attempt(context: Context, ref: TableRef) -> Attempt | None:
         if (
             attempt.notes.get("position") == position
             and all(s is not None and not _kept_out(source, s, r) for s, r in resolved)
-            and all(_file(Path(attempt.folder), f.delivery).exists() for f in attempt.files)
+            and all(file_of(Path(attempt.folder), f.delivery).exists() for f in attempt.files)
         ):
             shutil.rmtree(attempt.part("rows"), ignore_errors=True)  # of the run that staged it
             batches = tuple(replace(b, accepted=True) for b in attempt.batches)
@@ -293,10 +280,6 @@ def _decided_attempt(context: Context, ref: TableRef) -> Attempt | None:
 def _attempts(context: Context, ref: TableRef) -> list[Attempt]:
     """Attempts in the staging folder that hold a delivery and were not published."""
     return [attempt for attempt in attempts(context, ref) if attempt.files]
-
-
-def _file(folder: Path, delivery: int) -> Path:
-    return folder / FILES / f"{delivery:06d}.parquet"
 
 
 def _drift(
@@ -342,96 +325,3 @@ def _noted(context: Context, ref: TableRef, taken: _Taken) -> dict[str, object]:
 def _last_delivered(context: Context, ref: TableRef) -> Mapping[str, str]:
     record = context.store.head(ref).record if context.store.exists(ref) else None
     return dict(record.notes.get(drift.DELIVERED, {})) if record is not None else {}
-
-
-def evolved_columns(context: Context, ref: TableRef) -> list[str]:
-    """Columns that the bronze table has beyond those declared: it tells itself how it evolved."""
-    if not context.store.exists(ref):
-        return []
-    declared = set(bronze_schema(context.domain.bronze[ref.name]).names)
-    return [c for c in context.store.columns(ref).names if c not in declared]
-
-
-def staged_rows(context: Context, attempt: Attempt) -> DataFrame:
-    """The staged records with their metadata columns: computed once, read by the gate and the publication."""
-    rows = Path(attempt.part("rows"))
-    if not (rows / "_SUCCESS").exists():
-        _computed_rows(context, attempt).write.mode("overwrite").parquet(str(rows))
-    return spark_rows(context.store.session, rows)
-
-
-def _computed_rows(context: Context, attempt: Attempt) -> DataFrame:
-    ref = attempt.table
-    source = context.domain.bronze[ref.name]
-    evolved = evolved_columns(context, ref)
-    evolved += [c for c in attempt.notes.get(drift.EVOLVED, ()) if c not in evolved]
-    wanted = schema([*((c, "string") for c in (*source.columns, *evolved)), *BRONZE_METADATA])
-    session = context.store.session
-    if not attempt.files:
-        return session.createDataFrame([], wanted)
-    parts = _delivered_rows(session, source, attempt)
-    parts = _moved(parts, evolved) if source.drift is DriftMode.evolve else parts.select(
-        "*", *[F.lit(None).cast("string").alias(c) for c in evolved]
-    )  # fmt: skip
-    instant = F.lit(context.run.started_at).cast("timestamp")
-    flagged = F.when(suspect(typed_uses(context.domain, ref)), "suspect").otherwise("ok")
-    complete = parts.select(
-        "*",
-        instant.alias("_ingested_at"),
-        F.to_date(instant).alias("_ingestion_date"),
-        F.lit(f"{context.domain.name}.{ref.name}").alias("_source"),
-        record_hash(source.columns).alias("_record_hash"),
-        flagged.alias("_quality_flag"),
-        (F.col("_delivery") * F.lit(RECORDS_PER_DELIVERY) + F.col("_record_number")).alias(
-            "_sequence"
-        ),
-    )
-    return complete.select([quote(f.name) for f in wanted.fields])
-
-
-def _delivered_rows(session: SparkSession, source: SourceSpec, attempt: Attempt) -> DataFrame:
-    """The records of all files in one scan, each with what is known of its file."""
-    folder = Path(attempt.folder) / FILES
-    columns = schema(
-        [
-            *((c, "string") for c in source.columns),
-            ("_record_number", "bigint"),
-            ("_rescued", "string"),
-        ]
-    )
-    records = session.read.schema(columns).parquet(str(folder))
-    number = F.regexp_extract("_metadata.file_name", r"^(\d+)", 1).cast("int")
-    files = session.createDataFrame(
-        pa.table(
-            {
-                "_delivery": pa.array([f.delivery for f in attempt.files], pa.int32()),
-                "_source_file": [f.name for f in attempt.files],
-                "_batch_id": [f.batch_id for f in attempt.files],
-                "_file_hash": [f.sha256 for f in attempt.files],
-            }
-        )
-    )
-    numbered = records.select("*", number.alias("_delivery"))
-    return numbered.join(F.broadcast(files), "_delivery")
-
-
-def _moved(rows: DataFrame, columns: Sequence[str]) -> DataFrame:
-    """Take columns out of `_rescued`, which keeps only what has no column of its own."""
-    if not columns:
-        return rows
-    others = F.array_except(F.json_object_keys("_rescued"), F.array(*map(F.lit, columns)))
-    left = F.when(F.size(others) > 0, F.col("_rescued"))
-    kept = rows.select("*", rescued(columns).alias(KEPT))
-    values = [f"{KEPT}.{quote(c)}" for c in columns]
-    return kept.select("*", *values).withColumn("_rescued", left).drop(KEPT)
-
-
-def typed_uses(domain: DomainSpec, ref: TableRef) -> list[tuple[str, str, Rounding]]:
-    """Source column, type and rounding of every silver column that is typed from this bronze table."""
-    return [
-        (column.source or name, column.type, column.rounds)
-        for silver in domain.silver.values()
-        if silver.source == ref.label
-        for name, column in silver.row_columns.items()
-        if is_sourced(column) and column.type != "string"
-    ]

@@ -13,6 +13,7 @@ from storage.errors import ConfigurationError, InputError
 from storage.types import Commit, TableRef
 from tasks.context import Attempt, Context
 from tasks.ingest import bronze, drift
+from tasks.ingest.records import staged_rows
 from tasks.records import ledger
 from tasks.rows.partitions import Partition
 from tasks.table.checks import own_check
@@ -70,7 +71,7 @@ class Ingested:
 
     def audited(self, context: Context, attempt: Attempt) -> Audited:
         """The staged records, for both: they are not worth a copy in memory."""
-        rows = bronze.staged_rows(context, attempt)
+        rows = staged_rows(context, attempt)
         return Audited(rows, rows)
 
     def result_checks(
@@ -91,7 +92,7 @@ class Ingested:
     def publish(self, context: Context, attempt: Attempt, notes: Mapping[str, Any]) -> Commit:
         """Append the records, and the columns that they bring."""
         checked = drift.apply(context, attempt)
-        rows = bronze.staged_rows(context, attempt)
+        rows = staged_rows(context, attempt)
         return context.store.append(
             self.ref, rows, context.record(attempt, **notes), expected=checked
         )

@@ -24,8 +24,9 @@ from tasks.context import BACKFILL, Attempt, Batch, Context, backfill_folder, fi
 from tasks.domain.schemas import DELETED, merge_key
 from tasks.domain.spec import SilverSpec, dependencies
 from tasks.merge import quarantine, silver
+from tasks.merge.intake import Intake
 from tasks.merge.judging import judge
-from tasks.merge.silver import Intake
+from tasks.merge.outcomes import candidates, completed, ranked
 from tasks.records import accounting, changes, decisions, releases
 from tasks.records.accounting import ACCOUNTS, RowOutcome
 from tasks.records.contracts import contract_of
@@ -187,7 +188,7 @@ def _write(
     vanished = _vanished(context, part, attempt, target, kept)
     if vanished is not None:
         kept = _with_stand_ins(context, part, intake, kept, vanished)
-    rows = silver.ranked(kept, spec).cache()
+    rows = ranked(kept, spec).cache()
     try:
         own = rows.where(OWN)
         counts = accounting.count(own)
@@ -285,8 +286,8 @@ def _with_outcomes(
 ) -> DataFrame:
     """One row a merge key with what the merge will do with it."""
     spec, merging = part.spec, plan(part.spec, part.partition)
-    latest = silver.candidates(context, part.ref, rows.where("_rule is null"), [OWN, STAND_IN])
-    made = silver.completed(context, spec, latest, intake.after, attempt.token)
+    latest = candidates(context, part.ref, rows.where("_rule is null"), [OWN, STAND_IN])
+    made = completed(context, spec, latest, intake.after, attempt.token)
     made = made.withColumn(GONE, F.lit(False)).select(
         *map(quote, merging.source_columns), OWN, STAND_IN
     )

@@ -18,6 +18,7 @@ from tasks.domain.schemas import (
     tombstones_of,
 )
 from tasks.merge import checks, quarantine, restate, silver, tombstones
+from tasks.merge.outcomes import plan
 from tasks.records import releases
 from tasks.records.decisions import rejected
 from tasks.records.heads import expected
@@ -121,4 +122,4 @@ class Merged:
                 restate.plan_of(context, attempt), restate.staged_rows(context, attempt)
             )
         spec = context.domain.silver[self.ref.name]
-        return Difference(silver.plan(spec), silver.staged_rows(context, attempt))
+        return Difference(plan(spec), silver.staged_rows(context, attempt))

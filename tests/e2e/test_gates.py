@@ -21,7 +21,7 @@ from tasks.context import Attempt, Context, GateReport, RunInfo
 from tasks.domain.spec import SilverSpec
 from tasks.gate.anomalies import RUNS
 from tasks.merge import silver
-from tasks.merge.silver import Intake
+from tasks.merge.intake import Intake
 from tasks.ops import report as ops
 from tasks.ops.report import TableOutcome
 from tasks.ops.tables import ops_table

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from storage.spark.metrics import scans
 from tasks.domain.schemas import quarantine_of
 from tasks.domain.spec import ColumnSpec, GoldSpec, SilverSpec, SourceSpec
-from tasks.ingest import bronze
+from tasks.ingest.records import staged_rows
 from tasks.records import changes
 from tasks.rows.frames import judged, typed
 from tasks.run_table import check, publish
@@ -40,7 +40,7 @@ def test_the_records_of_many_files_are_read_in_one_scan(
     assert attempt is not None
     context = shop.context()
     with scans(context.store.session) as found:
-        bronze.staged_rows(context, attempt)
+        staged_rows(context, attempt)
     assert len([scan for scan in found if "parquet" in scan.what.lower()]) == 1
 
     report = shop.check(attempt)

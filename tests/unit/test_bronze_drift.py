@@ -15,6 +15,7 @@ from tasks import run_table
 from tasks.context import Attempt, Context, RunInfo
 from tasks.domain.spec import DriftMode
 from tasks.ingest import bronze, drift
+from tasks.ingest.records import evolved_columns
 from tasks.ops.tables import ops_table
 from tasks.table.columns import additions
 
@@ -85,7 +86,7 @@ def test_what_evolved_is_in_the_table_and_expected_from_the_next_delivery(contex
     assert lacking[0].after == "seller_state"
     last = context.store.columns(SELLERS).names[-1]  # elsewhere only Spark adds a column on Delta
     context.store.evolve(SELLERS, [AddColumn("rating", "string", last)])
-    assert bronze.evolved_columns(context, SELLERS) == ["rating"]
+    assert evolved_columns(context, SELLERS) == ["rating"]
     names = context.store.columns(SELLERS)
     context.store.append_arrow(
         SELLERS,

@@ -17,7 +17,7 @@ from tasks.authoring.cases.values import value_of
 from tasks.domain.schemas import DELETED, key_of
 from tasks.domain.spec import DomainSpec
 from tasks.domain.yaml_lines import line_of, shown, unreadable
-from tasks.ingest.bronze import RECORDS_PER_DELIVERY
+from tasks.ingest.records import RECORDS_PER_DELIVERY
 from tasks.rows import reducing
 
 Row = Mapping[str, Any]

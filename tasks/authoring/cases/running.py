@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from storage.errors import ConfigurationError
 from storage.schemas import arrow_schema, schema
 from storage.types import TableRef
-from tasks.aggregate import derived
+from tasks.aggregate.query import query, refuse_other_columns
 from tasks.authoring.cases import tables
 from tasks.authoring.cases.difference import differences
 from tasks.authoring.cases.reading import Case, Row
@@ -88,8 +88,8 @@ class Runner:
         if tables.folds(self._domain, case.table):
             rows = reducing.reduced(self._session, self._domain, case.table)
         else:
-            rows = derived.query(self._session, self._domain, case.table)
-            derived.refuse_other_columns(self._domain, case.table, rows.schema)
+            rows = query(self._session, self._domain, case.table)
+            refuse_other_columns(self._domain, case.table, rows.schema)
         key = key_of(self._domain, case.table)
         got = rows.select(*dict.fromkeys([*key, *case.compared])).toArrow().to_pylist()
         return differences(case.expect, got, key=key, compared=case.compared)

@@ -10,7 +10,7 @@ from pyspark.sql.types import DataType, NumericType, StructType
 
 from storage.schemas import named_types, schema
 from storage.types import TableRef
-from tasks.aggregate import derived
+from tasks.aggregate.query import history
 from tasks.authoring.cases import tables as cases
 from tasks.authoring.inspection.analyzer import Inspection
 from tasks.domain.schemas import business_columns, group_of
@@ -118,7 +118,7 @@ def _events(inspection: Inspection, name: str, silver: SilverSpec) -> None:
     _compare(inspection, key, relative, ordered, wanted, silver.columns, in_order=False)
     if wanted.keys() <= found.keys():
         ref = inspection.domain.ref(f"silver.{name}")
-        made = inspection.resolved(key, lambda: derived.history(inspection.domain, ref, rows))
+        made = inspection.resolved(key, lambda: history(inspection.domain, ref, rows))
         if made is not None:
             own = dict(business_columns(inspection.domain, ref))
             _compare(inspection, key, relative, made, own, silver.columns, in_order=False)
