@@ -71,7 +71,7 @@ class Lakeful:
         self.labels = list(labels)
         for kind in (self.domain.silver, self.domain.gold):
             for name in set(kind) - {label.partition(".")[2] for label in labels}:
-                del kind[name]  # type: ignore[attr-defined]
+                del kind[name]
         self.number = 0
 
     @property

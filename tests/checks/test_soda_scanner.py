@@ -171,7 +171,7 @@ VALUES = (
 def test_values_are_compared_as_they_are_written(spark: SparkSession) -> None:
     own = spark.newSession()
     own.createDataFrame([(v,) for v in VALUES], "v string").createOrReplaceTempView("staged")
-    checks = {}
+    checks: dict[str, dict[str, dict[str, object]]] = {}
     for number, value in enumerate(VALUES):
         regex = "^" + re.escape(value) + "$"
         checks[f"valid {number}"] = {

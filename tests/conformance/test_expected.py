@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 import pytest
@@ -130,7 +130,7 @@ def passing_the_lock(lake: Lake, ref: TableRef, rows: DataFrame) -> DataFrame:
 
     secrets = {"CATALOG_PASSWORD": os.environ.get("CATALOG_PASSWORD", "")}
 
-    def meanwhile(part: Iterator[Row]) -> Iterator[Row]:
+    def meanwhile(part: Iterable[Row]) -> Iterator[Row]:
         os.environ.update(secrets)
         other = pa.Table.from_pylist([dict(zip(NAMES, THEIRS, strict=True))])
         lake.adapter(None)._append_arrow(ref, other, CommitRecord("another run", "theirs"))

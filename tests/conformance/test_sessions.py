@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from storage.plans import upsert_plan
 from storage.registry import Lake
+from storage.types import Version
 from tests.conformance.tables import NAMES, Table, record
 
 UPSERT = upsert_plan(["id"], NAMES, ["seq"])
@@ -55,8 +56,9 @@ def test_sessions_that_write_to_one_table_lose_nothing(lake: Lake, spark: SparkS
     shared.create()
     start = Barrier(WRITERS)
 
-    def work(number: int) -> list[str]:
-        store, versions = stores[number], []
+    def work(number: int) -> list[Version]:
+        store = stores[number]
+        versions: list[Version] = []
         start.wait(60)
         for turn in range(ROUNDS):
             mine = record(f"{number}/{turn}")

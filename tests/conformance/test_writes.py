@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from storage.errors import TerminalError
@@ -208,14 +210,15 @@ def test_a_failing_write_leaves_no_trace(table: Table, write: str) -> None:
         "SELECT id, CAST(raise_error('broken row') AS STRING) AS name, 1L AS seq FROM range(3)"
     )
     store, ref, token = table.store, table.ref, record("broken")
-    for told, attempt in {
+    attempts: dict[str, list[tuple[str | None, Callable[[], object]]]] = {
         "append": [("broken row", lambda: store.append(ref, broken, token))],
         "overwrite": [("broken row", lambda: store.overwrite(ref, broken, token))],
         "delete": [
             (None, lambda: store.delete(ref, "no_such_column = 1", token)),
             (None, lambda: store.delete(ref, "id = = 1", token)),
         ],
-    }[write]:
+    }
+    for told, attempt in attempts[write]:
         with pytest.raises(TerminalError, match=told):
             attempt()
     assert table.head() == head

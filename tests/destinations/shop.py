@@ -144,7 +144,10 @@ class Shop:
         """The rows of the destination."""
         names = ", ".join(name for name, _ in business_columns(self.spec, SALES))
         with self.server.connect() as connection:
-            return connection.execute(f"select {names} from sales order by id").fetchall()
+            rows: list[Row] = connection.execute(
+                f"select {names} from sales order by id"
+            ).fetchall()
+        return rows
 
     def ids(self) -> list[int]:
         return [row[0] for row in self.pushed()]

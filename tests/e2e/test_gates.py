@@ -16,7 +16,7 @@ from conf.load import load_config
 from flows import steps
 from flows.report.quality_report import report_path
 from storage.plans import MergePlan
-from storage.types import Commit, TableRef
+from storage.types import Commit, TableRef, Version
 from tasks.context import Attempt, Context, GateReport, RunInfo
 from tasks.domain.spec import SilverSpec
 from tasks.gate.anomalies import RUNS
@@ -25,6 +25,7 @@ from tasks.merge.intake import Intake
 from tasks.ops import report as ops
 from tasks.ops.report import TableOutcome
 from tasks.ops.tables import ops_table
+from tasks.run_table import publish
 from tests.e2e.lakehouse import Lakehouse
 
 SELLERS = ("seller_id", "seller_zip_code_prefix", "seller_city", "seller_state")
@@ -150,7 +151,7 @@ def test_a_table_that_has_moved_on_since_its_check_is_staged_and_checked_once_mo
     loaded: Lakehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As by a run whose lock was lost: the attempt is refused, and the run goes on by itself."""
-    whole, theirs = steps.publish, []
+    theirs: list[Version] = []
 
     def meanwhile(context: Context, attempt: Attempt, report: GateReport) -> Commit:
         if attempt.table.label == "silver.sellers" and not theirs:
@@ -158,7 +159,7 @@ def test_a_table_that_has_moved_on_since_its_check_is_staged_and_checked_once_mo
             assert head is not None
             record = replace(head, token="theirs", rows={}, notes={"mark": True})
             theirs.append(context.store.checkpoint(attempt.table, record).version)
-        return whole(context, attempt, report)
+        return publish(context, attempt, report)
 
     monkeypatch.setattr(steps, "publish", meanwhile)
     loaded.deliver("olist_sellers_dataset_2.csv", SELLERS, *good("s3"))

@@ -35,8 +35,12 @@ def test_what_was_accepted_is_in_silver(
     assert lake.run("tables=[bronze.transactions,silver.transactions]").status == 0
     assert lake.quarantined("transactions") == []
     rows = lake.table("silver.transactions").to_pylist()
-    at = [datetime(2026, 3, 1, *clock, tzinfo=UTC) for clock in
-          ((10,), (10, 0, 0, 500_000), (10, 0, 1), (0,))]  # fmt: skip
+    at = [
+        datetime(2026, 3, 1, 10, tzinfo=UTC),
+        datetime(2026, 3, 1, 10, 0, 0, 500_000, tzinfo=UTC),
+        datetime(2026, 3, 1, 10, 0, 1, tzinfo=UTC),
+        datetime(2026, 3, 1, 0, tzinfo=UTC),
+    ]
     found = {row["transaction_id"]: row["transaction_ts"] for row in rows}
     assert [found[f"t{n}"] for n in range(len(at))] == at
     assert str({row["transaction_id"]: row["amount"] for row in rows}["t9"]) == "0.01"

@@ -374,8 +374,8 @@ def _customers(
         number, email = customer["customer_id"], (customer["email"] or "").lower() or None
         own = [fact for fact in facts if fact["customer_id"] == number]
         rated = [fact for fact in own if fact["amount_usd"] is not None]
-        contact = by_email.get(email or "")
-        found = contact["contact_id"] if contact else None
+        known = by_email.get(email or "")
+        found = known["contact_id"] if known else None
         yield {
             "customer_id": number, "segment": customer["segment"], "country": customer["country"],
             "email": email, "contact_id": found, "open_deals": open_deals[found] if found else 0,

@@ -204,7 +204,11 @@ def accounts_folded(records: Iterable[Record]) -> list[Row]:
 
 def at_instants(events: Iterable[Event]) -> dict[datetime, Event]:
     """Of the events of a key at one instant only the last in order counts; given and returned in order."""
-    return {event.changed_at: event for event in events}
+    last: dict[datetime, Event] = {}
+    for event in events:
+        assert event.changed_at is not None  # a good event has its sequence
+        last[event.changed_at] = event
+    return last
 
 
 def accounts_history(records: Iterable[Record]) -> list[Row]:

@@ -147,7 +147,11 @@ class Place:
         }  # fmt: skip
 
 
-def _await(client: httpx.Client, process: subprocess.Popen[str], seconds: float = 60) -> None:
+def _await(
+    client: httpx.Client,
+    process: subprocess.Popen[str] | subprocess.Popen[bytes],
+    seconds: float = 60,
+) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         try:

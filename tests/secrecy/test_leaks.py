@@ -79,8 +79,10 @@ def servers(postgres: Postgres, kafka: Broker, hubspot_process: HubSpot, s3: S3)
     """The servers, with something to deliver."""
     hubspot_process.reset()
     hubspot_process.objects.put("contacts", "1", email="a@example.com")
-    made = (database(postgres, name) for name in ("source", "destination", "catalog"))
-    servers = Servers(*made, kafka, hubspot_process, s3)
+    source, destination, catalog = (
+        database(postgres, name) for name in ("source", "destination", "catalog")
+    )
+    servers = Servers(source, destination, catalog, kafka, hubspot_process, s3)
     servers.source.run(
         "CREATE TABLE payments (payment_id bigint, order_id bigint, amount numeric(18,2))",
         "INSERT INTO payments VALUES (1, 7, 1.50), (2, 8, 2.50)",

@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 import requests
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from psycopg import sql
 
 from tests.services.hubspot_objects import MODIFIED
@@ -64,7 +65,7 @@ def _upsert(connection: psycopg.Connection, table: str, file: Path) -> None:
     if not header:
         return
     columns = [sql.Identifier(name) for name in header]
-    kinds = [sql.SQL(TYPES.get(name, "text")) for name in header]  # type: ignore[arg-type]
+    kinds = [sql.SQL(TYPES.get(name, "text")) for name in header]
     declared = sql.SQL(", ").join(map(sql.SQL(" ").join, zip(columns, kinds, strict=True)))
     names = {
         "table": sql.Identifier(table),
@@ -109,7 +110,9 @@ def _put(kind: str, objects: list[dict[str, Any]], environment: Mapping[str, str
 
 
 def _produce(events: list[dict[str, Any]], environment: Mapping[str, str]) -> None:
-    servers = {"bootstrap.servers": environment["CRM_KAFKA_SERVERS"]}
+    servers: dict[str, str | int | float | bool] = {
+        "bootstrap.servers": environment["CRM_KAFKA_SERVERS"]
+    }
     admin = AdminClient(servers)
     if TOPIC not in admin.list_topics(timeout=ANSWER_SECONDS).topics:
         admin.create_topics([NewTopic(TOPIC, 2, 1)])[TOPIC].result(ANSWER_SECONDS)

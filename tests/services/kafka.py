@@ -16,7 +16,8 @@ from typing import Any
 
 import pyspark
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from flows.services.ports import HOST, free_port
 from storage.spark.ivy import ivy_resolver

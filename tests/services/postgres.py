@@ -185,7 +185,7 @@ def _command(name: str, *arguments: str) -> None:
         done = subprocess.run(
             [str(_binaries() / name), *arguments],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", check=False,
-            timeout=2 * WAIT_SECONDS, **({"user": user, "extra_groups": []} if user else {}),
+            timeout=2 * WAIT_SECONDS, user=user, extra_groups=[] if user else None,
         )  # fmt: skip
         output.seek(0)
         if done.returncode:

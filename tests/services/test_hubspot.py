@@ -88,7 +88,7 @@ def test_objects_are_put_and_archived_over_the_api_too(hubspot: HubSpot) -> None
     headers = {"Authorization": f"Bearer {hubspot.token}"}
     base = f"{hubspot.url}/crm/v3/objects/contacts"
     properties = {"email": "a@x.org", "lastmodifieddate": at(5)}
-    inputs = {"inputs": [{"id": "7", "properties": properties}]}
+    inputs: dict[str, Any] = {"inputs": [{"id": "7", "properties": properties}]}
     assert requests.post(f"{base}/batch/upsert", json=inputs, headers=headers, timeout=10).ok
     [shown] = get(hubspot, "/crm/v3/objects/contacts").json()["results"]
     assert (shown["updatedAt"], shown["properties"]["email"]) == (at(5), "a@x.org")

@@ -48,13 +48,12 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
     def set_to(clock: str) -> None:
         instant = datetime.fromisoformat(f"2026-03-01T{clock}").replace(tzinfo=UTC)
 
-        class Clock(datetime):
-            @classmethod
-            def now(cls, tz: tzinfo | None = None) -> datetime:
-                assert tz is UTC
-                return instant
+        def now(tz: tzinfo | None = None) -> datetime:
+            assert tz is UTC
+            return instant
 
+        stopped = type("Clock", (datetime,), {"now": staticmethod(now)})
         for module in ("jdbc", "rest"):
-            monkeypatch.setattr(f"tasks.ingest.sources.{module}.reader.datetime", Clock)
+            monkeypatch.setattr(f"tasks.ingest.sources.{module}.reader.datetime", stopped)
 
     return set_to

@@ -248,7 +248,7 @@ def test_values_beyond_every_number_and_date(make_shop: MakeShop, shop_db: Postg
     assert shop.rows() == [tuple(text for _, _, text in SPECIAL)]
 
 
-ARRAYS = {
+ARRAYS: dict[str, list[tuple[str | None, str | None]]] = {
     "int[]": [("{1,2}", "[1,2]"), ("{{1,2},{3,4}}", "[[1,2],[3,4]]"), ("{}", "[]"), (None, None),
               ("{1,null}", "[1,null]"), ("[0:1]={7,8}", "[7,8]")],
     "numeric[]": [("{1.10,NaN}", '[1.10,"NaN"]'), ("{-Infinity}", '["-Infinity"]'),

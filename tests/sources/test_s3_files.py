@@ -286,7 +286,8 @@ def test_a_copy_that_another_process_takes_away_is_read_all_the_same(
     request = Request("sale", bucket.landing(), tmp_path / "scratch", seen=tmp_path / "seen.json")
     one, other = FileReader(CSV), FileReader(CSV)
     [first], [second] = one.offers(request), other.offers(request)
-    parse, attempt = PARSERS[FileFormat.csv], []
+    parse = PARSERS[FileFormat.csv]
+    attempt: list[int | None] = []
 
     def while_another_looks(path: Path, *rest: Any, **more: Any) -> Any:
         if not attempt:

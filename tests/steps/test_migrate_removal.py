@@ -14,6 +14,7 @@ from storage.errors import TerminalError
 from storage.formats.delta import store as delta_store
 from storage.formats.iceberg import store as iceberg_store
 from storage.formats.parquet import store as parquet_store
+from storage.formats.parquet.log import COMMITS
 from tasks.manage.migrate import finish, undo
 from tasks.records import changes
 from tests.conformance.tables import record
@@ -62,7 +63,7 @@ def cut_off(where: str, module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> 
         inner = sorted(p for p in folder.rglob("*") if p.is_file())
         for path in inner[len(inner) // 2 :]:
             path.unlink()
-        if where == "half-way" and (folder.name != parquet_store.COMMITS):
+        if where == "half-way" and (folder.name != COMMITS):
             raise Killed
         original(folder, *rest, **named)
 

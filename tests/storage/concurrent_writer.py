@@ -51,7 +51,7 @@ def main(work: Work) -> None:
     if not work.locked:
         Locks.hold = lambda *_, **__: contextlib.nullcontext()  # type: ignore[method-assign, assignment]
     if not work.shared:
-        SharedLocks._acquire = lambda *_: None  # type: ignore[method-assign, assignment]
+        SharedLocks._acquire = lambda *_: None  # type: ignore[method-assign]
     address = work.lake["catalog"]
     lake = Lake(
         **work.lake | {

@@ -19,11 +19,11 @@ from tests.conftest import MakeLake
 
 NUMBERS = count(1)
 
-Run = Callable[[str], Any]
-
 
 @pytest.fixture
-def make_table(make_lake: MakeLake, spark: SparkSession) -> Callable[..., tuple[TableStore, Run]]:
+def make_table(
+    make_lake: MakeLake, spark: SparkSession
+) -> Callable[..., tuple[TableStore, TableRef]]:
     """A table made by plain SQL, as another program would, with three rows and a statement after them."""
 
     def make(

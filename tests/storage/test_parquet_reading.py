@@ -26,7 +26,7 @@ def jobs_of(spark: SparkSession, read: Callable[[], DataFrame]) -> tuple[DataFra
     try:
         rows = read()
     finally:
-        context.setLocalProperty("spark.jobGroup.id", None)
+        context.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]  # None removes it
     context._jsc.sc().listenerBus().waitUntilEmpty(10_000)
     return rows, len(context.statusTracker().getJobIdsForGroup(group))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -133,12 +134,13 @@ def test_what_changes_rows_is_refused_with_the_reason(
     made = lake.adapter(spark, name="parquet")  # type: ignore[arg-type]
     frame = made.read(REF)
     plan = upsert_plan(["id"], ["id"], [])
-    for name, write in {
+    changing: dict[str, Callable[[], object]] = {
         "merge": lambda: made.merge(REF, frame, plan, record("m")),
         "overwrite": lambda: made.overwrite(REF, frame, record("o")),
         "replace": lambda: made.replace(REF, frame, record("r")),
         "delete": lambda: made.delete(REF, "id = 1", record("d")),
-    }.items():
+    }
+    for name, write in changing.items():
         with pytest.raises(TerminalError, match=f"{name} changes rows.*only ever added") as caught:
             write()
         assert "delta or iceberg" in caught.value.advice

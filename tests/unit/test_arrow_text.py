@@ -164,7 +164,7 @@ def test_what_is_not_utf8_inside_of_others_is_told_with_all_around_it() -> None:
     assert text(within.slice(1)).not_utf8 == {0: '{"s":{"base64":"/w=="},"n":2}'}
 
 
-class Meters(pa.ExtensionType):
+class Meters(pa.ExtensionType):  # type: ignore[misc]  # pyarrow has no types
     """An extension that nobody registered."""
 
     def __init__(self) -> None:

@@ -27,6 +27,7 @@ HEADER = "seller_id,seller_zip_code_prefix,seller_city,seller_state"
 def context(request: pytest.FixtureRequest, make_config: Any, tmp_path: Path) -> Context:
     config = make_config(request.param, tmp_path)
     context = Runtime(config, RunInfo("run-1", datetime.now(UTC), "1.0")).context(spark=False)
+    assert isinstance(context.landing, Path)
     context.landing.mkdir()
     run_table.create(context, SELLERS)
     return context
@@ -35,6 +36,7 @@ def context(request: pytest.FixtureRequest, make_config: Any, tmp_path: Path) ->
 def attempt(context: Context, mode: DriftMode, header: str, name: str = "") -> Attempt:
     context.domain.bronze["sellers"].drift = mode
     record = ",".join("x" for _ in header.split(","))
+    assert isinstance(context.landing, Path)
     (context.landing / f"olist_sellers_dataset{name}.csv").write_text(f"{header}\n{record}\n")
     made = bronze.stage(context, SELLERS)
     assert made is not None

@@ -157,7 +157,12 @@ def test_a_release_runs_the_table_and_what_is_computed_from_it(
     store: TableStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runs: list[list[str]] = []
-    monkeypatch.setattr(commands, "run", lambda overrides: runs.append(overrides) or 3)
+
+    def run(overrides: list[str]) -> int:
+        runs.append(overrides)
+        return 3
+
+    monkeypatch.setattr(commands, "run", run)
     words = ["release", "order_items", "env=test", "tables=[gold.x]", "--reason", "x"]
     assert invoke(["quarantine", *words]) == 3
     ((env, tables, layers),) = runs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from tasks.domain.spec import DriftMode
@@ -9,8 +11,8 @@ from tasks.ingest.drift import Drift, compared
 
 
 def difference(
-    last: dict[str, str],
-    delivered: dict[str, str],
+    last: Mapping[str, str],
+    delivered: Mapping[str, str],
     *,
     declared: tuple[str, ...] = ("id", "n"),
     held: tuple[str, ...] = (),

@@ -247,13 +247,13 @@ def test_experiments_have_the_true_uplift_that_the_truth_file_tells(tmp_path: Pa
             at <= payment <= at + timedelta(days=30) for payment in paid[user]
         )
     rate = {variant: converted[variant] / users[variant] for variant in users}
-    for experiment in EXPERIMENTS:
-        control = rate[experiment.name, "control"]
+    for made in EXPERIMENTS:
+        control = rate[made.name, "control"]
         assert 0.1 < control < 0.25
-        for variant, uplift in experiment.uplift.items():
+        for variant, uplift in made.uplift.items():
             # three standard errors of a rate over a few thousand users
-            found = rate[experiment.name, variant] / control - 1
-            assert found == pytest.approx(uplift, abs=0.3), (experiment.name, variant)
+            found = rate[made.name, variant] / control - 1
+            assert found == pytest.approx(uplift, abs=0.3), (made.name, variant)
     assert rate["annual_discount", "discount_20"] > 1.3 * rate["annual_discount", "control"]
 
 

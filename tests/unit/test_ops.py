@@ -197,7 +197,8 @@ def test_a_rebuild_that_is_killed_loses_no_row(
     report(store, "shop", PUSH_ONLY, [PUSHED], status="done", score=1.0, message="pushed")
     _report(store)
     _report(store, TAXI, domain="taxi")
-    before, made = _reported(store), []
+    before = _reported(store)
+    made: list[tuple[Any, ...]] = []
     whole = type(store).overwrite_arrow
 
     def until_killed(self: TableStore, *given: Any, **named: Any) -> Commit:
@@ -232,7 +233,8 @@ def test_a_report_of_another_domain_while_a_rebuild_is_under_way_is_kept(
     _report(store)
     target = type(store) if passes == "before the write" else type(_adapter(store))
     name = "overwrite_arrow" if passes == "before the write" else "_overwrite_arrow"
-    whole, others = getattr(target, name), []
+    whole = getattr(target, name)
+    others: list[str] = []
 
     def meanwhile(self: Any, table: TableRef, *given: Any, **named: Any) -> Any:
         if len(others) < 2:

@@ -33,7 +33,8 @@ TEXTS = [
 def staged(path: Path) -> list[dict[str, Any]]:
     target = path.with_suffix(".staged")
     made = stage_parquet(path, SOURCE, target, expected_sha256=file_sha256(path))
-    return pq.read_table(made.parquet).to_pylist()
+    rows: list[dict[str, Any]] = pq.read_table(made.parquet).to_pylist()
+    return rows
 
 
 def written(folder: Path, columns: dict[str, pa.Array], notes: dict[str, str], **how: Any) -> Path:
