@@ -120,7 +120,7 @@ def newer(order: Sequence[str], one: str = "s", other: str = "t") -> str:
     """Whether `one` comes after `other` by columns of which the first counts most; nulls come first.
 
     Structs compare so, which a single column does not: `null < 'a'` is unknown, `struct(null) < struct('a')`
-    is true. The rows of an attempt are ranked by structs too (`tasks.rows.ordering.last`).
+    is true. The rows of an attempt are ranked by structs too (`tasks.rows.ordering.sort_key`).
     """
     return f"{_tuple(one, order)} > {_tuple(other, order)}" if order else NEVER
 

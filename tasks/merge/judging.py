@@ -15,7 +15,7 @@ from tasks.domain.schemas import DELETED, EVENT_ID, WINDOW
 from tasks.domain.spec import SilverSpec, Strategy
 from tasks.records import releases
 from tasks.rows import ordering
-from tasks.rows.frames import REFERENCE_MISSING, WAIVED, judged, typed, waived
+from tasks.rows.frames import REFERENCE_MISSING, WAIVED, typed, waived, with_broken_rule
 
 
 def judge(
@@ -32,7 +32,7 @@ def judge(
     spec = context.domain.silver[ref.name]
     columns = context.domain.bronze[context.domain.ref(spec.source or "").name].columns
     rows = releases.with_waivers(context, ref, rows, versions.get(releases.LABEL))
-    rows = judged(typed(rows, spec.row_columns, columns), spec)
+    rows = with_broken_rule(typed(rows, spec.row_columns, columns), spec)
     for name, reference in spec.references.items():
         version = Version(versions[reference.table])
         rows = _missing_reference(context, rows, name, spec, version)

@@ -35,7 +35,7 @@ from tasks.records.decisions import is_accepted
 from tasks.records.heads import heads
 from tasks.records.ledger import arrived
 from tasks.rows.declared import with_declared_columns
-from tasks.rows.frames import HELD_RULE, judged, typed
+from tasks.rows.frames import HELD_RULE, typed, with_broken_rule
 
 
 def stage(context: Context, ref: TableRef) -> Attempt | None:
@@ -209,7 +209,9 @@ def _whole_source(context: Context, spec: SilverSpec, intake: Intake) -> DataFra
     """Every row of the bronze table, judged by itself."""
     source = context.domain.ref(spec.source or "")
     rows = context.store.read(source, Version(intake.after[source.label]))
-    return judged(typed(rows, spec.row_columns, context.domain.bronze[source.name].columns), spec)
+    return with_broken_rule(
+        typed(rows, spec.row_columns, context.domain.bronze[source.name].columns), spec
+    )
 
 
 def write(rows: DataFrame, folder: Path) -> None:

@@ -23,7 +23,7 @@ from tasks.domain.spec import Deletes, SilverSpec
 from tasks.records import changes
 from tasks.records.decisions import rejected
 from tasks.records.heads import expected
-from tasks.rows.ordering import last, sequence
+from tasks.rows.ordering import sequence, sort_key
 
 METADATA = (("_batch_id", "string"), ("_merge_id", "string"), ("_updated_at", "timestamp"))
 TOMBSTONE = "_tombstone"
@@ -56,11 +56,13 @@ def with_tombstones(
     beside = tombstones_of(ref)
     if context.run.rebuild or not context.store.stats(beside).rows:
         return rows.withColumn(
-            TOMBSTONE, F.lit(None).cast(rows.select(last(sequence(spec))).schema[0].dataType)
+            TOMBSTONE, F.lit(None).cast(rows.select(sort_key(sequence(spec))).schema[0].dataType)
         )
     out = [*pending, *rejected(context.store, context.domain.name)]
     known = context.store.read(beside).where(~F.col("_batch_id").isin(out))
-    known = known.groupBy(*map(quote, spec.key)).agg(F.max(last(sequence(spec))).alias(TOMBSTONE))
+    known = known.groupBy(*map(quote, spec.key)).agg(
+        F.max(sort_key(sequence(spec))).alias(TOMBSTONE)
+    )
     return rows.join(known, spec.key, "left")
 
 

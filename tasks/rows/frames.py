@@ -33,7 +33,7 @@ LONG_TEXTS = {"maxStringLen": str(2**31 - 1)}
 PARSED = "_parsed_"
 LOST = "_lost"
 BROKEN = "_broken"
-Kind = tuple[str, Rounding]
+Typing = tuple[str, Rounding]
 """A type and its rounding: what one expression parses."""
 
 DATED = ("date", "timestamp")
@@ -101,15 +101,15 @@ def _parsed_columns(rows: DataFrame, columns: Mapping[str, ColumnSpec]) -> DataF
     return rows.select("*", *arrays).selectExpr(*map(quote, rows.columns), *values)
 
 
-def _by_kind(texts: Iterable[tuple[str, str, Rounding]]) -> dict[Kind, list[str]]:
+def _by_kind(texts: Iterable[tuple[str, str, Rounding]]) -> dict[Typing, list[str]]:
     """The texts of each type and rounding, each once."""
-    kinds: dict[Kind, dict[str, None]] = {}
+    kinds: dict[Typing, dict[str, None]] = {}
     for text, kind, rounds in texts:
         kinds.setdefault((kind, rounds), {})[text] = None
     return {kind: list(of_kind) for kind, of_kind in kinds.items()}
 
 
-def _parse(kind: Kind, text: Column) -> Column:
+def _parse(kind: Typing, text: Column) -> Column:
     return parsed(text, *kind)
 
 
@@ -131,7 +131,7 @@ def _computed(rows: DataFrame, name: str, column: ColumnSpec) -> DataFrame:
     return rows.withColumn(made, text).withColumn(name, held)
 
 
-def judged(rows: DataFrame, spec: SilverSpec) -> DataFrame:
+def with_broken_rule(rows: DataFrame, spec: SilverSpec) -> DataFrame:
     """Add `_is_deleted`, `_rule` and `_reason`: the first row rule that a row breaks, null for a good row.
 
     The order is: malformed record, key missing, value not parseable, sequence missing, required value
@@ -319,7 +319,7 @@ def suspect(columns: Iterable[tuple[str, str, Rounding]]) -> Column:
     return any_of([F.col("_rescued").isNotNull(), *bad])
 
 
-def _unparseable(kind: Kind, text: Column) -> Column:
+def _unparseable(kind: Typing, text: Column) -> Column:
     return unparseable(text, *kind)
 
 

@@ -37,7 +37,7 @@ def event_order(spec: SilverSpec) -> list[str]:
     return [*sequence(spec), DELETED, *content(spec)]
 
 
-def last(order: list[str]) -> Column:
+def sort_key(order: list[str]) -> Column:
     """The place of an event in the order; the greatest is the last."""
     return F.struct(*[F.col(quote(c)) for c in order])
 
@@ -46,7 +46,7 @@ def winning(spec: SilverSpec, order: list[str]) -> list[Column]:
     """The sort order in which the event of a key that counts comes first."""
     if spec.first_wins:
         return [F.col("_sequence").asc()]
-    return [last(order).desc(), F.col("_sequence").desc()]
+    return [sort_key(order).desc(), F.col("_sequence").desc()]
 
 
 def window_start(spec: SilverSpec) -> Column:

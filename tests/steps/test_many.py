@@ -13,7 +13,7 @@ from tasks.domain.schemas import quarantine_of
 from tasks.domain.spec import ColumnSpec, GoldSpec, SilverSpec, SourceSpec
 from tasks.ingest.records import staged_rows
 from tasks.records import changes
-from tasks.rows.frames import judged, typed
+from tasks.rows.frames import typed, with_broken_rule
 from tasks.run_table import check, publish
 from tests.conftest import MakeLake
 from tests.property.driver import rows_of, stage
@@ -62,7 +62,7 @@ def test_no_plan_grows_with_typed_columns(spark: SparkSession) -> None:
         rows = spark.createDataFrame(
             [], f"{text}, _rescued string, _record_number int, _source_file string"
         )
-        judged_rows = judged(typed(rows, spec.columns, names), spec)
+        judged_rows = with_broken_rule(typed(rows, spec.columns, names), spec)
         return str(judged_rows._jdf.queryExecution().optimizedPlan()).count("RLIKE")
 
     limit = "spark.sql.debug.maxToStringFields"
