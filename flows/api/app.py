@@ -28,7 +28,7 @@ from flows.api.problems import (
     refused,
     unexpected,
 )
-from flows.api.push import Guard, push_router, refuse_stopped, settled
+from flows.api.push import Guard, outcomes_of, push_router, refuse_stopped
 from flows.api.reads import Wanted, newest, page, within
 from flows.api.segments import Segments
 from flows.reading import Reader
@@ -134,7 +134,7 @@ def _inbox(config: Config, contract: Contract) -> Inbox:
             advice="Give a local folder to the API and to the runs of this domain.",
         )
     segments = Segments(Path(config.paths.landing), push.file, contract.id_of)
-    return Inbox(segments, config.api, settled(Runtime(config, new_run()), contract.table))
+    return Inbox(segments, config.api, outcomes_of(Runtime(config, new_run()), contract.table))
 
 
 def _health(config: Config, inbox: Inbox | None) -> APIRouter:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from conf.schema import Api
-from flows.api.index import Sealed, Settled
+from flows.api.index import Sealed, SegmentOutcomes
 from flows.api.segments import Record, Segments
 from storage.errors import TransientError
 
@@ -19,7 +19,7 @@ REFRESH_SECONDS = 5.0
 GROUP = 200
 """Requests that share a sync at most."""
 
-Ask = Callable[[Sequence[Sealed]], Settled]
+Ask = Callable[[Sequence[Sealed]], SegmentOutcomes]
 """Which of these segments bronze has, and what a person rejected so far."""
 Entry = tuple[Sequence[Record], "Future[None]"]
 _LOG = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Inbox:
         self._guard = threading.Lock()  # of the next three
         self._queued = 0
         self._stopped = False
-        self._settled: Settled | None = None
+        self._outcomes: SegmentOutcomes | None = None
         self._opened: float | None = None
         self._closing = threading.Event()
         self._waiting: Sequence[Sealed] = segments.waiting()
@@ -148,9 +148,9 @@ class Inbox:
 
     def _count(self) -> None:
         with self._guard:
-            settled, self._settled = self._settled, None
-        if settled is not None:
-            self._segments.settle(settled)
+            outcomes, self._outcomes = self._outcomes, None
+        if outcomes is not None:
+            self._segments.note_outcomes(outcomes)
         self._waiting = self._segments.waiting()
         self._written = sum(part.rows for part in self._waiting) + self._segments.open_rows
 
@@ -160,9 +160,9 @@ class Inbox:
             self._closing.wait(REFRESH_SECONDS)
 
     def _ask_once(self) -> None:
-        settled = self._ask(self._waiting)
+        outcomes = self._ask(self._waiting)
         with self._guard:
-            self._settled = settled
+            self._outcomes = outcomes
 
     def _refuse_the_rest(self) -> None:
         with self._guard:

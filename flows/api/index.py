@@ -37,8 +37,8 @@ class Sealed:
 
 
 @dataclass(frozen=True)
-class Settled:
-    """What became of files.
+class SegmentOutcomes:
+    """What became of sealed segments.
 
     Attributes:
         taken: Names of those that bronze has.
@@ -87,15 +87,15 @@ class Index:
         )
         return [Sealed(*row) for row in found]
 
-    def settle(self, settled: Settled) -> None:
+    def note_outcomes(self, outcomes: SegmentOutcomes) -> None:
         """Note what became of files; the ids of a rejected one may be sent again."""
         with self._connection:
             self._connection.executemany(
                 "update files set state = 'taken' where name = ? and state = 'waiting'",
-                [(name,) for name in settled.taken],
+                [(name,) for name in outcomes.taken],
             )
-            if settled.rejected:
-                self._reject(settled.rejected)
+            if outcomes.rejected:
+                self._reject(outcomes.rejected)
 
     def close(self) -> None:
         """Close the database."""

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from conf.schema import Api
 from flows.api.contract import Contract
 from flows.api.inbox import Inbox
-from flows.api.index import Sealed, Settled
+from flows.api.index import Sealed, SegmentOutcomes
 from flows.api.keys import Role
 from flows.api.problems import Problem, Refusal
 from flows.api.segments import Record
@@ -65,15 +65,15 @@ def push_router(contract: Contract, inbox: Inbox, settings: Api, guard: Guard) -
     return router
 
 
-def settled(runtime: Runtime, table: str) -> Callable[[Sequence[Sealed]], Settled]:
+def outcomes_of(runtime: Runtime, table: str) -> Callable[[Sequence[Sealed]], SegmentOutcomes]:
     """Tells which segments bronze has taken in, and which batches a person has rejected."""
 
-    def ask(waiting: Sequence[Sealed]) -> Settled:
+    def ask(waiting: Sequence[Sealed]) -> SegmentOutcomes:
         store = Runtime(runtime.config, new_run()).metadata_store()
         ref = runtime.config.domain.ref(f"bronze.{table}")
         has = {file.name for file in ledger.delivered(store, ref)} if waiting else set()
         batches = (batch.partition("-again")[0] for batch in rejected(store, ref.domain))
-        return Settled(
+        return SegmentOutcomes(
             [part.name for part in waiting if part.name in has],
             {b.removeprefix(f"{table}-") for b in batches if b.startswith(f"{table}-")},
         )

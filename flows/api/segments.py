@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from flows.api.index import NAME, Index, Sealed, Settled
+from flows.api.index import NAME, Index, Sealed, SegmentOutcomes
 from storage.disk import sync
 from storage.errors import ConfigurationError, InputError, StorageDeniedError
 
@@ -120,9 +120,9 @@ class Segments:
         """The sealed segments that bronze is not known to have."""
         return self._index.waiting()
 
-    def settle(self, settled: Settled) -> None:
+    def note_outcomes(self, outcomes: SegmentOutcomes) -> None:
         """Note what became of segments; the ids of a rejected one may be sent again."""
-        self._index.settle(settled)
+        self._index.note_outcomes(outcomes)
 
     def close(self) -> None:
         """Seal what is open and let another process write."""

@@ -17,7 +17,7 @@ from conf.schema import Api
 from flows.api import inbox as module
 from flows.api.app import make_app
 from flows.api.inbox import Inbox, InboxStoppedError
-from flows.api.index import Sealed, Settled
+from flows.api.index import Sealed, SegmentOutcomes
 from flows.api.segments import Record, Segments
 from flows.runtime import lake_of
 from storage.errors import StorageDeniedError
@@ -38,8 +38,8 @@ def opened(folder: Path, done: module.Ask, **settings: float) -> Inbox:
     return Inbox(segments, Api(**settings), done)  # type: ignore[arg-type]
 
 
-def nothing(_: Sequence[Sealed]) -> Settled:
-    return Settled()
+def nothing(_: Sequence[Sealed]) -> SegmentOutcomes:
+    return SegmentOutcomes()
 
 
 def eventually(holds: Callable[[], bool]) -> bool:
@@ -75,7 +75,7 @@ def test_segments_are_counted_until_bronze_has_them(
 ) -> None:
     monkeypatch.setattr(module, "REFRESH_SECONDS", 0.05)
     taken: set[str] = set()
-    inbox = opened(tmp_path, lambda _: Settled(set(taken)), seal_seconds=0.0)
+    inbox = opened(tmp_path, lambda _: SegmentOutcomes(set(taken)), seal_seconds=0.0)
     inbox.put([record(1), record(2)]).result(PATIENCE)
     assert eventually(lambda: len(list(tmp_path.glob("sales_*"))) == 1)
     assert inbox.waiting_rows == 2
@@ -113,9 +113,9 @@ def test_an_acknowledgement_does_not_wait_for_bronze(tmp_path: Path) -> None:
     inbox.close()
     release = threading.Event()
 
-    def slow(_: Sequence[Sealed]) -> Settled:
+    def slow(_: Sequence[Sealed]) -> SegmentOutcomes:
         release.wait(PATIENCE)
-        return Settled()
+        return SegmentOutcomes()
 
     inbox = opened(tmp_path, slow)
     try:

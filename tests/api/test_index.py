@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.api.index import Settled
+from flows.api.index import SegmentOutcomes
 from flows.api.segments import Record, Segments
 from storage.errors import InputError
 
@@ -44,14 +44,14 @@ def test_what_a_rejected_segment_held_is_taken_again(tmp_path: Path, taken: bool
     segments = opened(tmp_path)
     wrong, _ = segments.waiting()
     if taken:
-        segments.settle(Settled(taken={wrong.name}))
+        segments.note_outcomes(SegmentOutcomes(taken={wrong.name}))
         assert known(segments, 1, 2, 3) == [True, True, True]
-    segments.settle(Settled(rejected={wrong.sha256[:12]}))
+    segments.note_outcomes(SegmentOutcomes(rejected={wrong.sha256[:12]}))
     assert known(segments, 1, 2, 3) == [False, False, True]
     assert [part.rows for part in segments.waiting()] == [1]
     assert segments.write([[record(1)], [record(3)]]) == 1
     segments.seal()
-    segments.settle(Settled(rejected={wrong.sha256[:12]}))
+    segments.note_outcomes(SegmentOutcomes(rejected={wrong.sha256[:12]}))
     assert known(segments, 1, 2, 3) == [True, False, True]
     segments.close()
 
@@ -76,13 +76,13 @@ def test_an_index_that_is_made_anew_gives_an_id_to_its_newest_segment(tmp_path: 
     landed(tmp_path, 1)
     segments = opened(tmp_path)
     (wrong,) = segments.waiting()
-    rejected = Settled(rejected={wrong.sha256[:12]})
-    segments.settle(rejected)
+    rejected = SegmentOutcomes(rejected={wrong.sha256[:12]})
+    segments.note_outcomes(rejected)
     segments.write([[record(1), record(2)]])
     segments.close()
     (tmp_path / ".inbox" / "sales" / "index.sqlite").unlink()
     segments = opened(tmp_path)
-    segments.settle(rejected)
+    segments.note_outcomes(rejected)
     assert known(segments, 1, 2) == [True, True]
     segments.close()
 
