@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 
 from storage.errors import ConfigurationError
+from storage.extensions import extensions
 from storage.formats.format import EVERY_LAYER, Format
 
 GROUP = "lakehouse.formats"
@@ -25,14 +25,7 @@ def known() -> dict[str, Format]:
     """
     own = [import_module(f"storage.formats.{name}.format").FORMAT for name in _OWN]
     found: dict[str, Format] = {made.name: made for made in own}
-    for entry in entry_points(group=GROUP):
-        try:
-            made = entry.load()
-        except Exception as error:
-            raise ConfigurationError(
-                f"the table format {entry.value} cannot be loaded: {type(error).__name__}: {error}",
-                advice="Install a version of its package that fits, or remove it.",
-            ) from error
+    for made in extensions(GROUP, "table format"):
         found.setdefault(made.name, made)
     return found
 

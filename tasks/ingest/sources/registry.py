@@ -7,9 +7,8 @@ Its declaration uses those keys of a bronze table that it names, such as `url` a
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import entry_points
 
-from storage.errors import ConfigurationError
+from storage.extensions import extensions
 from tasks.domain.spec import SourceSpec
 from tasks.ingest.sources.files.kind import KIND as FILES
 from tasks.ingest.sources.jdbc.kind import KIND as JDBC
@@ -29,14 +28,7 @@ def known() -> dict[str, Kind]:
         ConfigurationError: Another distribution's cannot be loaded.
     """
     found = {kind.name: kind for kind in (FILES, JDBC, KAFKA, REST)}
-    for entry in entry_points(group=GROUP):
-        try:
-            kind = entry.load()
-        except Exception as error:
-            raise ConfigurationError(
-                f"the kind of source {entry.value} cannot be loaded: {type(error).__name__}: {error}",
-                advice="Install a version of its package that fits, or remove it.",
-            ) from error
+    for kind in extensions(GROUP, "kind of source"):
         found.setdefault(kind.name, kind)
     return found
 
