@@ -108,7 +108,7 @@ def _publish(
     status = "unchanged" if commit.operation == "checkpoint" else "published"
     outcome = TableOutcome(
         ref, status, dict(attempt.rows), round(seconds, 3), str(commit.version), report,
-        accounts=attempt.notes.get(ACCOUNTS, {}),
+        accounts=attempt.notes.get(ACCOUNTS, {}), replaced=attempt.replace,
     )  # fmt: skip
     run.note(outcome, partition)
     return StepResult(
@@ -162,7 +162,7 @@ def _waits_for(run: Run, ref: TableRef) -> str:
 def resolve_commands(runtime: Runtime, report: GateReport) -> str:
     """The commands that accept or reject a blocked batch, as they can be typed."""
     config = runtime.config
-    where = overrides_of(config, landing=report.table.layer == "bronze")
+    where = overrides_of(config, landing=config.domain.spec(report.table).is_delivered)
     lines = []
     for batch in report.batches:
         lines.append(f"lakehouse batch reject {batch} {where}")

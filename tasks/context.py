@@ -290,8 +290,7 @@ def views(context: Context, versions: Mapping[str, str]) -> None:
 
 def live(domain: DomainSpec, ref: TableRef, rows: DataFrame) -> DataFrame:
     """The rows of a table that queries of the domain see."""
-    hides = ref.layer == "silver" and domain.silver[ref.name].hides_deleted
-    return rows.where("not _is_deleted") if hides else rows
+    return rows.where("not _is_deleted") if domain.spec(ref).hides_deleted else rows
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from flows.json_values import plain
 from flows.reading import Reader
 from storage.errors import ConfigurationError, UnsafeReadError, VersionNotFoundError
 from storage.types import TableRef, Version
+from tasks.domain.schemas import for_consumers
 from tasks.domain.spec import DomainSpec
 
 DEFAULT_ROWS = 100
@@ -206,9 +207,8 @@ def _order(domain: DomainSpec, ref: TableRef, schema: pa.Schema) -> list[str]:
 
     Elsewhere the key, where there is one, then whatever else can be sorted: equal keys have one order too.
     """
-    spec = getattr(domain, ref.layer, {}).get(ref.name)
-    key = [c for c in getattr(spec, "key", []) if c in schema.names]
-    if key and ref.layer == "gold":
+    key = [c for c in getattr(domain.find(ref), "key", []) if c in schema.names]
+    if key and for_consumers(ref):
         return key
     rest = [f.name for f in schema if f.name not in key and not pa.types.is_nested(f.type)]
     return [*key, *rest]

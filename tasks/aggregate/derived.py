@@ -40,6 +40,8 @@ from tasks.domain.schemas import (
 )
 from tasks.domain.spec import (
     EVENTS,
+    DomainSpec,
+    SilverSpec,
     dependencies,
 )
 from tasks.records import changes
@@ -50,6 +52,7 @@ from tasks.rows.computed import with_computed
 from tasks.rows.folding import NEW, combined
 from tasks.rows.partitions import Partition
 
+NO_SPAN = "none of its inputs declares partition, and it has no date key"
 NULL_KEYS = "null_keys"
 """Note of a commit: groups with a null in their key are up to date, which earlier versions left stale."""
 
@@ -167,15 +170,30 @@ def restage(
     return _computed(context, attempt, keys, batch_id)
 
 
+def undivided(domain: DomainSpec, ref: TableRef) -> str:
+    """Why the table cannot be computed for a span of time; empty where it can."""
+    spec = spec_of(domain, ref)
+    if spec.full:
+        return f"it is computed whole ({spec.full}) and follows by itself"
+    inputs = [domain.spec(domain.ref(label)) for label in spec.groups]
+    placed = any(isinstance(read, SilverSpec) and read.partition for read in inputs)
+    return "" if placed or _dates(domain, ref) else NO_SPAN
+
+
+def _dates(domain: DomainSpec, ref: TableRef) -> dict[str, str]:
+    """The columns of a group that are dates or instants, with their types."""
+    types = dict(business_columns(domain, ref))
+    found = {k: types.get(k, "") for k in group_of(domain, ref)}
+    return {k: kind for k, kind in found.items() if kind in ("date", "timestamp")}
+
+
 def _dated(context: Context, ref: TableRef, partition: Partition) -> list[DataFrame]:
     """The groups whose own date falls in the partition, those without any input row included."""
-    group, types = group_of(context.domain, ref), dict(business_columns(context.domain, ref))
+    group = [quote(k) for k in group_of(context.domain, ref)]
+    rows = context.store.read(ref)
     return [
-        context.store.read(ref)
-        .where(partition.typed(quote(k), types[k]))
-        .select(*map(quote, group))
-        for k in group
-        if types[k] in ("date", "timestamp")
+        rows.where(partition.typed(quote(k), kind)).select(*group)
+        for k, kind in _dates(context.domain, ref).items()
     ]
 
 

@@ -24,7 +24,6 @@ from tasks.domain.spec import (
     Deletes,
     DomainSpec,
     SilverSpec,
-    Strategy,
 )
 from tasks.domain.sql_files import sql_file
 from tasks.domain.sql_text import to_views
@@ -85,7 +84,7 @@ def history(domain: DomainSpec, ref: TableRef, events: DataFrame) -> DataFrame:
     spec = domain.silver[ref.name]
     log = domain.silver.get(f"{ref.name}{EVENTS}", spec)
     ties = [c for c in (DELETED, *content(log)) if c in events.columns]
-    if spec.strategy is Strategy.scd2:
+    if spec.is_history:
         return spans(
             events, keys=spec.key, track=spec.track, sequence_by=spec.sequence_by, ties=ties
         )

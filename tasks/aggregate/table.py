@@ -14,7 +14,7 @@ from tasks.aggregate import checks, derived
 from tasks.aggregate.volume import volume_check
 from tasks.context import Attempt, Context, inputs_changed, source_versions
 from tasks.domain.schemas import derived_schema, has_groups_in_key, spec_of
-from tasks.domain.spec import GoldSpec, SilverSpec
+from tasks.domain.spec import DomainSpec, SilverSpec
 from tasks.records.decisions import rejected
 from tasks.records.heads import expected
 from tasks.rows.partitions import Partition
@@ -49,6 +49,10 @@ class Derived:
         """Compute the groups that changes of the inputs touch, and what differs in them."""
         return derived.stage(context, self.ref)
 
+    def undivided(self, domain: DomainSpec) -> str:
+        """A table whose groups follow no date and no input with parts has none."""
+        return derived.undivided(domain, self.ref)
+
     def restage(self, context: Context, partition: Partition, note: Mapping[str, Any]) -> Attempt:
         """Compute the groups of one partition again."""
         return derived.restage(context, self.ref, partition, note)
@@ -70,8 +74,7 @@ class Derived:
     ) -> tuple[Sequence[CheckResult], Sequence[CheckSource]]:
         """That its keys are unique, and that the volume of its inputs arrives."""
         spec = spec_of(context.domain, self.ref)
-        volume = spec.volume if isinstance(spec, GoldSpec) else None
-        more = [volume_check(context, attempt, volume, result)] if volume else []
+        more = [volume_check(context, attempt, spec.volume, result)] if spec.volume else []
         return [checks.unique(context, attempt, result)], more
 
     def expected_rows(self, attempt: Attempt) -> int:

@@ -234,7 +234,7 @@ def _partition(domain: DomainSpec, table: SilverSpec) -> list[str]:
     column, source = table.partition.column, table.partition.source
     bronze = domain.bronze.get((table.source or "").removeprefix("bronze."), SourceSpec())
     kind = table.columns.get(column, ColumnSpec()).type
-    hard = table.delete_when is not None and table.deletes is Deletes.hard and not table.is_derived
+    hard = table.keeps_tombstones
     refused = {
         f".column: {column} is not a column": column not in table.columns,
         f".column: {column} is a {kind}, not a date or timestamp": column in table.columns

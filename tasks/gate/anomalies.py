@@ -64,7 +64,7 @@ def checks(context: Context, attempt: Attempt) -> list[CheckResult]:
     limits = context.domain.volume_limits(attempt.table)
     if limits.mode is OnAnomaly.ignore:
         return []
-    row_fed = attempt.table.layer == "silver" and "ingested" in attempt.rows
+    row_fed = attempt.table in context.domain.merged() and "ingested" in attempt.rows
     names = [RUNS, SHARE] if row_fed else [RUNS]
     if attempt.is_part:
         return [_passed(name, "not judged: a part of the table is restated") for name in names]

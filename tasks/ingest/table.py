@@ -12,6 +12,7 @@ from checks.model import CheckResult, CheckSource, Outcome
 from storage.errors import ConfigurationError, InputError
 from storage.types import Commit, TableRef
 from tasks.context import Attempt, Context
+from tasks.domain.spec import DomainSpec
 from tasks.ingest import bronze, drift
 from tasks.ingest.records import staged_rows
 from tasks.records import ledger
@@ -52,6 +53,11 @@ class Ingested:
     def stage(self, context: Context) -> Attempt | None:
         """Read what is new record by record."""
         return bronze.stage(context, self.ref)
+
+    def undivided(self, domain: DomainSpec) -> str:
+        """Deliveries are kept as they came."""
+        del domain
+        return "it is append-only and never restated"
 
     def restage(self, context: Context, partition: Partition, note: Mapping[str, Any]) -> Attempt:
         """Refused: deliveries are kept as they came."""

@@ -23,7 +23,7 @@ from storage.sql import quote
 from storage.types import MIGRATED, ROLLBACK, Commit, CommitRecord, Snapshot, TableRef, Version
 from tasks.context import Context
 from tasks.records import changes
-from tasks.table.layout import layout
+from tasks.table.layout import Layout, layout
 
 Positions = dict[str, str]
 """For a version of the earlier copy the one of the later copy, as everyone sees them."""
@@ -76,7 +76,9 @@ def migrate(context: Context, store: LakeStore, ref: TableRef, to: str) -> Moved
     old, new = store.adapter(source.format), store.adapter(target.format)
     with old.locked(ref):
         remedy = "--finish" if target == place.kept else "--undo"
-        positions, written = _Copying(ref, source, target, old, new, remedy).run()
+        positions, written = _Copying(
+            ref, source, target, old, new, remedy, layout(context.domain.find(ref))
+        ).run()
         changes.hand_on(context, ref, source.format, target.format)
         _switch(store, ref, place, target, positions)
     return Moved(ref, to, source.format, written, store.stats(ref).rows)
@@ -185,6 +187,7 @@ class _Copying:
 
     Attributes:
         remedy: The option of `lakehouse migrate` that removes the written one.
+        layout: How the written one is laid out.
     """
 
     ref: TableRef
@@ -193,6 +196,7 @@ class _Copying:
     old: FormatStore
     new: FormatStore
     remedy: str
+    layout: Layout
 
     def run(self) -> tuple[Positions, int]:
         """Copy what the target lacks, each version compared; all positions, and how many were copied."""
@@ -200,7 +204,7 @@ class _Copying:
         history = old.history(ref)[::-1]
         first = old.read(ref, history[0].version)
         if not new.exists(ref):
-            new.create(ref, first.schema, **layout(ref))
+            new.create(ref, first.schema, **self.layout)
         there = new.history(ref)[::-1]
         origins = _noted(history, self.source, self.target)
         if history[0].record is None and first.isEmpty():

@@ -97,7 +97,8 @@ def restore(context: Context, step: Restore) -> Commit:
     found = (entry.record for entry in store.lineage(ref, step.to) if entry.record is not None)
     restored = next(found, CommitRecord(run_id="", token=""))
     notes = {name: value for name, value in restored.notes.items() if name not in OWN_NOTES}
-    if ref.layer == "bronze":
+    spec = context.domain.find(ref)
+    if spec is not None and spec.is_delivered:
         notes[DELIVERIES] = last_delivery(store, ref)
         _withdraw(context, step)
     record = replace(
@@ -204,8 +205,6 @@ def _with_companions(
 ) -> list[Restore]:
     """The step and, after it, those of the tables that follow: a kill between leaves rows, none is lost."""
     steps = [step] if step is not None else []
-    if ref.layer != "silver":
-        return steps
     state = context.store.lineage(ref, to)
     for companion in companions(context.store, context.domain, ref):
         place = _place_of(context.store, ref, state, companion)
@@ -215,12 +214,13 @@ def _with_companions(
 
 
 def companions(store: TableStore, domain: DomainSpec, ref: TableRef) -> list[TableRef]:
-    """Tables that are written together with a silver table, such as its quarantine."""
+    """Tables that are written together with a table, such as the quarantine of a silver one."""
+    declared = {other.name for other in domain.tables() if other.database == ref.database}
 
     def owner(name: str) -> str:
-        return max((n for n in domain.silver if name.startswith(f"{n}__")), key=len, default="")
+        return max((n for n in declared if name.startswith(f"{n}__")), key=len, default="")
 
-    names = [n for n in store.tables(ref.database) if n not in domain.silver]
+    names = [n for n in store.tables(ref.database) if n not in declared]
     return [replace(ref, name=name) for name in names if owner(name) == ref.name]
 
 

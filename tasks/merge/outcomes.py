@@ -20,7 +20,7 @@ from tasks.domain.schemas import (
     merge_key,
     silver_schema,
 )
-from tasks.domain.spec import SilverSpec, Strategy
+from tasks.domain.spec import SilverSpec
 from tasks.merge import snapshots, tombstones
 from tasks.merge.intake import Intake
 from tasks.merge.lookups import looked_up, stale
@@ -34,7 +34,7 @@ BROADCAST_ROWS = 200_000
 def plan(spec: SilverSpec) -> MergePlan:
     """How staged rows are merged."""
     made = ordering.plan(spec)
-    return snapshots.only_differences(spec, made) if snapshots.applies(spec) else made
+    return snapshots.only_differences(spec, made) if spec.deletes_missing else made
 
 
 def candidates(
@@ -78,15 +78,15 @@ def with_outcomes(
             rows = rows.unionByName(_refreshable(spec, outdated, rows))
     rows = completed(context, spec, rows, intake.after, token)
     late = F.col(snapshots.DROPPED)
-    if tombstones.kept_for(spec):
+    if spec.keeps_tombstones:
         rows = tombstones.with_tombstones(context, ref, spec, rows, intake.pending)
         late = late | F.expr(tombstones.outdated(spec))
-    if target is not None and few and not (spec.lookups or snapshots.applies(spec)):
+    if target is not None and few and not (spec.lookups or spec.deletes_missing):
         keys = rows.select(*map(quote, merge_key(spec)))
         target = target.join(F.broadcast(keys), merge_key(spec), "left_semi")
     marked = _marked(spec, rows, target)
     written = F.col("_written")
-    if tombstones.kept_for(spec):
+    if spec.keeps_tombstones:
         unseen = F.col(DELETED) & F.col(BEFORE).isNull() & ~F.expr(tombstones.repeated(spec))
         written = written | unseen
     outcome = (
@@ -113,7 +113,7 @@ def completed(
     rows = rows.withColumn("_merge_id", F.lit(token)).withColumn(
         "_updated_at", F.lit(context.run.started_at).cast("timestamp")
     )
-    if not spec.marks_deleted or spec.strategy is Strategy.events:
+    if not spec.hides_deleted:
         return rows
     return rows.withColumn("_deleted_at", F.when(F.col(DELETED), _deleted_at(context, spec)))
 

@@ -24,7 +24,7 @@ from tasks.domain.schemas import (
     tombstones_of,
 )
 from tasks.domain.spec import SilverSpec
-from tasks.merge import quarantine, snapshots, tombstones
+from tasks.merge import quarantine, snapshots
 from tasks.merge.intake import Intake, asked_rows, intake_of
 from tasks.merge.judging import judge
 from tasks.merge.outcomes import BROADCAST_ROWS, candidates, plan, ranked, with_outcomes
@@ -92,12 +92,12 @@ def stage(context: Context, ref: TableRef) -> Attempt | None:
 def written(context: Context, ref: TableRef) -> list[TableRef]:
     """The tables that a publication of the table writes to: itself, and those beside it."""
     beside = [quarantine_of(ref)]
-    beside += [tombstones_of(ref)] if tombstones.kept_for(context.domain.silver[ref.name]) else []
+    beside += [tombstones_of(ref)] if context.domain.silver[ref.name].keeps_tombstones else []
     return [ref, *beside]
 
 
 def _tombstones(spec: SilverSpec, attempt: Attempt) -> dict[str, int]:
-    if not tombstones.kept_for(spec):
+    if not spec.keeps_tombstones:
         return {}
     published = ds.field("_outcome") == RowOutcome.published.value
     return {"tombstones": attempt.count("rows", ds.field(DELETED) & published)}
@@ -185,7 +185,7 @@ def _write_effective(
     latest = candidates(context, ref, rows.where("_rule is null"))
     place: dict[str, str] = {}
     with ExitStack() as cached:
-        if snapshots.applies(spec):
+        if spec.deletes_missing:
             known = "" if target is None else snapshots.known(context.store, ref)
             delivered = snapshots.open_snapshots(spec, rows, known)
             newer = delivered is not None and delivered.newest

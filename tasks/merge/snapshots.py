@@ -17,7 +17,7 @@ from storage.plans import MergePlan, differs
 from storage.sql import quote
 from storage.types import TableRef
 from tasks.domain.schemas import DELETED
-from tasks.domain.spec import SilverSpec, Strategy
+from tasks.domain.spec import SilverSpec
 from tasks.rows.frames import KEY_MISSING
 from tasks.rows.ordering import content
 
@@ -60,11 +60,6 @@ class Snapshots:
         unplaced = self.rows.where("_place is null").join(deliveries, "_batch_id", "left_semi")
         rows = self.own.unionByName(unplaced.select(*map(quote, self.rows.columns)))
         return rows.where(F.coalesce(F.col("_rule") != KEY_MISSING, F.lit(True)))
-
-
-def applies(spec: SilverSpec) -> bool:
-    """Whether a snapshot deletes what it lacks; otherwise it is a batch of upserts."""
-    return spec.strategy is Strategy.snapshot and spec.delete_missing
 
 
 def _place(spec: SilverSpec) -> tuple[Column, str]:

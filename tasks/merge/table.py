@@ -17,6 +17,7 @@ from tasks.domain.schemas import (
     silver_schema,
     tombstones_of,
 )
+from tasks.domain.spec import DomainSpec
 from tasks.merge import checks, quarantine, restate, silver, tombstones
 from tasks.merge.outcomes import plan
 from tasks.records import releases
@@ -44,7 +45,7 @@ class Merged:
         create_exact(context, self.ref, silver_schema(spec))
         beside = quarantine_schema(context.domain.bronze[feed.name])
         create_growing(context, quarantine_of(self.ref), beside)
-        if tombstones.kept_for(spec):
+        if spec.keeps_tombstones:
             create_exact(context, tombstones_of(self.ref), tombstones.tombstone_schema(spec))
 
     def has_news(self, context: Context) -> bool:
@@ -64,6 +65,11 @@ class Merged:
     def stage(self, context: Context) -> Attempt | None:
         """Judge the new rows, and find what the merge will do with each."""
         return silver.stage(context, self.ref)
+
+    def undivided(self, domain: DomainSpec) -> str:
+        """A table without `partition` has no parts."""
+        partition = domain.silver[self.ref.name].partition
+        return "" if partition else f"it declares none ({self.ref.label}.partition)"
 
     def restage(self, context: Context, partition: Partition, note: Mapping[str, Any]) -> Attempt:
         """Make the rows of one partition again, from bronze as it was consumed."""

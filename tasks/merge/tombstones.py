@@ -19,7 +19,7 @@ from storage.sql import quote
 from storage.types import TableRef
 from tasks.context import Attempt, Context
 from tasks.domain.schemas import DELETED, tombstones_of
-from tasks.domain.spec import Deletes, SilverSpec
+from tasks.domain.spec import SilverSpec
 from tasks.records import changes
 from tasks.records.decisions import rejected
 from tasks.records.heads import expected
@@ -28,11 +28,6 @@ from tasks.rows.ordering import sequence, sort_key
 METADATA = (("_batch_id", "string"), ("_merge_id", "string"), ("_updated_at", "timestamp"))
 TOMBSTONE = "_tombstone"
 """Sequence of the key's tombstone, a struct; null where it has none."""
-
-
-def kept_for(spec: SilverSpec) -> bool:
-    """Whether the table remembers deletes beside it."""
-    return spec.delete_when is not None and spec.deletes is Deletes.hard and not spec.is_derived
 
 
 def tombstone_schema(spec: SilverSpec) -> StructType:
@@ -80,7 +75,7 @@ def repeated(spec: SilverSpec) -> str:
 
 def enter(context: Context, attempt: Attempt, spec: SilverSpec) -> None:
     """Commit the deletes of an attempt; a repeat adds none."""
-    if not kept_for(spec):
+    if not spec.keeps_tombstones:
         return
     ref, record = tombstones_of(attempt.table), context.step_record(attempt, "tombstones")
     checked = expected(context, attempt, ref)

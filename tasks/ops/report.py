@@ -15,7 +15,7 @@ import pyarrow as pa
 from checks.model import Outcome
 from storage.base import TableStore
 from storage.errors import CommitConflictError
-from storage.types import CommitRecord, Snapshot, TableRef
+from storage.types import LAYERS, CommitRecord, Snapshot, TableRef
 from tasks.context import BACKFILL, GateReport, RunInfo
 from tasks.domain.spec import DESTINATION
 from tasks.ops.tables import (
@@ -49,6 +49,7 @@ class TableOutcome:
         version: Of the table, after the run.
         partition: Label of the part of the table in a backfill, else empty.
         restated: Whether a backfill made parts of it again.
+        replaced: Whether a rebuild wrote it whole.
     """
 
     table: TableRef
@@ -62,6 +63,7 @@ class TableOutcome:
     accounts: Mapping[str, accounting.Account] = field(default_factory=dict)
     partition: str = ""
     restated: bool = False
+    replaced: bool = False
 
     def written(self, unit: str = "") -> str:
         """Rows published, and removed where there are any; else the status."""
@@ -110,7 +112,7 @@ def report(
         common | row | {"checked_at": now} for o in outcomes if o.gate for row in _checks(o.gate)
     ]
     batches = [
-        common | row | {"status": _reported(run, o), "recorded_at": now}
+        common | row | {"status": _reported(o), "recorded_at": now}
         for o in outcomes
         for row in _accounts(o.table, o.accounts)
     ]
@@ -120,22 +122,22 @@ def report(
             append_rows(store, name, rows, CommitRecord(run.run_id, f"ops:{run.run_id}"))
 
 
-def _reported(run: RunInfo, outcome: TableOutcome) -> str:
+def _reported(outcome: TableOutcome) -> str:
     if outcome.status != "published":
         return outcome.status
     if outcome.restated:
         return RESTATED
-    return REPLACED if run.rebuild and outcome.table.layer != "bronze" else "published"
+    return REPLACED if outcome.replaced else "published"
 
 
 def _metrics(
     store: TableStore, run: RunInfo, outcome: TableOutcome, now: datetime
 ) -> dict[str, object]:
-    of_lake = outcome.table.layer != DESTINATION
-    stats = store.stats(outcome.table) if of_lake and store.exists(outcome.table) else None
+    of_lake = outcome.table.layer in LAYERS and store.exists(outcome.table)
+    stats = store.stats(outcome.table) if of_lake else None
     return {
         "table_name": outcome.table.label,
-        "status": _reported(run, outcome),
+        "status": _reported(outcome),
         **{f"rows_{name}": outcome.rows.get(name) for name in ROW_COUNTS},
         "groups": outcome.rows.get("groups"),
         "table_rows": stats.rows if stats else None,

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from checks.model import CheckResult, CheckSource
 from storage.types import Commit
 from tasks.context import Attempt, Context
+from tasks.domain.spec import DomainSpec
 from tasks.rows.partitions import Partition
 
 
@@ -49,6 +50,9 @@ class TableKind(Protocol):
 
     def stage(self, context: Context) -> Attempt | None:
         """Write the rows to publish to the staging folder; None when nothing is new."""
+
+    def undivided(self, domain: DomainSpec) -> str:
+        """Why it cannot be restated for a span of time; empty where it can."""
 
     def restage(self, context: Context, partition: Partition, note: Mapping[str, Any]) -> Attempt:
         """Restate one partition: write what it consists of now to the staging folder.

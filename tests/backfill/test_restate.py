@@ -16,7 +16,7 @@ from storage.base import TableStore
 from storage.plans import MergePlan
 from storage.types import CommitRecord, TableRef
 from tasks.context import Attempt, Context
-from tasks.domain.schemas import is_derived, quarantine_of
+from tasks.domain.schemas import quarantine_of
 from tasks.domain.spec import DomainSpec
 from tasks.ingest import bronze
 from tasks.manage import backfill
@@ -105,7 +105,7 @@ class Lakeful:
         planned = backfill.planned(self.context(), request)
         done = []
         for table in planned.tables:
-            if is_derived(self.context().domain, table) and follow:
+            if self.domain.spec(table).is_derived and follow:
                 run_batch(self._contexts(), self.domain)
             for partition in planned.partitions:
                 context, note = self.context(), planned.note(partition)

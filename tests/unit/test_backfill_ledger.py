@@ -24,6 +24,7 @@ from tasks.ops.tables import ops_table
 from tasks.records.backfill_ledger import Backfill, State, known, ledger, record
 from tasks.records.decisions import Decision, resolve
 from tasks.rows.partitions import Partition
+from tasks.run_table import kind_of
 from tests.property.domain import load_domain
 
 FROM, TO = dt.date(2024, 1, 1), dt.date(2024, 4, 1)
@@ -162,10 +163,14 @@ def test_what_has_no_partitions_is_refused(context: Context, tables: list[str], 
 
 def test_what_is_computed_whole_says_so() -> None:
     domain = load_config([]).domain
-    reason = backfill.obstacle(domain, domain.ref("gold.customer_segments"))
+
+    def undivided(label: str) -> str:
+        return kind_of(domain, domain.ref(label)).undivided(domain)
+
+    reason = undivided("gold.customer_segments")
     assert reason.startswith("it is computed whole (the fifths are ranks over all customers")
-    assert not backfill.obstacle(domain, domain.ref("gold.daily_revenue"))
-    assert not backfill.obstacle(domain, domain.ref("silver.customer_addresses"))
+    assert not undivided("gold.daily_revenue")
+    assert not undivided("silver.customer_addresses")
 
 
 def test_gold_is_downstream_of_the_tables_that_it_reads() -> None:
