@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +18,7 @@ from storage.errors import (
     VersionNotFoundError,
 )
 from storage.evolution import Change
+from storage.parquet_reading import spark_rows
 from storage.plans import MergePlan
 from storage.sql import quote
 from storage.types import (
@@ -61,6 +63,19 @@ class TableStore(ABC):
     def has_session(self) -> bool:
         """Whether the store was made with a Spark session."""
         return self._session is not None
+
+    def query(self, text: str) -> DataFrame:
+        """The result of a query over the views of the session."""
+        return self.session.sql(text)
+
+    def rows_of(self, *folders: str | Path) -> DataFrame:
+        """The rows of folders that Spark wrote with equal columns; no table of the lake."""
+        return spark_rows(self.session, *folders)
+
+    def materialised(self, rows: DataFrame, folder: str | Path) -> DataFrame:
+        """The rows, computed once into a folder and read from there."""
+        rows.write.mode("overwrite").parquet(str(folder))
+        return self.rows_of(folder)
 
     @abstractmethod
     def format_of(self, ref: TableRef) -> str:

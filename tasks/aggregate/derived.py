@@ -12,7 +12,6 @@ from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
 from storage.errors import ConfigurationError
-from storage.parquet_reading import spark_rows
 from storage.plans import GONE, MergePlan, difference, difference_plan, lacking
 from storage.spark.metrics import rows_read, scans
 from storage.sql import quote
@@ -226,12 +225,11 @@ def _computed(
     ref = attempt.table
     made: DataFrame | None = None
     if keys is not None:
-        keys.write.mode("overwrite").parquet(attempt.part("touched"))
-        keys = spark_rows(context.store.session, attempt.part("touched"))
+        keys = context.store.materialised(keys, attempt.part("touched"))
         if since is not None and spec_of(context.domain, ref).fold:
             made = _folded(context, attempt, keys, since)
     if made is None:
-        made = query(context.store.session, context.domain, ref, keys)
+        made = query(context.store.query, context.domain, ref, keys)
     rows = _complete(context, ref, made, attempt.token, batch_id)
     attempt = replace(attempt, rows=_write(context, attempt, rows, keys, first=first))
     attempt.save()
@@ -249,18 +247,14 @@ def _folded(context: Context, attempt: Attempt, keys: DataFrame, since: Since) -
 
     Keys of which rows changed or left are computed from all their rows.
     """
-    session, ref, spec = (
-        context.store.session,
-        attempt.table,
-        spec_of(context.domain, attempt.table),
-    )
+    ref, spec = attempt.table, spec_of(context.domain, attempt.table)
     [label] = spec.inputs
     read = context.domain.ref(label)
     found = changes.sides(context, read, since.versions.get(label), attempt.inputs[label])
     if found is None:
         return None
     live(context.domain, read, found.new).createOrReplaceTempView(f"{NEW}{read.view}")
-    made = queried(session, context.domain, ref, NEW)
+    made = queried(context.store.query, context.domain, ref, NEW)
     new, stored = (restricted(rows, keys, spec.key) for rows in (made, context.store.read(ref)))
     rows = with_computed(ref, combined(stored, new, spec), spec.columns)
     parts = [] if since.recomputed is None else [since.recomputed]
@@ -268,11 +262,9 @@ def _folded(context: Context, attempt: Attempt, keys: DataFrame, since: Since) -
         parts.append(mapped(context, label, spec.groups[label], found.old, spec.key))
     if not parts:
         return rows
-    other = distinct(parts)
-    other.write.mode("overwrite").parquet(attempt.part("recomputed"))
-    other = spark_rows(session, attempt.part("recomputed"))
+    other = context.store.materialised(distinct(parts), attempt.part("recomputed"))
     kept = lacking(rows, F.broadcast(other), spec.key)
-    return kept.unionByName(query(session, context.domain, ref, other))
+    return kept.unionByName(query(context.store.query, context.domain, ref, other))
 
 
 def _complete(

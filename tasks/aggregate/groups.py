@@ -112,7 +112,7 @@ def mapped(
     """
     rows.createOrReplaceTempView("changes")
     text = mapping if is_query(mapping) else f"select {mapping} from changes"
-    found = context.store.session.sql(to_views(text))
+    found = context.store.query(to_views(text))
     if len(found.columns) != len(keys):
         raise ConfigurationError(
             f"groups of {label}: {mapping!r} gives {', '.join(found.columns)}, "

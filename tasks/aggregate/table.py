@@ -16,15 +16,14 @@ from tasks.context import Attempt, Context, inputs_changed, source_versions
 from tasks.domain.schemas import derived_schema, has_groups_in_key, spec_of
 from tasks.domain.spec import DomainSpec, SilverSpec
 from tasks.records.decisions import rejected
-from tasks.records.heads import expected
 from tasks.rows.partitions import Partition
 from tasks.table.columns import create_exact
-from tasks.table.kind import Audited
+from tasks.table.kind import Audited, TableKind
 from tasks.table.writing import Difference, audited, publish_difference
 
 
 @dataclass(frozen=True)
-class Derived:
+class Derived(TableKind):
     """A gold table, or a silver table made of other tables, as a kind of table."""
 
     ref: TableRef
@@ -40,11 +39,6 @@ class Derived:
             context, self.ref, source_versions(context, self.ref)
         )
 
-    def waits_for(self, context: Context) -> str:
-        """Nothing of its own: what is new comes from its inputs."""
-        del context
-        return ""
-
     def stage(self, context: Context) -> Attempt | None:
         """Compute the groups that changes of the inputs touch, and what differs in them."""
         return derived.stage(context, self.ref)
@@ -56,14 +50,6 @@ class Derived:
     def restage(self, context: Context, partition: Partition, note: Mapping[str, Any]) -> Attempt:
         """Compute the groups of one partition again."""
         return derived.restage(context, self.ref, partition, note)
-
-    def prepare_restaging(self, context: Context) -> None:
-        """Nothing stands beside it."""
-
-    def own_checks(self, context: Context, attempt: Attempt) -> Sequence[CheckResult]:
-        """None before its rows are looked at."""
-        del context, attempt
-        return ()
 
     def audited(self, context: Context, attempt: Attempt) -> Audited:
         """The rows that differ, and the table as it will be."""
@@ -88,7 +74,6 @@ class Derived:
 
     def publish(self, context: Context, attempt: Attempt, notes: Mapping[str, Any]) -> Commit:
         """Write what differs."""
-        expected(context, attempt, self.ref)
         spec = spec_of(context.domain, self.ref)
         # Keys were looked for in the touched groups alone, and parts of a backfill may hold one twice.
         looked_for = not attempt.is_part and has_groups_in_key(context.domain, self.ref)

@@ -9,7 +9,6 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from storage.parquet_reading import spark_rows
 from storage.schemas import schema
 from storage.sql import quote
 from storage.types import TableRef
@@ -39,8 +38,8 @@ def staged_rows(context: Context, attempt: Attempt) -> DataFrame:
     """The staged records with their metadata columns: computed once, read by the gate and the publication."""
     rows = Path(attempt.part("rows"))
     if not (rows / "_SUCCESS").exists():
-        _computed_rows(context, attempt).write.mode("overwrite").parquet(str(rows))
-    return spark_rows(context.store.session, rows)
+        return context.store.materialised(_computed_rows(context, attempt), rows)
+    return context.store.rows_of(rows)
 
 
 def _computed_rows(context: Context, attempt: Attempt) -> DataFrame:

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pyspark.sql import DataFrame
-
-from checks.model import CheckResult, CheckSource, Outcome
+from checks.model import CheckResult, Outcome
 from storage.errors import ConfigurationError, InputError
 from storage.types import Commit, TableRef
 from tasks.context import Attempt, Context
@@ -19,11 +17,11 @@ from tasks.records import ledger
 from tasks.rows.partitions import Partition
 from tasks.table.checks import own_check
 from tasks.table.columns import create_bronze
-from tasks.table.kind import Audited
+from tasks.table.kind import Audited, TableKind
 
 
 @dataclass(frozen=True)
-class Ingested:
+class Ingested(TableKind):
     """A bronze table, as a kind of table."""
 
     ref: TableRef
@@ -67,9 +65,6 @@ class Ingested:
             advice="Take a file in again: lakehouse ingest --again FILE",
         )
 
-    def prepare_restaging(self, context: Context) -> None:
-        """Nothing is ever restaged."""
-
     def own_checks(self, context: Context, attempt: Attempt) -> Sequence[CheckResult]:
         """Whether every delivered file was read."""
         del context
@@ -79,13 +74,6 @@ class Ingested:
         """The staged records, for both: they are not worth a copy in memory."""
         rows = staged_rows(context, attempt)
         return Audited(rows, rows)
-
-    def result_checks(
-        self, context: Context, attempt: Attempt, result: DataFrame
-    ) -> tuple[Sequence[CheckResult], Sequence[CheckSource]]:
-        """None."""
-        del context, attempt, result
-        return (), ()
 
     def expected_rows(self, attempt: Attempt) -> int:
         """Rows of the deliveries; records that a reader left out are in none."""

@@ -44,7 +44,7 @@ def candidates(
     spec = context.domain.silver[ref.name]
     if spec.reduce:
         good.drop("_rank").createOrReplaceTempView(reducing.ROWS)
-        made = reducing.reduced(context.store.session, context.domain, ref)
+        made = reducing.reduced(context.store.query, context.domain, ref)
         winners, added = made.withColumn(DELETED, F.lit(False)), []
     else:
         winners = good.where("_rank = 1")

@@ -16,7 +16,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from storage.parquet_reading import spark_rows
 from storage.plans import NEVER, MergePlan, differs
 from storage.schemas import same_columns, schema
 from storage.sql import quote
@@ -196,7 +195,7 @@ def enter(context: Context, attempt: Attempt) -> None:
 
 
 def _flat(context: Context, attempt: Attempt, wanted: StructType) -> DataFrame:
-    rows = spark_rows(context.store.session, attempt.part("quarantine"))
+    rows = context.store.rows_of(attempt.part("quarantine"))
     raw = rows.select(f"{RAW}.*").columns
     instant = F.lit(context.run.started_at).cast("timestamp").alias("_quarantined_at")
     metadata = [c for c in wanted.names if c not in raw and c != "_quarantined_at"]
@@ -240,7 +239,7 @@ def note_leaving(context: Context, attempt: Attempt) -> None:
     ref = released_of(attempt.table)
     context.store.create(ref, schema(RELEASED_COLUMNS))
     rows = (
-        spark_rows(context.store.session, attempt.part("released"))
+        context.store.rows_of(attempt.part("released"))
         .withColumn("_released_at", F.lit(context.run.started_at).cast("timestamp"))
         .withColumn("_run_id", F.lit(context.run.run_id))
         .withColumn("_merge_id", F.lit(attempt.token))
@@ -306,5 +305,4 @@ def _remove(
 
 def _by_file(context: Context, rows: DataFrame, path: Path) -> DataFrame:
     """The rows from Parquet: Spark failed to plan a merge into Iceberg that reads another Iceberg table."""
-    rows.write.mode("overwrite").parquet(str(path))
-    return spark_rows(context.store.session, path)
+    return context.store.materialised(rows, path)

@@ -16,7 +16,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from storage.errors import ConfigurationError
-from storage.parquet_reading import spark_rows
 from storage.plans import BEFORE, GONE, MergePlan, replaces, same
 from storage.sql import quote
 from storage.types import TableRef, Version
@@ -259,7 +258,7 @@ def _vanished(
     silver.write(gone.select(*map(quote, key)).distinct(), Path(attempt.part("vanished")))
     if not attempt.count("vanished"):
         return None
-    return spark_rows(context.store.session, attempt.part("vanished"))
+    return context.store.rows_of(attempt.part("vanished"))
 
 
 def _with_stand_ins(

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pyspark.sql import DataFrame
-
-from checks.model import CheckResult, CheckSource
+from checks.model import CheckResult
 from storage.types import Commit, TableRef
 from tasks.context import Attempt, Context, inputs_changed, source_versions
 from tasks.domain.schemas import (
@@ -25,12 +23,12 @@ from tasks.records.decisions import rejected
 from tasks.records.heads import expected
 from tasks.rows.partitions import Partition
 from tasks.table.columns import create_bronze, create_exact, create_growing
-from tasks.table.kind import Audited
+from tasks.table.kind import Audited, TableKind
 from tasks.table.writing import Difference, audited, publish_difference
 
 
 @dataclass(frozen=True)
-class Merged:
+class Merged(TableKind):
     """A silver table that is fed row by row, as a kind of table."""
 
     ref: TableRef
@@ -56,11 +54,6 @@ class Merged:
         asked = releases.asked(context.store, self.ref, before.get(releases.LABEL))
         unfinished = quarantine.release_unfinished(context, self.ref)
         return unfinished or bool(asked) or inputs_changed(context, self.ref, before)
-
-    def waits_for(self, context: Context) -> str:
-        """Nothing of its own: what is new comes from its inputs."""
-        del context
-        return ""
 
     def stage(self, context: Context) -> Attempt | None:
         """Judge the new rows, and find what the merge will do with each."""
@@ -88,13 +81,6 @@ class Merged:
     def audited(self, context: Context, attempt: Attempt) -> Audited:
         """The rows to merge, and the table as it will be."""
         return audited(context, attempt, self._difference(context, attempt))
-
-    def result_checks(
-        self, context: Context, attempt: Attempt, result: DataFrame
-    ) -> tuple[Sequence[CheckResult], Sequence[CheckSource]]:
-        """None: the merge itself finds one row a key."""
-        del context, attempt, result
-        return (), ()
 
     def expected_rows(self, attempt: Attempt) -> int:
         """Rows taken from bronze."""

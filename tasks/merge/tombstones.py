@@ -78,22 +78,17 @@ def enter(context: Context, attempt: Attempt, spec: SilverSpec) -> None:
     if not spec.keeps_tombstones:
         return
     ref, record = tombstones_of(attempt.table), context.step_record(attempt, "tombstones")
-    checked = expected(context, attempt, ref)
-    if not attempt.rows.get("tombstones"):
-        wanted = tombstone_schema(spec)
-        if attempt.replace and (
-            context.store.stats(ref).rows or not same_columns(context.store.columns(ref), wanted)
-        ):
-            none = context.store.session.createDataFrame([], wanted)
-            context.store.replace(ref, none, record, expected=checked)
+    store, checked = context.store, expected(context, attempt, ref)
+    stale = store.stats(ref).rows or not same_columns(store.columns(ref), tombstone_schema(spec))
+    if not (attempt.rows.get("tombstones") or (attempt.replace and stale)):
         return
     columns = [*_columns(spec), *(name for name, _ in METADATA)]
     rows = changes.rows_of(context, attempt).where(DELETED).select(*map(quote, columns))
     if attempt.replace:
-        context.store.replace(ref, rows, record, expected=checked)
+        store.replace(ref, rows, record, expected=checked)
     else:
         plan = upsert_plan(_columns(spec), columns, [])
-        context.store.merge(ref, rows, plan, record, expected=checked)
+        store.merge(ref, rows, plan, record, expected=checked)
 
 
 def _columns(spec: SilverSpec) -> list[str]:

@@ -18,7 +18,7 @@ import pyarrow.dataset as ds
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from storage.parquet_reading import parquet_dataset, spark_rows
+from storage.parquet_reading import parquet_dataset
 from storage.plans import BEFORE, GONE
 from storage.sql import quote
 from storage.types import Snapshot, TableRef, Version
@@ -66,7 +66,7 @@ def keep(context: Context, attempt: Attempt) -> None:
 
 def rows_of(context: Context, attempt: Attempt) -> DataFrame:
     """The staged rows, also where a publication that failed half-way has moved them."""
-    return spark_rows(context.store.session, _place(context, attempt))
+    return context.store.rows_of(_place(context, attempt))
 
 
 def only_new(context: Context, attempt: Attempt) -> bool:
@@ -122,7 +122,7 @@ def sides(context: Context, ref: TableRef, after: str | None, until: str) -> Sid
         columns = parquet_dataset(path).schema.remove_metadata()
         alike.setdefault((restated, columns), []).append(str(path))
     parts = [
-        _sides(spark_rows(context.store.session, *paths), restated=restated)
+        _sides(context.store.rows_of(*paths), restated=restated)
         for (restated, _), paths in alike.items()
     ]
     if not parts:

@@ -46,7 +46,9 @@ class TableKind(Protocol):
         """Whether an existing table has anything to take in, from metadata alone."""
 
     def waits_for(self, context: Context) -> str:
-        """What a table for which nothing is new waits for; empty where it waits for nothing."""
+        """What a table for which nothing is new waits for; empty where its inputs bring what is new."""
+        del context
+        return ""
 
     def stage(self, context: Context) -> Attempt | None:
         """Write the rows to publish to the staging folder; None when nothing is new."""
@@ -68,9 +70,12 @@ class TableKind(Protocol):
 
     def prepare_restaging(self, context: Context) -> None:
         """Complete what a killed process left, before partitions are staged side by side."""
+        del context
 
     def own_checks(self, context: Context, attempt: Attempt) -> Sequence[CheckResult]:
         """Checks that the platform makes of the attempt, whatever the domain declares."""
+        del context, attempt
+        return ()
 
     def audited(self, context: Context, attempt: Attempt) -> Audited:
         """What the checks of the domain see."""
@@ -79,6 +84,8 @@ class TableKind(Protocol):
         self, context: Context, attempt: Attempt, result: DataFrame
     ) -> tuple[Sequence[CheckResult], Sequence[CheckSource]]:
         """Checks of the platform on the table as it will be: results, and some for the scanner."""
+        del context, attempt, result
+        return (), ()
 
     def expected_rows(self, attempt: Attempt) -> int:
         """Rows counted while staging, which the checks may ask for."""

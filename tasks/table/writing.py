@@ -64,14 +64,14 @@ def publish_difference(
         may_repeat_keys: Whether a query made the rows, which may give a key twice.
     """
     ref, store = attempt.table, context.store
+    checked = expected(context, attempt, ref)  # what is found out from here on holds for it
     if not (attempt.replace or any(attempt.rows.get(name) for name in CHANGING)):
         record = context.record(attempt, **notes, **{CHECKPOINT: True})
-        return store.checkpoint(ref, record, expected=expected(context, attempt, ref))
+        return store.checkpoint(ref, record, expected=checked)
     changes.keep(context, attempt)
     plan, rows = difference()
     record = context.record(attempt, **notes)
     initial = clustered(plan.initial(rows), cluster_by, attempt.rows.get("published", 0))
-    checked = expected(context, attempt, ref)  # what is found out from here on holds for it
     empty = not store.stats(ref).rows
     whole = attempt.replace or store.head(ref).record is None
     if not (empty or whole or (looked_for and changes.only_new(context, attempt))):
