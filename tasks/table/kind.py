@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple, Protocol
 
 from pyspark.sql import DataFrame
 
 from checks.model import CheckResult, CheckSource
 from storage.types import Commit
 from tasks.context import Attempt, Context
-from tasks.rows.partitions import Partition
+from tasks.notes import BackfillPart
 
 
 class Audited(NamedTuple):
@@ -50,13 +50,8 @@ class TableKind(Protocol):
     def stage(self, context: Context) -> Attempt | None:
         """Write the rows to publish to the staging folder; None when nothing is new."""
 
-    def restage(self, context: Context, partition: Partition, note: Mapping[str, Any]) -> Attempt:
+    def restage(self, context: Context, part: BackfillPart) -> Attempt:
         """Restate one partition: write what it consists of now to the staging folder.
-
-        Args:
-            context: The context.
-            partition: The span of time.
-            note: Id of the backfill and the partition, for the commit record.
 
         Raises:
             ConfigurationError: The table was never loaded.
@@ -82,8 +77,8 @@ class TableKind(Protocol):
     def withdrawn(self, context: Context, attempt: Attempt) -> Sequence[str]:
         """Batches of the attempt that were rejected after it had been staged."""
 
-    def publish(self, context: Context, attempt: Attempt, notes: Mapping[str, Any]) -> Commit:
-        """Commit exactly the staged rows, with notes for the commit record.
+    def publish(self, context: Context, attempt: Attempt) -> Commit:
+        """Commit exactly the staged rows, with what the attempt notes in the commit record.
 
         Raises:
             CommitConflictError: A table that is written is not what it was when the rows were staged.
