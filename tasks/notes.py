@@ -75,11 +75,6 @@ class ColumnsDiffer:
     before: Columns
     after: Columns
 
-    @classmethod
-    def read(cls, stored: Mapping[str, Any]) -> Self:
-        """Read it back."""
-        return cls(**{fact.name: stored[fact.name] for fact in fields(cls)})
-
 
 @dataclass(frozen=True)
 class ReleaseRequest:
@@ -201,12 +196,14 @@ _FORMS = {made.name: _Form((made.name,)) for made in fields(Notes) if made.name 
     "start": _Form(("position",)),
     "drift": _Form(
         ("drift",),
-        lambda found: tuple(map(ColumnsDiffer.read, found)),
+        lambda found: tuple(ColumnsDiffer(**one) for one in found),
         lambda kept: [*map(asdict, kept)],
     ),
     "added": _Form(("evolve",), tuple, list),
     "request": _Form(
-        ("request", "table", "action"), ReleaseRequest, lambda made: [*asdict(made).values()]
+        ("request", "table", "action"),
+        lambda request, table, action: ReleaseRequest(request, table, action or ""),
+        lambda made: (made.request, made.table, made.action),
     ),
 }
 """How each fact is stored; some keys keep the first name of their fact, as older records have it."""
