@@ -203,7 +203,7 @@ class Attempt:
                     "batches": tuple(Batch.load(b) for b in raw["batches"]),
                     "files": tuple(SourceFile(**f) for f in raw["files"]),
                     "problems": tuple(Problem(**p) for p in raw["problems"]),
-                    "notes": Notes.read(raw["notes"]),
+                    "notes": Notes.read(raw.get("notes", {})),
                 }
             )
         except (OSError, ValueError, TypeError, KeyError):
