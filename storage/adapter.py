@@ -20,7 +20,6 @@ from storage.plans import MergePlan
 from storage.schemas import arrow_schema, describe_difference, same_columns
 from storage.sql import quote
 from storage.types import (
-    ROLLBACK,
     Commit,
     CommitRecord,
     Snapshot,
@@ -185,7 +184,7 @@ class FormatStore(TableStore):
             place_of(ref, self.history(ref), to)
             self._rollback(ref, to, noted)
 
-        noted = _undoing(record, to, of=self.version(ref))
+        noted = record.as_rollback(to, of=self.version(ref))
         return self._write(ref, "rollback", noted, run, expected)
 
     @abstractmethod
@@ -288,9 +287,5 @@ class FormatStore(TableStore):
             kept = next((e.record for e in lineage(history[1:]) if e.record is not None), None)
             kept = kept or CommitRecord(run_id="", token="")
             undone = replace(kept, token=f"{made.version}.undone", files=(), rows={})
-            self._rollback(ref, base.version, _undoing(undone, base.version, of=made.version))
+            self._rollback(ref, base.version, undone.as_rollback(base.version, of=made.version))
         raise other_version(ref, base.version, expected)
-
-
-def _undoing(record: CommitRecord, to: Version, *, of: Version) -> CommitRecord:
-    return replace(record, notes={**record.notes, ROLLBACK: {"to": to, "of": of}})

@@ -65,8 +65,8 @@ def publish(context: Context, attempt: Attempt, gate: GateReport) -> Commit:
         raise ValueError(f"{attempt.table.label}: only rows that passed their gate are published")
     kind = kind_of(context.domain, attempt.table)
     _refuse_withdrawn(context, kind, attempt)
-    notes = {"score": round(gate.verdict.score, 4), "waived": list(gate.waived)}
-    commit = kind.publish(context, attempt, notes)
+    noted = attempt.noting(score=round(gate.verdict.score, 4), waived=gate.waived)
+    commit = kind.publish(context, noted)
     shutil.rmtree(
         Path(attempt.folder).parent, ignore_errors=True
     )  # with earlier attempts and what a reader kept

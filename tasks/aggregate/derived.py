@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow.dataset as ds
 from pyspark.sql import Column, DataFrame, Observation
@@ -19,7 +19,6 @@ from storage.types import TableRef, Version
 from tasks.aggregate.groups import distinct, mapped, restricted, touched, within
 from tasks.aggregate.query import queried, query, refuse_other_columns
 from tasks.context import (
-    BACKFILL,
     Attempt,
     Context,
     attempt_id,
@@ -43,17 +42,16 @@ from tasks.domain.spec import (
     SilverSpec,
     dependencies,
 )
+from tasks.notes import BackfillPart, Notes
 from tasks.records import changes
 from tasks.records.contracts import contract_of
-from tasks.records.decisions import Decision, is_accepted, resolutions
+from tasks.records.decisions import rejected, resolvable
 from tasks.records.heads import heads
 from tasks.rows.computed import with_computed
 from tasks.rows.folding import NEW, combined
 from tasks.rows.partitions import Partition
 
 NO_SPAN = "none of its inputs declares partition, and it has no date key"
-NULL_KEYS = "null_keys"
-"""Note of a commit: groups with a null in their key are up to date, which earlier versions left stale."""
 
 
 def plan(context: Context, ref: TableRef) -> MergePlan:
@@ -73,8 +71,7 @@ def stage(context: Context, ref: TableRef) -> Attempt | None:
     rebuilding = [context.run.run_id] if context.run.rebuild else []
     token = fingerprint(ref.label, before, after, contract, rebuilding)
     batch_id = attempt_id(ref, after, contract)
-    decided = resolutions(context.store, context.domain.name).get(batch_id)
-    if decided is not None and decided.decision is Decision.rejected:
+    if batch_id in rejected(context.store, context.domain.name):
         return None
     first = context.run.rebuild or context.store.head(ref).record is None
     attempt = Attempt(
@@ -85,12 +82,11 @@ def stage(context: Context, ref: TableRef) -> Attempt | None:
         contract=contract,
         replace=context.run.rebuild,
         heads=found,
-        notes={
-            "batch_id": batch_id,
-            "accepted": decided is not None and decided.decision is Decision.accepted,
-            "changes": not first,
-            NULL_KEYS: True,
-        },
+        notes=Notes(
+            itself=resolvable(context.store, context.domain.name, batch_id),
+            keeps_changes=not first,
+            null_keys=True,
+        ),
     )
     attempt.clear()
     views(context, after)
@@ -109,7 +105,7 @@ def _neglected(context: Context, ref: TableRef, versions: Mapping[str, str]) -> 
     spec, group = spec_of(context.domain, ref), group_of(context.domain, ref)
     head = context.store.head(ref).record
     judged = list(spec.inputs) == [f"{ref.label}{EVENTS}"]  # rows without a key are in quarantine
-    if spec.group_by or judged or head is None or head.notes.get(NULL_KEYS):
+    if spec.group_by or judged or head is None or Notes.of(head).null_keys:
         return None
     parts = [context.store.read(ref).select(*map(quote, group))]
     for label, mapping in spec.groups.items():
@@ -119,9 +115,7 @@ def _neglected(context: Context, ref: TableRef, versions: Mapping[str, str]) -> 
     return distinct(parts).where(empty)
 
 
-def restage(
-    context: Context, ref: TableRef, partition: Partition, note: Mapping[str, Any]
-) -> Attempt:
+def restage(context: Context, ref: TableRef, part: BackfillPart) -> Attempt:
     """Compute again the groups that a partition of the inputs maps to, and write what differs.
 
     The inputs are read as the table has consumed them, so its source versions stay as they were.
@@ -129,8 +123,7 @@ def restage(
     Args:
         context: The context.
         ref: A derived table that declares `groups`.
-        partition: The span of time.
-        note: Id of the backfill and the partition, for the commit record.
+        part: The partition.
 
     Raises:
         ConfigurationError: The table was never computed.
@@ -143,7 +136,7 @@ def restage(
             advice=f"Load it first: lakehouse run domain={context.domain.name}",
         )
     contract = contract_of(context, ref)
-    token = fingerprint(ref.label, dict(note), dict(head.inputs), contract)
+    token = fingerprint(ref.label, part.stored(), dict(head.inputs), contract)
     batch_id = f"{ref.name}-{token[:12]}"
     attempt = Attempt(
         table=ref,
@@ -152,19 +145,18 @@ def restage(
         inputs=dict(head.inputs),
         contract=contract,
         heads=found,
-        notes={
-            BACKFILL: dict(note),
-            "batch_id": batch_id,
-            "accepted": is_accepted(context.store, context.domain.name, batch_id),
-            "changes": True,
-            NULL_KEYS: bool(head.notes.get(NULL_KEYS)),
-        },
+        notes=Notes(
+            backfill=part,
+            itself=resolvable(context.store, context.domain.name, batch_id),
+            keeps_changes=True,
+            null_keys=bool(Notes.of(head).null_keys),
+        ),
     )
     attempt.clear()
     views(context, head.inputs)
     spec, group = spec_of(context.domain, ref), group_of(context.domain, ref)
-    parts = within(context, spec.groups, group, partition, head.inputs)
-    parts += _dated(context, ref, partition)
+    parts = within(context, spec.groups, group, part.partition, head.inputs)
+    parts += _dated(context, ref, part.partition)
     keys = distinct(parts)
     return _computed(context, attempt, keys, batch_id)
 

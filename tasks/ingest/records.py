@@ -15,7 +15,6 @@ from storage.types import TableRef
 from tasks.context import Attempt, Context
 from tasks.domain.schemas import BRONZE_METADATA, bronze_schema
 from tasks.domain.spec import DomainSpec, DriftMode, Rounding, SourceSpec
-from tasks.ingest import drift
 from tasks.ingest.sources.hashing import record_hash
 from tasks.rows.frames import KEPT, is_sourced, rescued, suspect
 
@@ -46,7 +45,7 @@ def _computed_rows(context: Context, attempt: Attempt) -> DataFrame:
     ref = attempt.table
     source = context.domain.bronze[ref.name]
     evolved = evolved_columns(context, ref)
-    evolved += [c for c in attempt.notes.get(drift.EVOLVED, ()) if c not in evolved]
+    evolved += [c for c in attempt.notes.added or () if c not in evolved]
     wanted = schema([*((c, "string") for c in (*source.columns, *evolved)), *BRONZE_METADATA])
     session = context.store.session
     if not attempt.files:

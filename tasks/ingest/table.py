@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from checks.model import CheckResult, Outcome
 from storage.errors import ConfigurationError, InputError
@@ -13,8 +13,8 @@ from tasks.context import Attempt, Context
 from tasks.domain.spec import DomainSpec
 from tasks.ingest import bronze, drift
 from tasks.ingest.records import staged_rows
+from tasks.notes import BackfillPart
 from tasks.records import ledger
-from tasks.rows.partitions import Partition
 from tasks.table.checks import own_check
 from tasks.table.columns import create_bronze
 from tasks.table.kind import Audited, TableKind
@@ -57,9 +57,9 @@ class Ingested(TableKind):
         del domain
         return "it is append-only and never restated"
 
-    def restage(self, context: Context, partition: Partition, note: Mapping[str, Any]) -> Attempt:
+    def restage(self, context: Context, part: BackfillPart) -> Attempt:
         """Refused: deliveries are kept as they came."""
-        del context, partition, note
+        del context, part
         raise ConfigurationError(
             f"tables: {self.ref.label} is append-only and never restated",
             advice="Take a file in again: lakehouse ingest --again FILE",
@@ -83,13 +83,11 @@ class Ingested(TableKind):
         """Rejected deliveries that have to stay out."""
         return bronze.withdrawn(context, attempt)
 
-    def publish(self, context: Context, attempt: Attempt, notes: Mapping[str, Any]) -> Commit:
+    def publish(self, context: Context, attempt: Attempt) -> Commit:
         """Append the records, and the columns that they bring."""
         checked = drift.apply(context, attempt)
         rows = staged_rows(context, attempt)
-        return context.store.append(
-            self.ref, rows, context.record(attempt, **notes), expected=checked
-        )
+        return context.store.append(self.ref, rows, context.record(attempt), expected=checked)
 
 
 def files_readable(attempt: Attempt) -> CheckResult:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from storage.errors import ConfigurationError
 from storage.types import TableRef
-from tasks.context import BACKFILL, Attempt, Context, fingerprint
+from tasks.context import Attempt, Context, fingerprint
 from tasks.domain.spec import EVENTS, DomainSpec, dependencies
 from tasks.manage.planning import selected
+from tasks.notes import BackfillPart
 from tasks.records import decisions
 from tasks.records.backfill_ledger import Backfill, newest
 from tasks.records.contracts import contract_of
@@ -133,17 +134,15 @@ def prepare(context: Context, table: TableRef) -> None:
     kind_of(context.domain, table).prepare_restaging(context)
 
 
-def stage(
-    context: Context, table: TableRef, partition: Partition, note: Mapping[str, str]
-) -> Attempt:
+def stage(context: Context, table: TableRef, part: BackfillPart) -> Attempt:
     """Stage one partition of one table; a whole table as a rebuild does."""
     kind = kind_of(context.domain, table)
-    if partition.unit != WHOLE:
-        return kind.restage(context, partition, note)
+    if part.partition.unit != WHOLE:
+        return kind.restage(context, part)
     attempt = kind.stage(replace(context, run=replace(context.run, rebuild=True)))
     if attempt is None:
         raise ConfigurationError(
             f"{table.label}: there is nothing to make it of",
             advice=f"Load it first: lakehouse run domain={context.domain.name}",
         )
-    return replace(attempt, notes={**attempt.notes, BACKFILL: dict(note)})
+    return attempt.noting(backfill=part)

@@ -20,7 +20,7 @@ from storage.evolution import compare
 from storage.lake_store import LakeStore
 from storage.placement import Copy, Placement
 from storage.sql import quote
-from storage.types import MIGRATED, ROLLBACK, Commit, CommitRecord, Snapshot, TableRef, Version
+from storage.types import Commit, CommitRecord, Snapshot, TableRef, Version
 from tasks.context import Context
 from tasks.records import changes
 from tasks.table.layout import Layout, layout
@@ -267,7 +267,7 @@ class _Copying:
 
 def _noted(history: Sequence[Snapshot], own: Copy, other: Copy) -> Positions:
     """The versions of a copy that were made from versions of another one, with these."""
-    notes = {own.shown(e.version): e.record.notes.get(MIGRATED) for e in history if e.record}
+    notes = {own.shown(e.version): e.record.copied for e in history if e.record}
     return {version: noted for version, noted in notes.items() if noted and other.owns(noted)}
 
 
@@ -277,8 +277,7 @@ def _record(history: Sequence[Snapshot], shown: str) -> CommitRecord:
     if record is None:
         before = next((e.record for e in reversed(history) if e.record), CommitRecord("", ""))
         record = replace(before, token=f"foreign-{shown}", files=(), rows={})
-    notes = {name: value for name, value in record.notes.items() if name != ROLLBACK}
-    return replace(record, notes=notes | {MIGRATED: shown})
+    return record.as_copy(shown)
 
 
 def digest(rows: DataFrame, columns: Sequence[str]) -> tuple[int, int, int]:

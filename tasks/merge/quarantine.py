@@ -27,6 +27,7 @@ from tasks.domain.schemas import (
     quarantine_schema,
     released_of,
 )
+from tasks.notes import Notes
 from tasks.records.decisions import rejected
 from tasks.records.heads import expected
 from tasks.rows.frames import HELD_RULE, RAW, REFERENCE_MISSING
@@ -234,7 +235,7 @@ def note_leaving(context: Context, attempt: Attempt) -> None:
 
     A note of a commit that was never made is replaced when its row leaves.
     """
-    if not attempt.notes.get("releases"):
+    if not attempt.notes.releases:
         return
     ref = released_of(attempt.table)
     context.store.create(ref, schema(RELEASED_COLUMNS))
@@ -252,7 +253,7 @@ def note_leaving(context: Context, attempt: Attempt) -> None:
 
 def leave(context: Context, attempt: Attempt) -> None:
     """Remove the rows that the silver commit released; a repeat removes none."""
-    if attempt.notes.get("releases"):
+    if attempt.notes.releases:
         checked = expected(context, attempt, quarantine_of(attempt.table))
         _remove(
             context, attempt.table, attempt.token, context.step_record(attempt, "leave"), checked
@@ -262,7 +263,7 @@ def leave(context: Context, attempt: Attempt) -> None:
 def release_unfinished(context: Context, ref: TableRef) -> bool:
     """Whether the silver head released rows which the quarantine still holds."""
     head = context.store.head(ref).record
-    if head is None or not head.notes.get("releases"):
+    if head is None or not Notes.of(head).releases:
         return False
     return context.store.find(quarantine_of(ref), f"{head.token}.leave") is None
 

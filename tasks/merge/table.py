@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from checks.model import CheckResult
 from storage.types import Commit, TableRef
@@ -18,10 +18,10 @@ from tasks.domain.schemas import (
 from tasks.domain.spec import DomainSpec
 from tasks.merge import checks, quarantine, restate, silver, tombstones
 from tasks.merge.outcomes import plan
+from tasks.notes import BackfillPart
 from tasks.records import releases
 from tasks.records.decisions import rejected
 from tasks.records.heads import expected
-from tasks.rows.partitions import Partition
 from tasks.table.columns import create_bronze, create_exact, create_growing
 from tasks.table.kind import Audited, TableKind
 from tasks.table.writing import Difference, audited, publish_difference
@@ -64,9 +64,9 @@ class Merged(TableKind):
         partition = domain.silver[self.ref.name].partition
         return "" if partition else f"it declares none ({self.ref.label}.partition)"
 
-    def restage(self, context: Context, partition: Partition, note: Mapping[str, Any]) -> Attempt:
+    def restage(self, context: Context, part: BackfillPart) -> Attempt:
         """Make the rows of one partition again, from bronze as it was consumed."""
-        return restate.stage(context, self.ref, partition, note)
+        return restate.stage(context, self.ref, part)
 
     def prepare_restaging(self, context: Context) -> None:
         """Complete a release that was cut off, and take back rows that entered without a silver commit."""
@@ -91,7 +91,7 @@ class Merged(TableKind):
         ids = {batch.batch_id for batch in attempt.batches}
         return sorted(ids.intersection(rejected(context.store, context.domain.name)))
 
-    def publish(self, context: Context, attempt: Attempt, notes: Mapping[str, Any]) -> Commit:
+    def publish(self, context: Context, attempt: Attempt) -> Commit:
         """Let rows enter the quarantine, merge the good ones, and let released rows leave."""
         spec = context.domain.silver[self.ref.name]
         expected(context, attempt, self.ref)  # else what is written beside it would be for nothing
@@ -100,7 +100,7 @@ class Merged(TableKind):
         quarantine.note_leaving(context, attempt)
         tombstones.enter(context, attempt, spec)
         commit = publish_difference(
-            context, attempt, notes, lambda: self._difference(context, attempt),
+            context, attempt, lambda: self._difference(context, attempt),
             cluster_by=spec.cluster_by,
             looked_for=not attempt.is_part,  # parts of a backfill may hold a key twice
         )  # fmt: skip

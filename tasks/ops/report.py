@@ -16,8 +16,9 @@ from checks.model import Outcome
 from storage.base import TableStore
 from storage.errors import CommitConflictError
 from storage.types import LAYERS, CommitRecord, Snapshot, TableRef
-from tasks.context import BACKFILL, GateReport, RunInfo
+from tasks.context import GateReport, RunInfo
 from tasks.domain.spec import DESTINATION
+from tasks.notes import Account, Notes
 from tasks.ops.tables import (
     COUNTS,
     REPLACED,
@@ -31,7 +32,6 @@ from tasks.ops.tables import (
     as_columns,
     ops_table,
 )
-from tasks.records import accounting
 
 Row: TypeAlias = Mapping[str, Any]
 REBUILD_TRIES = 10
@@ -60,7 +60,7 @@ class TableOutcome:
     gate: GateReport | None = None
     message: str = ""
     advice: str = ""
-    accounts: Mapping[str, accounting.Account] = field(default_factory=dict)
+    accounts: Mapping[str, Account] = field(default_factory=dict)
     partition: str = ""
     restated: bool = False
     replaced: bool = False
@@ -152,9 +152,7 @@ def _metrics(
     }
 
 
-def _accounts(
-    table: TableRef, accounts: Mapping[str, accounting.Account]
-) -> Iterator[dict[str, object]]:
+def _accounts(table: TableRef, accounts: Mapping[str, Account]) -> Iterator[dict[str, object]]:
     for batch_id, account in accounts.items():
         counts = {f"rows_{name}": account.get(name, 0) for name in COUNTS}
         yield {"table_name": table.label, "batch_id": batch_id, **counts}
@@ -207,7 +205,7 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
                 "run_id": record.run_id, "domain": domain, "recorded_at": entry.committed_at,
                 "status": _status(entry), "groups": record.rows.get("groups"),
             }  # fmt: skip
-            accounts = record.notes.get(accounting.ACCOUNTS, {})
+            accounts = Notes.of(record).accounts or {}
             batches += [common | row for row in _accounts(table, accounts)]
             counts = {f"rows_{name}": record.rows.get(name) for name in ROW_COUNTS}
             metrics.append(common | counts | {"table_name": table.label, "version": entry.version})
@@ -243,14 +241,14 @@ def _pushing(store: TableStore, domain: str) -> set[object]:
 
 
 def _status(entry: Snapshot) -> str:
-    notes = entry.record.notes if entry.record else {}
+    notes = Notes.of(entry.record)
     if entry.restored is not None:
         return ROLLED_BACK
     if entry.record and entry.record.is_checkpoint:
         return "unchanged"
-    if notes.get("replace"):
+    if notes.replaces:
         return REPLACED
-    return RESTATED if BACKFILL in notes else "published"
+    return RESTATED if notes.backfill else "published"
 
 
 def _of_push(row: Mapping[str, object]) -> bool:

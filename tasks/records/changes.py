@@ -22,9 +22,10 @@ from storage.parquet_reading import parquet_dataset
 from storage.plans import BEFORE, GONE
 from storage.sql import quote
 from storage.types import Snapshot, TableRef, Version
-from tasks.context import BACKFILL, Attempt, Context
+from tasks.context import Attempt, Context
 from tasks.domain.schemas import DELETED
 from tasks.domain.spec import dependencies
+from tasks.notes import Notes
 
 ROOT = "_changes"
 OUTCOME, OLDER_OUTCOME = "_outcome", "_fate"
@@ -57,7 +58,7 @@ def keep(context: Context, attempt: Attempt) -> None:
     A repeat finds them moved. Rows of an earlier attempt that was killed before its commit are replaced.
     """
     target, rows = folder(context, attempt.table, attempt.token), Path(attempt.part("rows"))
-    if not rows.is_dir() or not attempt.notes.get("changes"):
+    if not rows.is_dir() or not attempt.notes.keeps_changes:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(target, ignore_errors=True)
@@ -118,7 +119,7 @@ def sides(context: Context, ref: TableRef, after: str | None, until: str) -> Sid
         path = folder(context, ref, entry.record.token) if entry.record else None
         if path is None or not path.is_dir():
             return None
-        restated = entry.record is not None and BACKFILL in entry.record.notes
+        restated = Notes.of(entry.record).backfill is not None
         columns = parquet_dataset(path).schema.remove_metadata()
         alike.setdefault((restated, columns), []).append(str(path))
     parts = [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple, Protocol
 
 from pyspark.sql import DataFrame
 
@@ -11,7 +11,7 @@ from checks.model import CheckResult, CheckSource
 from storage.types import Commit
 from tasks.context import Attempt, Context
 from tasks.domain.spec import DomainSpec
-from tasks.rows.partitions import Partition
+from tasks.notes import BackfillPart
 
 
 class Audited(NamedTuple):
@@ -56,13 +56,8 @@ class TableKind(Protocol):
     def undivided(self, domain: DomainSpec) -> str:
         """Why it cannot be restated for a span of time; empty where it can."""
 
-    def restage(self, context: Context, partition: Partition, note: Mapping[str, Any]) -> Attempt:
+    def restage(self, context: Context, part: BackfillPart) -> Attempt:
         """Restate one partition: write what it consists of now to the staging folder.
-
-        Args:
-            context: The context.
-            partition: The span of time.
-            note: Id of the backfill and the partition, for the commit record.
 
         Raises:
             ConfigurationError: The table was never loaded.
@@ -93,8 +88,8 @@ class TableKind(Protocol):
     def withdrawn(self, context: Context, attempt: Attempt) -> Sequence[str]:
         """Batches of the attempt that were rejected after it had been staged."""
 
-    def publish(self, context: Context, attempt: Attempt, notes: Mapping[str, Any]) -> Commit:
-        """Commit exactly the staged rows, with notes for the commit record.
+    def publish(self, context: Context, attempt: Attempt) -> Commit:
+        """Commit exactly the staged rows, with what the attempt notes in the commit record.
 
         Raises:
             CommitConflictError: A table that is written is not what it was when the rows were staged.

@@ -16,10 +16,11 @@ from flows.runtime import lake_of
 from storage.base import TableStore
 from storage.errors import ConfigurationError
 from storage.types import CommitRecord
-from tasks.context import BACKFILL, Context, RunInfo
+from tasks.context import Context, RunInfo
 from tasks.domain.schemas import quarantine_of
 from tasks.manage import backfill
 from tasks.manage.backfill import Request, planned
+from tasks.notes import Notes
 from tasks.ops.tables import ops_table
 from tasks.records.backfill_ledger import Backfill, State, known, ledger, record
 from tasks.records.decisions import Decision, resolve
@@ -42,9 +43,10 @@ def context(store: TableStore, tmp_path: Path) -> Context:
     return Context(store, SodaScanner(), load_domain(), tmp_path, tmp_path, run)
 
 
-def _commit(store: TableStore, plan: Backfill, partition: Partition, **notes: object) -> None:
+def _commit(store: TableStore, plan: Backfill, partition: Partition, **notes: Any) -> None:
     token = f"{plan.id} {partition.label}"
-    made = CommitRecord("run-1", token, notes={BACKFILL: plan.note(partition), **notes})
+    part = Notes(backfill=plan.part(partition), **notes)
+    made = CommitRecord("run-1", token, notes=part.stored())
     store.append_arrow(plan.tables[0], pa.table({"id": ["a"]}), made)
 
 
