@@ -273,10 +273,9 @@ class TableStore(ABC):
         rows: DataFrame,
         record: CommitRecord,
         *,
-        where: str | None = None,
         expected: Version | None = None,
     ) -> Commit:
-        """Replace all rows, or those that satisfy `where`, in one commit."""
+        """Replace all rows in one commit."""
 
     @abstractmethod
     def replace(

@@ -156,12 +156,10 @@ class LakeStore(TableStore):
         rows: DataFrame,
         record: CommitRecord,
         *,
-        where: str | None = None,
         expected: Version | None = None,
     ) -> Commit:
-        native, store = self._expected(ref, expected), self._of(ref)
-        commit = store.overwrite(ref, rows, record, where=where, expected=native)
-        return self._shown(ref, commit)
+        native = self._expected(ref, expected)
+        return self._shown(ref, self._of(ref).overwrite(ref, rows, record, expected=native))
 
     def replace(
         self,

@@ -237,12 +237,7 @@ class DeltaStore(FormatStore):
         return TableStats(rows, len(sizes), sum(sizes))
 
     def _append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
-        (
-            rows.write.format("delta")
-            .mode("append")
-            .option("userMetadata", record.to_json())
-            .save(str(self.location(ref)))
-        )
+        self._write_rows(ref, rows, record, "append")
 
     def _create_arrow(self, ref: TableRef, schema: pa.Schema) -> None:
         if self.exists(ref):
@@ -287,12 +282,11 @@ class DeltaStore(FormatStore):
         finally:
             self.session.catalog.dropTempView(view)
 
-    def _overwrite(
-        self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
-    ) -> None:
-        writer = rows.write.format("delta").mode("overwrite")
-        if where is not None:
-            writer = writer.option("replaceWhere", where)
+    def _overwrite(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
+        self._write_rows(ref, rows, record, "overwrite")
+
+    def _write_rows(self, ref: TableRef, rows: DataFrame, record: CommitRecord, mode: str) -> None:
+        writer = rows.write.format("delta").mode(mode)
         writer.option("userMetadata", record.to_json()).save(str(self.location(ref)))
 
     def _replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:

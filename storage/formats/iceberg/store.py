@@ -19,7 +19,7 @@ from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import NestedField
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,7 +30,6 @@ from storage.direct import iceberg_obstacle
 from storage.errors import (
     ChangesNotTrackedError,
     CommitConflictError,
-    TerminalError,
     UnsafeReadError,
     VersionNotFoundError,
 )
@@ -64,10 +63,6 @@ WAP_ID = "spark.wap.id"
 TRACKS_CHANGES = "lakehouse.track-changes"
 CONFLICTING = (CommitFailedException, ValidationException)
 CONFLICTS = ("CommitFailedException", "ValidationException")
-WHOLE_FILES_ONLY = ("Cannot delete file where some, but not all, rows match",
-                    "Cannot translate expression to source filter",
-                    "Cannot convert Spark predicate to Iceberg expression")  # fmt: skip
-"""Iceberg overwrites by whole files: what it says when the condition parts one."""
 
 
 class IcebergStore(FormatStore):
@@ -289,28 +284,9 @@ class IcebergStore(FormatStore):
         finally:
             self.session.catalog.dropTempView(view)
 
-    def _overwrite(
-        self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
-    ) -> None:
-        if where is None:
-            self._overwrite_where(ref, rows, record, F.lit(True))
-            return
-        stray = rows.where(f"NOT coalesce(({where}), false)").limit(1).collect()
-        if stray:
-            raise TerminalError(f"{ref.label}: a row does not satisfy {where}: {stray[0]}")
-        try:
-            self._overwrite_where(ref, rows, record, F.expr(where))
-        except NATIVE as error:
-            if not any(mark in native_text(error) for mark in WHOLE_FILES_ONLY):
-                raise
-            kept = self.read(ref).where(f"NOT coalesce(({where}), false)")
-            self._overwrite_where(ref, kept.unionByName(rows), record, F.lit(True))
-
-    def _overwrite_where(
-        self, ref: TableRef, rows: DataFrame, record: CommitRecord, condition: Column
-    ) -> None:
+    def _overwrite(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
         writer = rows.writeTo(self._name(ref))
-        writer.option(f"snapshot-property.{RECORD}", record.to_json()).overwrite(condition)
+        writer.option(f"snapshot-property.{RECORD}", record.to_json()).overwrite(F.lit(True))
 
     def _replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
         # Schema and rows become one commit of the catalog; the earlier snapshots stay in the table, but
@@ -349,7 +325,7 @@ class IcebergStore(FormatStore):
         elif compare(arrow_schema(rows.schema), self.columns(ref)).breaking:
             self._replace(ref, rows, record)
         else:
-            self._overwrite(ref, rows, record, None)
+            self._overwrite(ref, rows, record)
 
     def _checkpoint(self, ref: TableRef, record: CommitRecord) -> None:
         self._append(ref, self.read(ref).limit(0), record)

@@ -191,9 +191,7 @@ class ParquetStore(FormatStore):
     def _merge(self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord) -> None:
         raise _only_added(ref, "merge")
 
-    def _overwrite(
-        self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
-    ) -> None:
+    def _overwrite(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
         raise _only_added(ref, "overwrite")
 
     def _replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
