@@ -147,7 +147,7 @@ class DeltaStore(FormatStore):
                 reader = reader.option("versionAsOf", _number(ref, table, at))
             return reader.load(str(self.location(ref)))
 
-    def changes(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
+    def added(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
         with self._translated(ref):
             table = self._open(ref)
             first, last = _number(ref, table, after), _number(ref, table, until)
@@ -155,21 +155,19 @@ class DeltaStore(FormatStore):
                 raise VersionNotFoundError(f"{ref.label}: version {after} is not before {until}")
             if table.metadata().configuration.get("delta.enableChangeDataFeed") != "true":
                 raise ChangesNotTrackedError(
-                    f"{ref.label} was created without track_changes, so its changes cannot be read"
+                    f"{ref.label} was created without track_changes, so the rows added to it cannot be read"
                 )
-            rows = self.session.read.format("delta").option("readChangeFeed", "true")
             if first == last:
-                feed = rows.option("startingVersion", last).load(str(self.location(ref))).limit(0)
-            else:
-                feed = (
-                    rows.option("startingVersion", first + 1)
-                    .option("endingVersion", last)
-                    .load(str(self.location(ref)))
-                )
-            kind = F.when(F.col("_change_type").isin("insert", "update_postimage"), "insert")
-            return feed.withColumn("_change_type", kind.otherwise("delete")).drop(
-                "_commit_version", "_commit_timestamp"
+                return self.read(ref, until).limit(0)
+            feed = (
+                self.session.read.format("delta")
+                .option("readChangeFeed", "true")
+                .option("startingVersion", first + 1)
+                .option("endingVersion", last)
+                .load(str(self.location(ref)))
             )
+            inserts = feed.where("_change_type = 'insert'")
+            return inserts.drop("_change_type", "_commit_version", "_commit_timestamp")
 
     def obstacle(self, ref: TableRef) -> str | None:
         return delta_obstacle(self._open(ref))

@@ -25,10 +25,9 @@ from pyspark.sql.types import StructType
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage.adapter import FormatStore
-from storage.base import other_version
+from storage.base import other_version, place_of
 from storage.direct import iceberg_obstacle
 from storage.errors import (
-    ChangesNotTrackedError,
     CommitConflictError,
     UnsafeReadError,
     VersionNotFoundError,
@@ -45,7 +44,6 @@ from storage.formats.iceberg.metadata import (
     current_version,
     folder_of,
     iceberg_type,
-    replacing,
     staged_snapshots,
 )
 from storage.locks import Locks
@@ -60,7 +58,6 @@ ABANDONED_SECONDS = 24 * 3600.0
 NO_REBASE = "commit.retry.num-retries"
 WAP_ID = "spark.wap.id"
 """Setting under which Spark writes a snapshot beside the table (write-audit-publish)."""
-TRACKS_CHANGES = "lakehouse.track-changes"
 CONFLICTING = (CommitFailedException, ValidationException)
 CONFLICTS = ("CommitFailedException", "ValidationException")
 
@@ -122,8 +119,7 @@ class IcebergStore(FormatStore):
             (ref.database, ref.name),
             Schema(*fields.values()),
             partition_spec=spec,
-            properties=self._properties
-            | {TRACKS_CHANGES: str(track_changes).lower(), WAP_ENABLED: "true"},
+            properties=self._properties | {WAP_ENABLED: "true"},
         )
 
     def _create_database(self, ref: TableRef) -> None:
@@ -180,22 +176,17 @@ class IcebergStore(FormatStore):
             reader = self.session.read.format("iceberg").option("versionAsOf", at)
             return reader.load(self._name(ref))
 
-    def changes(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
+    def added(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
         with self._translated(ref):
-            operations = self._operations(ref, after, until)
+            history = self.history(ref)
+            if place_of(ref, history, after) < place_of(ref, history, until):
+                raise VersionNotFoundError(f"{ref.label}: version {after} is not before {until}")
             if after == until:
-                return self._inserts(self.read(ref, until).limit(0))
-            if operations <= {"append"}:
-                reader = self.session.read.format("iceberg").option("end-snapshot-id", until)
-                if after != EMPTY:
-                    reader = reader.option("start-snapshot-id", after)
-                    return self._inserts(reader.load(self._name(ref)))
-                return self._inserts(self.read(ref, until))
-            if self._catalog.load(ref).properties.get(TRACKS_CHANGES) != "true":
-                raise ChangesNotTrackedError(
-                    f"{ref.label} was created without track_changes, so its changes cannot be read"
-                )
-            return self._changelog(ref, after, until)
+                return self.read(ref, until).limit(0)
+            if after == EMPTY:
+                return self.read(ref, until)
+            reader = self.session.read.format("iceberg").option("start-snapshot-id", after)
+            return reader.option("end-snapshot-id", until).load(self._name(ref))
 
     def obstacle(self, ref: TableRef) -> str | None:
         table = self._catalog.load(ref)
@@ -329,42 +320,6 @@ class IcebergStore(FormatStore):
 
     def _checkpoint(self, ref: TableRef, record: CommitRecord) -> None:
         self._append(ref, self.read(ref).limit(0), record)
-
-    def _changelog(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
-        view = f"changelog_{ref.view}"
-        start = "" if after == EMPTY else f"'start-snapshot-id', '{int(after)}', "
-        self.session.sql(
-            f"CALL {CATALOG}.system.create_changelog_view("
-            f"table => '{ref.database}.{ref.name}', changelog_view => '{view}', "
-            f"options => map({start}'end-snapshot-id', '{int(until)}'), "
-            "net_changes => false)"
-        ).collect()
-        rows = self.session.table(view)
-        kind = F.lower(F.col("_change_type"))
-        return rows.withColumn("_change_type", kind).drop("_change_ordinal", "_commit_snapshot_id")
-
-    def _operations(self, ref: TableRef, after: Version, until: Version) -> set[str]:
-        operations: set[str] = set()
-        replaced = replacing(self._catalog.load(ref))
-        inside = False
-        for entry in self.history(ref):
-            inside = inside or entry.version == until
-            if entry.version == after and inside:
-                return operations
-            if inside:
-                operations.add(entry.operation)
-                if entry.version in replaced:
-                    raise ChangesNotTrackedError(
-                        f"{ref.label}: version {entry.version} replaced the columns, so the changes "
-                        "over it cannot be read"
-                    )
-        raise VersionNotFoundError(
-            f"{ref.label}: there are no retained snapshots {after} and, at or after it, {until}"
-        )
-
-    @staticmethod
-    def _inserts(rows: DataFrame) -> DataFrame:
-        return rows.withColumn("_change_type", F.lit("insert"))
 
     @staticmethod
     def _name(ref: TableRef) -> str:
