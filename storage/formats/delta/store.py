@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -21,16 +21,16 @@ from pyspark.sql.types import StructType
 
 from storage.adapter import FormatStore
 from storage.base import other_version
-from storage.direct import delta_obstacle
+from storage.direct import delta_obstacle, require_safe
 from storage.errors import (
     ChangesNotTrackedError,
     CommitConflictError,
     TableNotFoundError,
-    UnsafeReadError,
     VersionNotFoundError,
 )
 from storage.evolution import FIRST, AddColumn, AllowNulls, Change, WidenColumn, evolved
 from storage.failures import NATIVE, native_text, translate
+from storage.formats.statements import merge, recorded, setting
 from storage.locks import Locks
 from storage.parquet_reading import READ_OPTIONS
 from storage.plans import MergePlan
@@ -108,7 +108,7 @@ class DeltaStore(FormatStore):
                 table.alter.add_columns(Schema.from_arrow(new).fields, commit_properties=commit)
         else:  # only Spark gives a new column another place than the last
             columns = ", ".join(_definition(change) for change in added)
-            with self._metadata(record):
+            with self._recorded(record):
                 self.session.sql(f"ALTER TABLE {self._name(ref)} ADD COLUMNS ({columns})").collect()
 
     def _rewrite(self, ref: TableRef, wanted: pa.Schema, record: CommitRecord | None) -> None:
@@ -174,9 +174,7 @@ class DeltaStore(FormatStore):
 
     def read_arrow(self, ref: TableRef) -> pa.Table:
         table = self._open(ref)
-        obstacle = delta_obstacle(table)
-        if obstacle is not None:
-            raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
+        require_safe(ref.label, delta_obstacle(table))
         with self._translated(ref):
             return _dataset(table).to_table()
 
@@ -189,9 +187,7 @@ class DeltaStore(FormatStore):
         where: pc.Expression | None = None,
     ) -> pa.RecordBatchReader:
         table = self._open_at(ref, at)
-        obstacle = delta_obstacle(table)
-        if obstacle is not None:
-            raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
+        require_safe(ref.label, delta_obstacle(table))
         with self._translated(ref):
             return _dataset(table).scanner(columns=list(columns), filter=where).to_reader()
 
@@ -272,13 +268,8 @@ class DeltaStore(FormatStore):
         )
 
     def _merge(self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord) -> None:
-        view = f"merge_source_{ref.view}"
-        rows.createOrReplaceTempView(view)
-        try:
-            with self._metadata(record):
-                self.session.sql(plan.sql(self._name(ref), view)).collect()
-        finally:
-            self.session.catalog.dropTempView(view)
+        with self._recorded(record):
+            merge(self.session, plan, rows, self._name(ref), f"merge_source_{ref.view}")
 
     def _overwrite(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
         self._write_rows(ref, rows, record, "overwrite")
@@ -291,18 +282,18 @@ class DeltaStore(FormatStore):
         self._with_columns(ref, rows, record)
 
     def _delete(self, ref: TableRef, where: str, record: CommitRecord) -> None:
-        with self._metadata(record):
+        with self._recorded(record):
             self.session.sql(f"DELETE FROM {self._name(ref)} WHERE {where}").collect()
 
     def _rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> None:
-        with self._metadata(record):
+        with self._recorded(record):
             self.session.sql(
                 f"RESTORE TABLE {self._name(ref)} TO VERSION AS OF {int(to)}"
             ).collect()
 
     def _checkpoint(self, ref: TableRef, record: CommitRecord) -> None:
         # Delta drops an append without rows; a table property makes a commit that carries the record.
-        with self._metadata(record):
+        with self._recorded(record):
             self.session.sql(
                 f"ALTER TABLE {self._name(ref)} SET TBLPROPERTIES "
                 f"('lakehouse.mark' = {literal(record.token)})"
@@ -322,28 +313,14 @@ class DeltaStore(FormatStore):
         except (DeltaError, OSError) as error:
             raise translate(ref, error) from error
 
-    @contextmanager
-    def _onto(self, ref: TableRef, expected: Version | None) -> Iterator[None]:
+    def _onto(self, ref: TableRef, expected: Version | None) -> AbstractContextManager[None]:
         # Spark reads the table when a write begins; without an attempt to rebase it commits the next version.
-        if expected is not None and self.has_session:
-            self.session.conf.set(REBASES, "0")
-        try:
-            yield
-        finally:
-            if expected is not None and self.has_session:
-                self.session.conf.unset(REBASES)
+        if expected is None or not self.has_session:
+            return nullcontext()
+        return setting(self.session, REBASES, "0")
 
-    @contextmanager
-    def _metadata(self, record: CommitRecord | None) -> Iterator[None]:
-        if record is None:
-            yield
-            return
-        # Spark replaces ${name} in the values of its settings; JSON has another way to write the sign.
-        self.session.conf.set(USER_METADATA, record.to_json().replace("$", r"\u0024"))
-        try:
-            yield
-        finally:
-            self.session.conf.unset(USER_METADATA)
+    def _recorded(self, record: CommitRecord | None) -> AbstractContextManager[None]:
+        return recorded(self.session, USER_METADATA, record) if record else nullcontext()
 
     @contextmanager
     def _translated(self, ref: TableRef) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from uuid import uuid4
 
 import pyarrow as pa
@@ -26,10 +26,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from storage.adapter import FormatStore
 from storage.base import other_version, place_of
-from storage.direct import iceberg_obstacle
+from storage.direct import iceberg_obstacle, require_safe
 from storage.errors import (
     CommitConflictError,
-    UnsafeReadError,
     VersionNotFoundError,
 )
 from storage.evolution import FIRST, AllowNulls, Change, WidenColumn, compare
@@ -46,6 +45,7 @@ from storage.formats.iceberg.metadata import (
     iceberg_type,
     staged_snapshots,
 )
+from storage.formats.statements import merge, recorded, setting
 from storage.locks import Locks
 from storage.plans import MergePlan
 from storage.schemas import arrow_schema, fit, storable, type_of
@@ -194,9 +194,7 @@ class IcebergStore(FormatStore):
 
     def read_arrow(self, ref: TableRef) -> pa.Table:
         table = self._catalog.load(ref)
-        obstacle = iceberg_obstacle(table, table.current_snapshot())
-        if obstacle is not None:
-            raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
+        require_safe(ref.label, iceberg_obstacle(table, table.current_snapshot()))
         with self._translated(ref):
             return table.scan().to_arrow()
 
@@ -212,9 +210,7 @@ class IcebergStore(FormatStore):
         if at == EMPTY:
             return self.columns(ref).empty_table().select(list(columns)).to_reader()
         snapshot = _snapshot(ref, table, at)
-        obstacle = iceberg_obstacle(table, snapshot)
-        if obstacle is not None:
-            raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
+        require_safe(ref.label, iceberg_obstacle(table, snapshot))
         with self._translated(ref):
             batches = table.scan(snapshot_id=int(at)).to_arrow_batch_reader()
             return Scanner.from_batches(batches, columns=list(columns), filter=where).to_reader()
@@ -267,13 +263,8 @@ class IcebergStore(FormatStore):
         write(fitted, snapshot_properties={RECORD: record.to_json()})
 
     def _merge(self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord) -> None:
-        view = f"merge_source_{ref.view}"
-        rows.createOrReplaceTempView(view)
-        try:
-            with self._metadata(record):
-                self.session.sql(plan.sql(self._name(ref), view)).collect()
-        finally:
-            self.session.catalog.dropTempView(view)
+        with self._recorded(record):
+            merge(self.session, plan, rows, self._name(ref), f"merge_source_{ref.view}")
 
     def _overwrite(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
         writer = rows.writeTo(self._name(ref))
@@ -302,7 +293,7 @@ class IcebergStore(FormatStore):
         # a condition that metadata cannot answer, though it always holds, makes it a row-level delete.
         first = quote(self._catalog.load(ref).schema().fields[0].name)
         always = f"hash({first}) >= -2147483648"
-        with self._metadata(record):
+        with self._recorded(record):
             self.session.sql(
                 f"DELETE FROM {self._name(ref)} WHERE ({where}) AND {always}"
             ).collect()
@@ -334,11 +325,8 @@ class IcebergStore(FormatStore):
             return
         self._prepare_staging(ref)
         staging = uuid4().hex
-        self.session.conf.set(WAP_ID, staging)
-        try:
+        with setting(self.session, WAP_ID, staging):
             yield
-        finally:
-            self.session.conf.unset(WAP_ID)
         table = self._catalog.load(ref)
         made = staged_snapshots(table, staging)
         if not made:
@@ -357,14 +345,8 @@ class IcebergStore(FormatStore):
         if left := abandoned_snapshots(table, int((time.time() - ABANDONED_SECONDS) * 1000)):
             table.refresh().maintenance.expire_snapshots().by_ids(left).commit()
 
-    @contextmanager
-    def _metadata(self, record: CommitRecord) -> Iterator[None]:
-        # Spark replaces ${name} in the values of its settings; JSON has another way to write the sign.
-        self.session.conf.set(SNAPSHOT_PROPERTY, record.to_json().replace("$", r"\u0024"))
-        try:
-            yield
-        finally:
-            self.session.conf.unset(SNAPSHOT_PROPERTY)
+    def _recorded(self, record: CommitRecord) -> AbstractContextManager[None]:
+        return recorded(self.session, SNAPSHOT_PROPERTY, record)
 
     @contextmanager
     def _translated(self, ref: TableRef) -> Iterator[None]:
