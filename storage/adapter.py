@@ -141,11 +141,10 @@ class FormatStore(TableStore):
         rows: DataFrame,
         record: CommitRecord,
         *,
-        where: str | None = None,
         expected: Version | None = None,
     ) -> Commit:
         return self._write(
-            ref, "overwrite", record, lambda: self._overwrite(ref, rows, record, where), expected
+            ref, "overwrite", record, lambda: self._overwrite(ref, rows, record), expected
         )
 
     def replace(
@@ -205,9 +204,7 @@ class FormatStore(TableStore):
     ) -> None: ...
 
     @abstractmethod
-    def _overwrite(
-        self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
-    ) -> None: ...
+    def _overwrite(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None: ...
 
     @abstractmethod
     def _replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None: ...

@@ -110,7 +110,7 @@ class TableStore(ABC):
             ref: The table.
             schema: Columns and types; nullability is not enforced by the format.
             partition_by: Identity partition columns.
-            track_changes: Make `changes` readable over merges too, at the price of slower merges.
+            track_changes: Make `added` readable, at the price of slower merges.
 
         Raises:
             TableExistsError: It exists with other columns or types.
@@ -152,15 +152,14 @@ class TableStore(ABC):
         """
 
     @abstractmethod
-    def changes(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
-        """Row changes of the commits after `after` up to and including `until`.
+    def added(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
+        """The rows that the appends after `after`, up to and including `until`, have added.
 
-        Returns:
-            The table's columns and `_change_type`: `insert` or `delete`; an update is one of each.
+        To be asked of tables whose rows are only ever added; what another commit made of rows is not told.
 
         Raises:
-            ChangesNotTrackedError: The range holds rewrites and the table was not created with
-                `track_changes`.
+            ChangesNotTrackedError: The table was not created with `track_changes`, and its format needs it.
+            VersionNotFoundError: A version is not retained, or `until` is before `after`.
         """
 
     @abstractmethod
@@ -288,10 +287,9 @@ class TableStore(ABC):
         rows: DataFrame,
         record: CommitRecord,
         *,
-        where: str | None = None,
         expected: Version | None = None,
     ) -> Commit:
-        """Replace all rows, or those that satisfy `where`, in one commit."""
+        """Replace all rows in one commit."""
 
     @abstractmethod
     def replace(
@@ -304,8 +302,8 @@ class TableStore(ABC):
     ) -> Commit:
         """Replace all rows, and the columns by those of `rows`, in one commit.
 
-        History, properties and those partition columns that are still there stay. Row changes over such a
-        commit are not to be read.
+        History, properties and those partition columns that are still there stay. The rows added
+        over such a commit are not to be read.
 
         Raises:
             CommitLostError: The rows were acknowledged, but the table has other columns.

@@ -55,9 +55,8 @@ def arrived(store: TableStore, ref: TableRef, after: Version, until: Version) ->
     """The rows at `until` of the deliveries that came after a position."""
     newer = list(takewhile(lambda entry: entry.version != after, store.history(ref)))
     if not any(_rearranged(entry) for entry in newer):
-        changes = store.changes(ref, after, until)
-        return changes.where("_change_type = 'insert'").drop("_change_type")
-    # Changes over a rollback tell of rows that came and went, and of rows that came back.
+        return store.added(ref, after, until)
+    # Over a rollback there are rows that came and went, and rows that came back.
     numbers = [file.delivery for file in _files(store.since(ref, after))]
     return store.read(ref, until).where(F.col("_delivery").isin(numbers))
 

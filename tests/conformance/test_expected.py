@@ -94,7 +94,7 @@ def test_versions_after_refused_writes_are_read_as_ever(table: Table) -> None:
             table.store.append(table.ref, table.frame(MINE), record(), expected=Version("0"))
     second = table.store.append(table.ref, table.frame(MINE), record(), expected=first).version
     assert [e.version for e in table.store.history(table.ref, 2)] == [second, first]
-    assert table.changes(first, second) == [("insert", *MINE)]
+    assert table.added(first, second) == [MINE]
 
 
 class KilledError(Exception):

@@ -176,7 +176,7 @@ def test_a_lake_holds_each_layer_in_its_format(lake: Lake) -> None:
     ]  # fmt: skip
 
 
-def test_the_changes_of_many_commits_are_read_in_one_scan(
+def test_what_many_commits_added_is_read_in_one_scan(
     lake: Lake, spark: SparkSession, store: ParquetStore
 ) -> None:
     """The plan of a table that is hundreds of commits behind is that of one that is two behind."""
@@ -185,22 +185,10 @@ def test_the_changes_of_many_commits_are_read_in_one_scan(
         store.append_arrow(REF, rows(number), record(f"{number}"))
     reader = lake.adapter(spark, name="parquet")
     with scans(spark) as read:
-        found = reader.changes(REF, Version("0"), store.head(REF).version).collect()
-        many = reader.changes(REF, few, store.head(REF).version).collect()
+        found = reader.added(REF, Version("0"), store.head(REF).version).collect()
+        many = reader.added(REF, few, store.head(REF).version).collect()
     assert [sorted(row["id"] for row in some) for some in (found, many)] == [
         [*range(1, 34)],
         [*range(4, 34)],
     ]
     assert len([scan for scan in read if scan.files]) == 2
-
-
-def test_files_that_leave_and_come_back_are_told_each_time(
-    lake: Lake, spark: SparkSession, store: ParquetStore
-) -> None:
-    start = store.head(REF).version
-    there = store.append_arrow(REF, rows(4), record("third")).version
-    for number, to in enumerate((start, there, start, there)):
-        store.rollback(REF, to, record(f"back {number}"))
-    found = lake.adapter(spark, name="parquet").changes(REF, start, store.head(REF).version)
-    kinds = sorted((row["_change_type"], row["id"]) for row in found.collect())
-    assert kinds == [("delete", 4)] * 2 + [("insert", 4)] * 3

@@ -15,7 +15,8 @@ import pytest
 
 from storage.errors import StorageDeniedError
 from tasks.generate.csv_writing import replacing
-from tasks.generate.olist.generator import Generated, generate, row_counts
+from tasks.generate.generated import Generated
+from tasks.generate.olist.generator import generate, row_counts
 
 COLUMNS = {
     "olist_orders_dataset.csv": (

@@ -23,7 +23,7 @@ from tasks.generate.finance import people
 from tasks.generate.finance.blocks import Block, day_weights, instants, make, table, with_anomalies
 from tasks.generate.finance.defects import Defect, defective
 from tasks.generate.finance.people import Accounts
-from tasks.generate.olist.generator import Generated, GeneratedFile
+from tasks.generate.generated import Generated, GeneratedFile
 from tasks.generate.sampling import apportion
 
 Form = Literal["csv", "parquet"]
