@@ -61,7 +61,7 @@ class FormatStore(TableStore):
     ) -> None:
         with self.locked(ref), self._translated(ref):
             if not self.exists(ref):
-                self._locks.assure()
+                self._locks.check_held()
                 self._create(ref, schema, partition_by, track_changes=track_changes)
                 return
             found, wanted = self.columns(ref), arrow_schema(schema)
@@ -85,7 +85,7 @@ class FormatStore(TableStore):
         with self.locked(ref), self._translated(ref):
             made = remaining(ref.label, self.columns(ref), changes)
             if made:
-                self._locks.assure()
+                self._locks.check_held()
                 self._evolve(ref, made, carried(self.head(ref).record, made))
                 if remaining(ref.label, self.columns(ref), made):
                     raise CommitLostError(f"{ref.label}: the columns were not changed")
@@ -246,7 +246,7 @@ class FormatStore(TableStore):
             before = self.version(ref)
             if expected not in (None, before):
                 raise other_version(ref, before, expected)
-            self._locks.assure()
+            self._locks.check_held()
             self._commit_onto(ref, expected, run)
             found = self.find(ref, record.token)
             if found is None and self.version(ref) == before:

@@ -173,7 +173,7 @@ class SharedLocks(Locks):
                 with _NOTING:
                     del _HELD[self._address][name]
 
-    def assure(self) -> None:
+    def check_held(self) -> None:
         with _NOTING:
             held = dict(_HELD.get(self._address, {}))
         for name, connection in held.items():

@@ -79,7 +79,7 @@ class Rollback(NamedTuple):
 class SourceFile:
     """A delivered file as bronze recorded it; `delivery` counts a table's files from 1.
 
-    `mark` is the ETag, generation or hash that an object store gave for it; empty for other deliveries.
+    `mark`, as it is stored, is the ETag, generation or hash of an object store; empty for other deliveries.
     """
 
     name: str

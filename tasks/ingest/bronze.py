@@ -182,7 +182,7 @@ def _take(
         taken.skipped += parsed.skipped
         taken.files.append(
             SourceFile(
-                offer.name, offer.sha256, size, parsed.rows, one.batch_id, delivery, offer.mark
+                offer.name, offer.sha256, size, parsed.rows, one.batch_id, delivery, offer.etag
             )
         )
     return taken
@@ -225,9 +225,17 @@ def _advanced(source: SourceSpec, offer: Offer) -> Mapping[str, object]:
 
 
 def _contract(source: SourceSpec) -> str:
-    mark = source.watermark.column if source.watermark else ""
+    watermark = source.watermark.column if source.watermark else ""
     topic = [source.kafka.topic] if source.kafka else []
-    form = [source.kind, source.format, source.envelope, source.table, source.query, mark, *topic]
+    form = [
+        source.kind,
+        source.format,
+        source.envelope,
+        source.table,
+        source.query,
+        watermark,
+        *topic,
+    ]
     return fingerprint(source.columns, source.delimiter, source.encoding, form)
 
 
