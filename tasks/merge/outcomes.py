@@ -75,7 +75,7 @@ def with_outcomes(
     if target is not None:
         outdated = stale(context, target, spec, intake.before, intake.after)
         if outdated is not None:
-            rows = rows.unionByName(_refreshable(spec, outdated, rows))
+            rows = rows.unionByName(_refreshable(outdated, rows))
     rows = completed(context, spec, rows, intake.after, token)
     late = F.col(snapshots.DROPPED)
     if spec.keeps_tombstones:
@@ -126,7 +126,7 @@ def _marked(spec: SilverSpec, rows: DataFrame, target: DataFrame | None) -> Data
     return rows.alias("s").withColumn("_written", inserted).withColumn(BEFORE, nothing)
 
 
-def _refreshable(spec: SilverSpec, rows: DataFrame, like: DataFrame) -> DataFrame:
+def _refreshable(rows: DataFrame, like: DataFrame) -> DataFrame:
     """Rows of the table as candidates of which only the looked-up columns are refreshed."""
     for name in (DELETED, snapshots.MISSING, snapshots.DROPPED):
         if name not in rows.columns:

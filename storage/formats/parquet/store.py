@@ -151,7 +151,7 @@ class ParquetStore(FormatStore):
 
     def _append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
         self._sweep(ref)
-        folder = self._new_folder(ref)
+        folder = _new_folder()
         fitted = rows.select(*_fitted(ref, rows, named_types(self.columns(ref))))
         fitted.write.parquet(str(self.location(ref) / folder))
         self._commit(ref, "append", record, self._written(ref, folder))
@@ -164,7 +164,7 @@ class ParquetStore(FormatStore):
 
     def _append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None:
         self._sweep(ref)
-        folder = self._new_folder(ref)
+        folder = _new_folder()
         (self.location(ref) / folder).mkdir(parents=True)
         fitted = fit(rows, self.columns(ref))
         pq.write_table(fitted, self.location(ref) / folder / "part.parquet")
@@ -228,9 +228,6 @@ class ParquetStore(FormatStore):
         self._log(ref).sync([file.path for file in found])
         return found
 
-    def _new_folder(self, ref: TableRef) -> str:
-        return f"{DATA}/{uuid4().hex}"
-
     def _sweep(self, ref: TableRef) -> None:
         """Remove the files of writes that were killed; the table's lock is held, so none is under way."""
         named = {file.path.split("/")[1] for m in self._open(ref) for file in m.added}
@@ -289,6 +286,10 @@ def _only_added(ref: TableRef, operation: str) -> TerminalError:
         f"{ref.label}: {operation} changes rows, and rows of a Parquet table are only ever added",
         advice="Keep a table whose rows change in delta or iceberg.",
     )
+
+
+def _new_folder() -> str:
+    return f"{DATA}/{uuid4().hex}"
 
 
 def _files(log: Sequence[Manifest], number: int) -> list[DataFile]:
