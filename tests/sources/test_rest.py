@@ -118,7 +118,7 @@ def test_another_path_under_the_same_watermark_starts_over(
     shop.run()
     hubspot.objects.put("deals", "2", at("09:00:00"), lastmodifieddate=at("09:00:00"))
     deals = shop.with_source(rest=asked(contacts, path="crm/v3/objects/deals/search").rest)
-    deals.contacts.rest.body["properties"].append("lastmodifieddate")  # type: ignore[union-attr]
+    deals.source.rest.body["properties"].append("lastmodifieddate")  # type: ignore[union-attr]
     deals.run()
     assert [row[0] for row in deals.rows()] == ["1", "2"]
 
