@@ -41,6 +41,7 @@ class Suites:
             of the other tables.
         defects: What a check has to find.
         without_rows: Names of checks that warn where a table and those that it reads are empty.
+        beside: Rows that a table has besides, unless it is empty.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Suites:
     good: Mapping[str, Row]
     defects: Sequence[Defect]
     without_rows: Mapping[str, list[str]] = field(default_factory=dict)
+    beside: Mapping[str, Row] = field(default_factory=dict)
 
     @cached_property
     def spec(self) -> DomainSpec:
@@ -72,6 +74,8 @@ class Suites:
     def frame(self, session: SparkSession, table: str, rows: Sequence[Row]) -> DataFrame:
         """Rows of a table as its checks see them."""
         ref = self.spec.ref(table)
+        if rows and table in self.beside:
+            rows = [*rows, self.beside[table]]
         types = {f.name: f.dataType.simpleString() for f in declared(self.spec, ref).fields}
         for row in rows:
             assert row.keys() <= types.keys(), f"{table} has no {row.keys() - types.keys()}"

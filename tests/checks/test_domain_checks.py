@@ -5,17 +5,20 @@ from __future__ import annotations
 import pytest
 from pyspark.sql import SparkSession
 
+from checks.model import CheckSuite
+from checks.soda_scanner import SodaScanner
 from tasks.domain.spec import EVENTS
 from tasks.domain.sql_text import named_tables, to_views
 from tests.checks.crm import CRM
 from tests.checks.finance import FINANCE
 from tests.checks.growth import GROWTH
+from tests.checks.olist import OLIST
 from tests.checks.saas import SAAS
 from tests.checks.suites import Defect, Suites, not_passed
 
 pytestmark = pytest.mark.spark
 
-DOMAINS = (GROWTH, SAAS, FINANCE, CRM)
+DOMAINS = (OLIST, GROWTH, SAAS, FINANCE, CRM)
 TABLES = [
     pytest.param(domain, table, id=f"{domain.name}-{table}")
     for domain in DOMAINS
@@ -59,6 +62,20 @@ def test_no_rows_are_legal_in_silver_and_gold(
 ) -> None:
     found = not_passed(domain.scan(session, table, [], others=False))
     assert found == domain.without_rows.get(table, [])
+
+
+def test_an_empty_delivery_is_not_whole(session: SparkSession) -> None:
+    found = not_passed(OLIST.scan(session, "bronze.orders", []))
+    assert found == ["files are complete", "the delivery has records"]
+
+
+def test_a_dropped_bronze_column_fails(session: SparkSession) -> None:
+    orders = OLIST.frame(session, "bronze.orders", [OLIST.rows["bronze.orders"]])
+    orders.drop("order_status").createOrReplaceTempView("staged")
+    suite = CheckSuite.load(OLIST.root, "bronze", "orders")
+    results = SodaScanner().scan(session, suite, {"as_of": OLIST.as_of, "expected_rows": "1"})
+    assert not_passed(results) == ["source and metadata columns are there with their types"]
+    assert results[0].message == "column order_status is missing"
 
 
 INSTANTS = [

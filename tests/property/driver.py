@@ -74,7 +74,7 @@ def run_batch(
     with ThreadPoolExecutor(WORKERS) as pool:
         for ref in domain.tables():
             upstream = [published[label] for label in graph[ref.label]]
-            published[ref.label] = pool.submit(_bring_up_to_date, make_context, ref, upstream, told)
+            published[ref.label] = pool.submit(_after, upstream, make_context, ref, told)
     attempt = {label: future.result() for label, future in published.items()}
     told("the lake", "prune")
     changes.prune(make_context())
@@ -82,15 +82,25 @@ def run_batch(
     return attempt
 
 
-def _bring_up_to_date(
+def _after(
+    upstream: Sequence[Future[Attempt | None]],
     make_context: ContextFactory,
     ref: TableRef,
-    upstream: Sequence[Future[Attempt | None]],
     told: Told,
 ) -> Attempt | None:
     for future in upstream:
         future.result()
-    context = make_context()
+    return bring_up_to_date(make_context(), ref, told)
+
+
+def bring_up_to_date(
+    context: Context, ref: TableRef, told: Told = lambda label, step: None
+) -> Attempt | None:
+    """Take one table through a run; what was staged, None where nothing was new.
+
+    Raises:
+        AssertionError: Its gate blocked.
+    """
     told(ref.label, "stage")
     attempt = stage(context, ref)
     if attempt is not None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 import json
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,10 +21,10 @@ from typing import Any
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
-from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from tests.services.hubspot_objects import MODIFIED, Objects, RefusedError
+from tests.services.web import served
 
 RESULT_LIMIT = 10_000
 """How many results a search can page through."""
@@ -265,11 +264,6 @@ def _cut(whole: Response) -> Response:
     return half
 
 
-class _Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """No line a request."""
-
-
 @contextmanager
 def hubspot_server(
     folder: Path | None = None, *, result_limit: int = RESULT_LIMIT
@@ -290,23 +284,14 @@ def hubspot_server(
         except HTTPException as error:
             return _error(error.code or 500, "OBJECT_NOT_FOUND", error.name)
 
-    http = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Quiet)
     given = {name: secrets.token_urlsafe(16) for name in ("id", "secret", "refresh")}
-    server = HubSpot(
-        url=f"http://127.0.0.1:{http.server_port}",
-        token=f"pat-{secrets.token_urlsafe(24)}",
-        client_id=given["id"],
-        client_secret=given["secret"],
-        refresh_token=given["refresh"],
-        result_limit=result_limit,
-    )
-    thread = threading.Thread(
-        target=http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
-    )
-    thread.start()
-    try:
+    with served(application) as url:
+        server = HubSpot(
+            url=url,
+            token=f"pat-{secrets.token_urlsafe(24)}",
+            client_id=given["id"],
+            client_secret=given["secret"],
+            refresh_token=given["refresh"],
+            result_limit=result_limit,
+        )
         yield server
-    finally:
-        http.shutdown()
-        thread.join(10)
-        http.server_close()

@@ -15,7 +15,6 @@ from pyspark.sql import SparkSession
 from checks.soda_scanner import SodaScanner
 from storage.registry import Lake
 from storage.types import CommitRecord, TableRef
-from tasks import run_table
 from tasks.context import Attempt, Context, GateReport, RunInfo
 from tasks.domain.spec import ColumnSpec, DomainSpec, Roots, SilverSpec, SourceSpec
 from tasks.ingest import bronze
@@ -23,6 +22,7 @@ from tasks.landing.folders import Landing
 from tasks.records import decisions
 from tasks.records.decisions import Decision
 from tasks.run_table import check, publish
+from tests.property.driver import stage
 
 CHECKS = {
     "bronze": """
@@ -89,9 +89,7 @@ class Shop:
 
     def stage(self, label: str = "bronze.sale") -> Attempt | None:
         context = self.context()
-        ref = context.domain.ref(label)
-        run_table.create(context, ref)
-        return run_table.stage(context, ref)
+        return stage(context, context.domain.ref(label))
 
     def check(self, attempt: Attempt) -> GateReport:
         return check(self.context(), attempt)

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from storage.errors import InputError
 from tasks.domain.spec import PageKind, PageSpec, RestSpec, SourceKind, SourceSpec, WatermarkSpec
 from tasks.ingest.sources.json_faults import Faulty, judged, parse_leniently
+from tests.services.web import served
 from tests.sources.conftest import MakeShop
 
 ROW = b'{"id":"a","amount":1.10,"at":"2026-03-01T10:00:00Z"}'
 NEXT = b'{"id":"b","amount":2,"at":"2026-03-01T10:01:00Z"}'
 Answer = tuple[int, bytes]
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """No line a request."""
 
 
 class Api:
@@ -47,14 +41,8 @@ class Api:
 @pytest.fixture
 def api() -> Iterator[Api]:
     made = Api()
-    server = make_server("127.0.0.1", 0, made, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    made.url = f"http://127.0.0.1:{server.server_port}"
-    yield made
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
+    with served(made) as made.url:
+        yield made
 
 
 def source(api: Api, **changes: Any) -> SourceSpec:

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from storage.errors import InputError, LakehouseError
 from tasks.domain.spec import AuthKind, AuthSpec, HttpMethod, PageKind, PageSpec, Place, RestSpec
 from tasks.ingest.sources.json_faults import Faulty
 from tasks.ingest.sources.rest.client import Connection
+from tests.services.web import served
 
 COUNT, SIZE = 5, 2
 KEY = "k/e+y 1"
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, type: str, message: str, *args: Any) -> None:
-        """No line a request."""
 
 
 @Request.application
@@ -52,13 +46,8 @@ def numbers(request: Request) -> Response:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, numbers, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join(10)
-    server.server_close()
+    with served(numbers) as at:
+        yield at
 
 
 def found(url: str, kind: str, **spec: Any) -> list[int]:

@@ -15,8 +15,6 @@ from pyspark.sql import SparkSession
 from checks.soda_scanner import SodaScanner
 from storage.base import TableStore
 from storage.registry import Lake
-from storage.types import TableRef
-from tasks import run_table
 from tasks.context import Context, RunInfo
 from tasks.domain.spec import (
     ColumnSpec,
@@ -28,7 +26,8 @@ from tasks.domain.spec import (
     SourceSpec,
     VolumeSpec,
 )
-from tasks.run_table import check, has_news, publish
+from tasks.run_table import has_news
+from tests.property.driver import bring_up_to_date
 
 CHECK = "checks for result:\n  - row_count >= 0:\n      name: rows are counted\n"
 DAILY = "select day, count(*) as orders, sum(price) as revenue from silver.orders group by day"
@@ -141,16 +140,8 @@ class Shop:
         run_id = f"run-{next(self.numbers)}"
         for ref in self.spec.tables():
             if not layers or ref.layer in layers:
-                self._step(self.context(run_id), ref)
+                bring_up_to_date(self.context(run_id), ref)
         return run_id
-
-    def _step(self, context: Context, ref: TableRef) -> None:
-        run_table.create(context, ref)
-        attempt = run_table.stage(context, ref)
-        if attempt is not None:
-            report = check(context, attempt)
-            assert not report.verdict.blocked, report.verdict.reasons
-            publish(context, attempt, report)
 
     def rows(self, label: str, *columns: str) -> list[Row]:
         found = self.store.read(self.spec.ref(label)).select(*columns).collect()

@@ -18,6 +18,7 @@ from tasks.domain.schemas import quarantine_of
 from tasks.records import decisions
 from tasks.run_table import check, publish
 from tests.conftest import MakeLake
+from tests.property.driver import bring_up_to_date
 from tests.sessions import BOTH, slow
 from tests.steps.shop import Shop
 
@@ -56,7 +57,7 @@ def step(shop: Shop, run_id: str, until: str, *, including: bool) -> None:
     for ref in shop.spec.tables():
         if ref.label == until and not including:
             return
-        shop._step(shop.context(run_id), ref)
+        bring_up_to_date(shop.context(run_id), ref)
         if ref.label == until:
             return
 

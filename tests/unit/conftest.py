@@ -1,37 +1,30 @@
-"""Configurations for tests that work on tables without Spark."""
+"""Here no test starts Spark or writes a table: one that does fails, and belongs into another folder."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterator
+from typing import NoReturn
 
 import pytest
 
-from conf.load import load_config
-from conf.schema import Config
 
-MakeConfig = Callable[[str, Path], Config]
-"""`make_config(format, folder)`: the configuration of a lake in that folder."""
-
-
-@cache
-def _composed(format_name: str) -> Config:
-    return load_config(["env=test", f"format={format_name}", "paths.landing=/in", "paths.lake=/l"])
+@pytest.fixture
+def spark() -> NoReturn:
+    """The session of the other folders, which may be there already when tests of theirs ran before."""
+    pytest.fail("tests/unit starts no Spark: tests/README.md names the folder for this test")
 
 
-@pytest.fixture(scope="session")
-def make_config() -> MakeConfig:
-    """Makes configurations; composing takes a while and happens once a format."""
+@pytest.fixture(autouse=True, scope="module")
+def neither_spark_nor_tables() -> Iterator[None]:
+    """Refuses what launches a JVM for Spark, and the lock that each write of a table takes."""
 
-    def make(format_name: str, folder: Path) -> Config:
-        config = copy.deepcopy(_composed(format_name))
-        config.paths.landing = str(folder / "landing")
-        config.paths.lake = str(folder / "lake")
-        config.paths.reports = str(folder / "lake" / "_reports")
-        config.paths.staging = str(folder / "lake" / "_staging")
-        config.locking.table_seconds = 5.0
-        return config
+    def launched(*given: object, **named: object) -> NoReturn:
+        pytest.fail("tests/unit starts no Spark: tests/README.md names the folder for this test")
 
-    return make
+    def locked(*given: object) -> NoReturn:
+        pytest.fail("tests/unit writes no table: tests/README.md names the folder for this test")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("pyspark.java_gateway.Popen", launched)
+        patched.setattr("storage.adapter.FormatStore.locked", locked)
+        yield

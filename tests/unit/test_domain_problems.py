@@ -1,141 +1,38 @@
+"""Each problem of a domain is named with its key."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from graphlib import CycleError
 from pathlib import Path
 
 import pytest
 
-from storage.types import TableRef
 from tasks.domain.spec import (
     ColumnSpec,
-    Deletes,
     DomainSpec,
     EndpointSpec,
     Envelope,
     FileFormat,
     Fold,
-    GoldSpec,
-    JoinSpec,
     PartitionSpec,
     PushSpec,
-    Roots,
     Rounding,
     RuleSpec,
-    SilverSpec,
-    SourceKind,
     SourceSpec,
     Strategy,
     VolumeLimits,
-    WatermarkSpec,
     WindowSpec,
-    dependencies,
-    expanded,
-    ordered,
 )
 from tasks.validation import problems
+from tests.unit.shop_domain import shop_domain
 
 Change = Callable[[DomainSpec], object]
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> DomainSpec:
-    """A consistent domain of every kind of table."""
-    for name in ("events.sql", "fold.sql", "sales.sql"):
-        (tmp_path / name).write_text("select 1")
-    columns = {"id": ColumnSpec(), "shop": ColumnSpec(), "price": ColumnSpec("decimal(18,2)")}
-    return DomainSpec(
-        name="shop",
-        roots=Roots(str(tmp_path), str(tmp_path)),
-        as_of="select max(id) from silver.sale",
-        bronze={
-            "sale": SourceSpec("sale*.csv", ["id", "shop", "amount"]),
-            "shop": SourceSpec("shop*.csv", ["id", "lat"]),
-            "account": SourceSpec("account*.csv", ["id", "at", "op", "plan"]),
-            "stock": SourceSpec(
-                columns=["id", "moved_at"],
-                kind=SourceKind.jdbc,
-                url="jdbc:postgresql://h/db",
-                table="stock",
-                watermark=WatermarkSpec("moved_at", "10 minutes", ["id"]),
-            ),
-        },
-        silver={
-            "sale": SilverSpec(
-                source="bronze.sale",
-                key=["id"],
-                columns=columns
-                | {
-                    "price": ColumnSpec("decimal(18,2)", source="amount"),
-                    "double": ColumnSpec("decimal(18,2)", expr="price * 2"),
-                    "lat": ColumnSpec("double", lookup="shops.lat"),
-                },
-                rules={"negative": RuleSpec("price < 0", "price", "is negative")},
-                references={"shops": JoinSpec("silver.shop", {"shop": "id"})},
-                lookups={"shops": JoinSpec("silver.shop", {"shop": "id"})},
-            ),
-            "shop": SilverSpec(
-                source="bronze.shop",
-                key=["id"],
-                reduce="fold.sql",
-                samples={"id": ColumnSpec(), "lat": ColumnSpec("double")},
-                columns={"id": ColumnSpec(), "lat": ColumnSpec("double"), "n": ColumnSpec("int")},
-            ),
-            "account": SilverSpec(
-                strategy=Strategy.scd2,
-                source="bronze.account",
-                key=["id"],
-                sequence_by=["at"],
-                delete_when="op = 'd'",
-                track=["plan"],
-                columns={
-                    "id": ColumnSpec(),
-                    "at": ColumnSpec("timestamp"),
-                    "op": ColumnSpec(),
-                    "plan": ColumnSpec(),
-                },
-            ),
-            "price": SilverSpec(
-                strategy=Strategy.scd2,
-                key=["id"],
-                inputs=["silver.sale"],
-                events="events.sql",
-                sequence_by=["at"],
-                track=["price"],
-                columns={"id": ColumnSpec(), "price": ColumnSpec("decimal(18,2)")},
-            ),
-            "totals": SilverSpec(
-                key=["shop"],
-                inputs=["silver.sale"],
-                sql="sales.sql",
-                groups={"silver.sale": "shop"},
-                fold={"sales": Fold.sum, "total": Fold.sum},
-                columns={
-                    "shop": ColumnSpec(),
-                    "sales": ColumnSpec("bigint"),
-                    "total": ColumnSpec("decimal(28,2)"),
-                    "mean": ColumnSpec("double", expr="total / sales"),
-                },
-            ),
-        },
-        gold={
-            "plans": GoldSpec(
-                key=["plan"],
-                inputs=["silver.account"],
-                sql="sales.sql",
-                columns={"plan": ColumnSpec()},
-                groups={"silver.account": "plan"},
-            ),
-            "sales": GoldSpec(
-                key=["shop"],
-                inputs=["silver.sale", "silver.shop"],
-                sql="sales.sql",
-                columns={"shop": ColumnSpec(), "sum": ColumnSpec("double")},
-                full="ranked over all shops",
-            ),
-        },
-    )
+    return shop_domain(tmp_path)
 
 
 def test_a_consistent_domain_has_no_problem(shop: DomainSpec) -> None:
@@ -455,76 +352,3 @@ def test_a_problem_is_named_with_its_key(shop: DomainSpec, change: Change, expec
     found = problems(shop)
     assert len(found) == 1, found
     assert found[0].startswith(expected.format(root=shop.roots.sql))
-
-
-def test_rows_that_vanish_cannot_be_referred_to(shop: DomainSpec) -> None:
-    shop.silver["shop"] = replace(
-        shop.silver["shop"], reduce=None, samples={}, columns={"id": ColumnSpec(), "lat": ColumnSpec()},
-        delete_when="lat is null", deletes=Deletes.hard,
-    )  # fmt: skip
-    references, lookups = problems(shop)
-    assert references.startswith(
-        "domain.silver.sale.references.shops: rows of silver.shop vanish (deletes: hard)"
-    )
-    assert lookups.startswith("domain.silver.sale.lookups.shops: rows of silver.shop vanish")
-
-
-def test_a_history_from_a_source_comes_after_its_events(shop: DomainSpec) -> None:
-    whole = expanded(shop)
-    events, history = whole.silver["account__events"], whole.silver["account"]
-    assert events.strategy is Strategy.events
-    assert (events.source, events.rules) == ("bronze.account", shop.silver["account"].rules)
-    assert (history.source, history.inputs) == (None, ["silver.account__events"])
-    assert list(history.columns) == ["id", "plan"]
-    assert dependencies(whole)["silver.account"] == ("silver.account__events",)
-    assert whole.silver["sale"] == shop.silver["sale"]
-
-
-def test_a_query_may_read_the_events_of_a_history_that_is_fed_from_a_source(
-    shop: DomainSpec,
-) -> None:
-    shop.gold["sales"].inputs.append("silver.account__events")
-    assert problems(shop) == []
-    shop.gold["sales"].inputs.append("silver.sale__events")
-    assert problems(shop) == ["domain.gold.sales: unknown table silver.sale__events"]
-
-
-def test_a_circle_through_the_events_of_a_history_is_found(shop: DomainSpec) -> None:
-    shop.silver["account"].references = {"totals": JoinSpec("silver.totals", {"id": "shop"})}
-    shop.silver["totals"].inputs.append("silver.account__events")
-    assert any(text.startswith("tables read each other in a cycle") for text in problems(shop))
-
-
-def test_every_problem_is_named_at_once(shop: DomainSpec) -> None:
-    shop.bronze["sale"].columns = []
-    shop.gold["sales"].key = []
-    shop.silver["price"].track = []
-    assert len(problems(shop)) >= 3
-
-
-def test_unknown_layers_and_tables_of_a_run_are_named(shop: DomainSpec) -> None:
-    layers, tables = problems(shop, layers=["golden", "gold"], tables=["gold.sale", "gold.sales"])
-    assert layers == "layers: 'golden' is none of bronze, silver, gold, destination"
-    assert tables.startswith(
-        "tables: 'gold.sale' is none of bronze.sale, bronze.shop, bronze.account"
-    )
-
-
-def test_tables_that_read_each_other_are_named(shop: DomainSpec) -> None:
-    shop.silver["price"].inputs = ["gold.sales"]
-    shop.gold["sales"].inputs = ["silver.price"]
-    (found,) = problems(shop)
-    assert found.startswith("tables read each other in a cycle: ")
-    assert {"silver.price", "gold.sales"} <= set(found.split(": ")[1].split(" -> "))
-    with pytest.raises(CycleError):
-        shop.tables()
-
-
-def test_a_table_comes_after_all_that_it_reads(shop: DomainSpec) -> None:
-    graph = dependencies(shop)
-    assert graph["silver.sale"] == ("bronze.sale", "silver.shop")
-    assert graph["silver.price"] == ("silver.sale",)
-    order = ordered(graph)
-    assert sorted(order) == sorted(graph)
-    assert all(order.index(i) < order.index(t) for t, inputs in graph.items() for i in inputs)
-    assert shop.tables() == [TableRef("shop", *label.split(".")) for label in order]

@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
 
 from storage.errors import InputError
 from tasks.domain.spec import FileFormat, SourceSpec
@@ -128,27 +127,6 @@ def test_modern_values_of_such_files_are_taken(tmp_path: Path) -> None:
     days = pa.array([[date(1582, 10, 15)], []])
     path = written(tmp_path, {"id": pa.array(["x", "y"]), "at": at, "day": days}, IN_BERLIN)
     assert [row["at"] for row in staged(path)] == ["1900-01-01 00:00:00", "2026-03-01 00:00:00"]
-
-
-@pytest.mark.spark
-def test_files_that_spark_writes_in_the_hybrid_calendar(
-    spark: SparkSession, tmp_path: Path
-) -> None:
-    """Every 13th day up to 1600 is read as Spark itself reads it, as dates and as both kinds of instants."""
-    own = spark.newSession()
-    for kind in ("datetime", "int96"):
-        own.conf.set(f"spark.sql.parquet.{kind}RebaseModeInWrite", "LEGACY")
-    for kind in ("INT96", "TIMESTAMP_MICROS"):
-        own.conf.set("spark.sql.parquet.outputTimestampType", kind)
-        days = "explode(sequence(date'0001-01-01', date'1600-01-01', interval 13 days))"
-        rows = own.sql(f"select cast(d as string) id, d day, timestamp(d) + interval '1.5' second at "
-                       f"from (select {days} d)").coalesce(1)  # fmt: skip
-        rows.write.parquet(str(tmp_path / kind))
-        [path] = (tmp_path / kind).glob("*.parquet")
-        read = spark.read.parquet(str(path)).selectExpr("string(day) day", "string(at) at", "id")
-        expected = [(row["id"], row["day"], row["at"]) for row in read.collect()]
-        assert [(r["id"], r["day"], r["at"]) for r in staged(path)] == expected
-        assert len(expected) == 44_925
 
 
 def test_gregorian_leaves_what_is_modern_alone() -> None:

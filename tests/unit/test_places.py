@@ -15,7 +15,7 @@ from conf.schema import Config
 from flows.cli import invoke
 from flows.typed import overrides_of
 from storage.errors import ConfigurationError
-from tests.unit.conftest import MakeConfig
+from tests.conftest import MakeConfig
 
 ODD = "l\u00e4ke \u65e5\u672c =%+&'\":;!$@()<>`~ 50%off"
 """Signs that every reader and writer of tables takes as they are."""

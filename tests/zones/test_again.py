@@ -16,8 +16,8 @@ AGAIN = (
     "tests/zones/test_process.py::test_the_jvm_is_utc_and_rows_leave_it_so",
     "tests/conformance/test_far_instants.py",
     "tests/e2e/test_far_instants.py",
-    "tests/sources/test_postgres.py::test_types_become_exact_text",
-    "tests/sources/test_postgres.py::test_instants_of_every_calendar_and_offset",
+    "tests/sources/test_postgres_types.py::test_types_become_exact_text",
+    "tests/sources/test_postgres_types.py::test_instants_of_every_calendar_and_offset",
     "tests/checks/test_soda_scanner.py::test_freshness_is_against_the_given_time_in_utc",
 )
 """Tests whose values a machine's time zone once moved."""
