@@ -64,7 +64,7 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
 
     Raises:
         ConfigurationError: A key, a type or a choice is wrong; the message names the key's full path. Or a
-            file is no YAML; it names file and line.
+            file is not YAML; it names file and line.
     """
     refuse_additions(overrides)
     with _COMPOSING:  # Hydra's compose uses process-wide singletons
@@ -151,7 +151,7 @@ def inconsistent(config: Config, file: Path) -> list[str]:
     try:
         datetime.fromisoformat(config.as_of or DATE)
     except ValueError:
-        found.append(f"as_of: {config.as_of!r} is no date or instant like {DATE} 12:00:00")
+        found.append(f"as_of: {config.as_of!r} is not a date or instant like {DATE} 12:00:00")
     return found
 
 

@@ -117,7 +117,7 @@ def _parts(url: str) -> SplitResult:
 def _problems(url: str) -> Iterator[str]:
     """Why an address cannot be used, without a text that may hold a secret."""
     if not url.startswith(PREFIX):
-        yield "is no JDBC address of a PostgreSQL"
+        yield "is not a JDBC address of a PostgreSQL"
         return
     try:
         parts = _parts(url)

@@ -203,7 +203,7 @@ class Snapshot:
 
     @property
     def restored(self) -> Version | None:
-        """The version that this commit made current again; None where it is no rollback."""
+        """The version that this commit made current again; None where it is not a rollback."""
         rollback = self.record.rollback if self.record is not None else None
         return rollback.to if rollback else None
 

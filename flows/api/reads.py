@@ -160,7 +160,9 @@ def _table(reader: Reader, label: str) -> TableRef:
 def _projection(schema: pa.Schema, columns: Sequence[str]) -> list[str]:
     strays = [c for c in columns if c not in schema.names]
     if strays:
-        raise _invalid("columns", f"is no column; there are {', '.join(schema.names)}", strays[0])
+        raise _invalid(
+            "columns", f"is not a column; there are {', '.join(schema.names)}", strays[0]
+        )
     return list(dict.fromkeys(columns)) or list(schema.names)
 
 
@@ -173,7 +175,7 @@ def _one(schema: pa.Schema, text: str) -> pc.Expression:
     column, _, rest = text.partition(":")
     operator, _, value = rest.partition(":")
     if column not in schema.names:
-        raise _invalid("filter", f"is no column; there are {', '.join(schema.names)}", column)
+        raise _invalid("filter", f"is not a column; there are {', '.join(schema.names)}", column)
     if operator not in OPERATORS:
         raise _invalid("filter", f"is none of {', '.join(OPERATORS)}", operator)
     field = pc.field(column)
@@ -195,7 +197,7 @@ def _scalar(kind: pa.DataType, column: str, value: str) -> pa.Scalar:
             return pa.scalar(instant.replace(tzinfo=instant.tzinfo or _zone(kind)), kind)
         return pa.scalar(value, pa.string()).cast(kind)
     except (ValueError, OverflowError, pa.ArrowException):
-        raise _invalid(column, f"is no value of type {kind}", value) from None
+        raise _invalid(column, f"is not a value of type {kind}", value) from None
 
 
 def _zone(kind: pa.DataType) -> tzinfo | None:
@@ -226,7 +228,7 @@ def _start(reader: Reader, ref: TableRef, wanted: Wanted) -> tuple[Version, int]
     except (ValueError, KeyError, TypeError, binascii.Error):
         fits = False
     if not fits:
-        raise _invalid("cursor", "is no cursor of this API", wanted.cursor)
+        raise _invalid("cursor", "is not a cursor of this API", wanted.cursor)
     if asked != _asked(wanted):
         raise _invalid("cursor", "belongs to other filters or columns", wanted.cursor)
     return Version(version), offset

@@ -74,7 +74,7 @@ def _table(store: LakeStore, domain: DomainSpec, label: str) -> TableRef:
         if ref.label == label:
             return ref
     raise ConfigurationError(
-        f"{label!r} is no table of the domain {domain.name}",
+        f"{label!r} is not a table of the domain {domain.name}",
         advice=f"Tables: {', '.join(ref.label for ref in known)}",
     )
 

@@ -35,7 +35,7 @@ BRONZE_METADATA = (
     ("_sequence", "bigint"),
 )
 MALFORMED = "_malformed"
-"""Key inside `_rescued` that holds what is no record of its source: `says` (why), or the fields of a CSV
+"""Key inside `_rescued` that holds what is not a record of its source: `says` (why), or the fields of a CSV
 record with too few or too many of them."""
 UNREADABLE = "_unreadable"
 """Key inside `_rescued` that holds values which no text can hold, by column: their bytes as base64, because

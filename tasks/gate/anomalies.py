@@ -81,7 +81,7 @@ def checks(context: Context, attempt: Attempt) -> list[CheckResult]:
 def history(context: Context, table: TableRef) -> list[Volume]:
     """Volumes of the table's earlier published runs, oldest first, without the first.
 
-    A first load is no ordinary run, and neither is a rebuild, which `ops` reports as replaced.
+    A first load is not an ordinary run, and neither is a rebuild, which `ops` reports as replaced.
     """
     rows = _reported(context)
     if rows is None:

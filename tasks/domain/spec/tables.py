@@ -99,7 +99,7 @@ class SilverSpec:
     missing_share: float = 0.2
     """The gate blocks a snapshot that deletes a larger share of the table's rows, 0 to 1."""
     ignore_null_updates: bool = False
-    """A null is no value: each column keeps the last value that was given (`upsert`)."""
+    """A null is not a value: each column keeps the last value that was given (`upsert`)."""
     window: WindowSpec | None = None
     """A key counts once in each such window, for ever where none is given (`append`)."""
     first_wins: bool = False

@@ -120,7 +120,7 @@ def _checked(given: Mapping[str, Any]) -> int:
     try:
         return (dt.date.fromisoformat(given["start"]) - dt.date(1970, 1, 1)).days
     except ValueError:
-        raise ValueError(f"start={given['start']} is no date; write YYYY-MM-DD") from None
+        raise ValueError(f"start={given['start']} is not a date; write YYYY-MM-DD") from None
 
 
 def _files(

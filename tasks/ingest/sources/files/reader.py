@@ -112,7 +112,7 @@ class FileReader:
 
 
 def _local(landing: Path, scratch: Path, path: Path) -> Offer:
-    """A file of the landing folder; where its name is no text, it is read by a link of another name."""
+    """A file of the landing folder; where its name is not text, it is read by a link of another name."""
     name = text_of(str(path.relative_to(landing)))
     sha256, size = hashed(path)
     if path == landing / name:
