@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow.dataset as ds
 from pyspark.sql import DataFrame
@@ -158,10 +157,6 @@ class Attempt:
     def resolvable(self) -> tuple[Batch, ...]:
         """What a person can accept or reject: its deliveries, or the attempt itself where it has none."""
         return self.batches or ((self.notes.itself,) if self.notes.itself else ())
-
-    def noting(self, **facts: Any) -> Attempt:
-        """A copy with further facts."""
-        return replace(self, notes=replace(self.notes, **facts))
 
     def count(self, name: str, condition: ds.Expression | None = None) -> int:
         """Rows of one Parquet folder of the attempt, from its footers where there is no condition."""

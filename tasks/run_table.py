@@ -6,6 +6,7 @@ The kind of a table is chosen here and nowhere else; everything that depends on 
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from storage.errors import CommitConflictError
@@ -65,7 +66,8 @@ def publish(context: Context, attempt: Attempt, gate: GateReport) -> Commit:
         raise ValueError(f"{attempt.table.label}: only rows that passed their gate are published")
     kind = kind_of(context.domain, attempt.table)
     _refuse_withdrawn(context, kind, attempt)
-    noted = attempt.noting(score=round(gate.verdict.score, 4), waived=gate.waived)
+    score = round(gate.verdict.score, 4)
+    noted = replace(attempt, notes=replace(attempt.notes, score=score, waived=gate.waived))
     commit = kind.publish(context, noted)
     shutil.rmtree(
         Path(attempt.folder).parent, ignore_errors=True

@@ -145,4 +145,4 @@ def stage(context: Context, table: TableRef, part: BackfillPart) -> Attempt:
             f"{table.label}: there is nothing to make it of",
             advice=f"Load it first: lakehouse run domain={context.domain.name}",
         )
-    return attempt.noting(backfill=part)
+    return replace(attempt, notes=replace(attempt.notes, backfill=part))

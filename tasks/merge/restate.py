@@ -210,10 +210,12 @@ def _write(
         attempt,
         batches=accounting.with_bad_rows(_whole(context, part, intake.batches), counts),
         rows=accounting.in_all(spec, accounts, counts, outcomes),
-    ).noting(
-        rejected=tuple(intake.rejected_ids),
-        releases=attempt.count("released"),
-        accounts=accounting.restated(attempt),
+        notes=replace(
+            attempt.notes,
+            rejected=tuple(intake.rejected_ids),
+            releases=attempt.count("released"),
+            accounts=accounting.restated(attempt),
+        ),
     )
     attempt.save()
     return attempt
