@@ -1,6 +1,6 @@
 """The columns that the line of a check names.
 
-Soda pastes them into SQL as they stand, where `select`, `1e3`, `имя` and `"x"` are no column. Here they
+Soda pastes them into SQL as they stand, where `select`, `1e3`, `имя` and `"x"` are not columns. Here they
 become names in back-ticks. A check may name any column; one that holds a bracket or a comma needs quotes.
 """
 

@@ -104,7 +104,7 @@ def _why_not(
 ) -> str:
     """Why a check has no result, without row values."""
     safe = [entry.message for entry in own if entry.message.startswith(_SAFE_MESSAGES)]
-    # Soda closes the query it was reading from, which is no cause.
+    # Soda closes the query it was reading from, which is not a cause.
     causes = [error for error in errors if error is not None and type(error) is not GeneratorExit]
     if safe:
         reason = " ".join(safe[0].partition(' ("')[0].split())

@@ -25,6 +25,7 @@ from conf.overrides import chosen, refuse_additions, refuse_long, refuse_untrust
 from conf.schema import Catalog, Config
 from storage import secrets
 from storage.errors import ConfigurationError
+from storage.formats import formats_for
 from tasks.domain.spec import expanded
 from tasks.domain.yaml_lines import unreadable
 from tasks.validation import problems
@@ -44,7 +45,10 @@ def _register() -> None:
         schema.paths.landing_options,
     ):  # their names are not ours to know
         OmegaConf.set_struct(free, False)
-    ConfigStore.instance().store(name="schema", node=schema, replace=True)
+    store = ConfigStore.instance()
+    store.store(name="schema", node=schema, replace=True)
+    for name in formats_for():  # a format that another distribution adds is a choice like ours
+        store.store(name=name, group="format", node={"name": name}, replace=True)
     OmegaConf.register_resolver("package", lambda relative: str(PACKAGES / relative), replace=True)
     OmegaConf.register_resolver("user_cache", _user_cache, replace=True)
     OmegaConf.register_resolver("secret", secrets.reference, replace=True)
@@ -60,7 +64,7 @@ def compose_config(overrides: Sequence[str]) -> DictConfig:
 
     Raises:
         ConfigurationError: A key, a type or a choice is wrong; the message names the key's full path. Or a
-            file is no YAML; it names file and line.
+            file is not YAML; it names file and line.
     """
     refuse_additions(overrides)
     with _COMPOSING:  # Hydra's compose uses process-wide singletons
@@ -147,7 +151,7 @@ def inconsistent(config: Config, file: Path) -> list[str]:
     try:
         datetime.fromisoformat(config.as_of or DATE)
     except ValueError:
-        found.append(f"as_of: {config.as_of!r} is no date or instant like {DATE} 12:00:00")
+        found.append(f"as_of: {config.as_of!r} is not a date or instant like {DATE} 12:00:00")
     return found
 
 
@@ -203,6 +207,8 @@ def choices(group: str, folders: Sequence[Path] | None = None) -> list[str]:
     Raises:
         ConfigurationError: The environment names a folder that holds no domains.
     """
+    if group == "format":
+        return sorted(formats_for())
     outside = (domain_folders([]) if folders is None else folders) if group == GROUP else ()
     return sorted(
         file.stem for place in (CONF, *outside) for file in (place / group).glob("*.yaml")

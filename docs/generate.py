@@ -66,7 +66,7 @@ from tasks.domain.spec import (
 
 DOCS = Path(__file__).parent
 CONF = DOCS.parent / "conf"
-GROUPS = ("env", "format", "catalog", "spark")
+GROUPS = ("env", "catalog", "spark")
 SECTIONS: Mapping[str, type] = {
     "": Config,
     "paths": Paths,

@@ -15,6 +15,7 @@ from flows.runs import Run
 from flows.runtime import Runtime
 from storage.errors import LakehouseError
 from storage.types import TableRef
+from tasks.context import Context
 from tasks.domain.spec import Push
 from tasks.gate import freshness
 from tasks.manage.planning import is_behind, selected, selected_pushes
@@ -43,11 +44,8 @@ class Runner(Protocol):
 
 def execute(run: Run, runner: Runner) -> Summary:
     """Bring the tables that the configuration selects up to date, and report it."""
-    config = run.runtime.config
-    wanted = selected(config.domain, config.layers, config.tables)
-    pushes = selected_pushes(config.domain, config.layers, config.tables)
-    context = run.runtime.context(spark=False)
-    refuse_outdated(context, list(dict.fromkeys([*wanted, *(push.table for push in pushes)])))
+    config, context = run.runtime.config, run.runtime.context(spark=False)
+    wanted, pushes = _chosen(config, context)
     run.progress.started([*wanted, *(push.ref for push in pushes)])
     if runner.plan(run, wanted):
         runner.start_spark(run)
@@ -59,6 +57,14 @@ def execute(run: Run, runner: Runner) -> Summary:
         run.outcomes.update({p.ref: TableOutcome(p.ref, "unchanged") for p in pushes})
         runner.work(run, [], behind)
     return conclude(run, wanted, pushes)
+
+
+def _chosen(config: Config, context: Context) -> tuple[list[TableRef], list[Push]]:
+    """The tables and the pushes that the configuration selects; none of them may be outdated."""
+    wanted = selected(config.domain, config.layers, config.tables)
+    pushes = selected_pushes(config.domain, config.layers, config.tables)
+    refuse_outdated(context, list(dict.fromkeys([*wanted, *(push.table for push in pushes)])))
+    return wanted, pushes
 
 
 def news(run: Run, tables: Sequence[TableRef]) -> list[str]:
@@ -127,11 +133,8 @@ def _export(config: Config) -> None:
 
 def report_unchanged(runtime: Runtime) -> Summary | None:
     """Conclude a run for which nothing is new, from metadata alone; None when something is."""
-    config = runtime.config
-    wanted = selected(config.domain, config.layers, config.tables)
-    pushes = selected_pushes(config.domain, config.layers, config.tables)
-    context = runtime.context(spark=False)
-    refuse_outdated(context, list(dict.fromkeys([*wanted, *(push.table for push in pushes)])))
+    config, context = runtime.config, runtime.context(spark=False)
+    wanted, pushes = _chosen(config, context)
     if any(has_news(context, ref) for ref in wanted):
         return None
     if any(is_behind(context, push, config.layers) for push in pushes):

@@ -17,6 +17,7 @@ from flows.report.quality_report import NAME as REPORT
 from flows.report.quality_report import report_path
 from storage.disk import replacing, write_text
 from storage.types import TableRef
+from tasks.domain.schemas import for_consumers
 
 MANIFEST = "export.json"
 """What was exported: the version of each table, by which the next export knows what has not changed."""
@@ -50,7 +51,7 @@ def export_table(reader: Reader, ref: TableRef, target: Path) -> Exported:
     """
     data = reader.table(ref)
     key: list[str] = []
-    if ref.layer == "gold":
+    if for_consumers(ref):
         data = data.select([name for name in data.column_names if not name.startswith("_")])
         spec = reader.config.domain.gold.get(ref.name)
         key = [name for name in (spec.key if spec else ()) if name in data.column_names]

@@ -12,8 +12,8 @@ from typing import Any
 def plain(value: Any) -> Any:
     """A value as JSON has it.
 
-    Decimals are text with all digits, instants ISO 8601, bytes base64; what is no finite number is the text
-    `nan`, `inf` or `-inf`, as bronze writes it.
+    Decimals are text with all digits, instants ISO 8601, bytes base64; what is not a finite number is the
+    text `nan`, `inf` or `-inf`, as bronze writes it.
     """
     if isinstance(value, list):
         return [plain(one) for one in value]

@@ -78,7 +78,7 @@ class Reader:
         """The result of a query over `layer.table` names, in DuckDB.
 
         Raises:
-            ConfigurationError: The text is no query, or names a table that does not exist.
+            ConfigurationError: The text is not a query, or names a table that does not exist.
         """
         sql = trimmed(sql, "duckdb")
         refs = [self.ref(label) for label in sorted(_tables_in(sql))]

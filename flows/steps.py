@@ -21,7 +21,6 @@ from tasks.ingest import drift
 from tasks.manage import backfill
 from tasks.manage.planning import is_behind
 from tasks.ops.report import TableOutcome, passed
-from tasks.records.accounting import ACCOUNTS
 from tasks.rows.partitions import Partition
 from tasks.run_table import check, publish
 
@@ -108,7 +107,7 @@ def _publish(
     status = "unchanged" if commit.operation == "checkpoint" else "published"
     outcome = TableOutcome(
         ref, status, dict(attempt.rows), round(seconds, 3), str(commit.version), report,
-        accounts=attempt.notes.get(ACCOUNTS, {}),
+        accounts=attempt.notes.accounts or {}, replaced=attempt.replace,
     )  # fmt: skip
     run.note(outcome, partition)
     return StepResult(
@@ -125,7 +124,7 @@ def _blocked(
     outcome = TableOutcome(
         ref, "blocked", dict(attempt.rows), attempt.seconds, gate=report,
         message="; ".join(report.verdict.reasons), advice=advice,
-        accounts=attempt.notes.get(ACCOUNTS, {}),
+        accounts=attempt.notes.accounts or {},
     )  # fmt: skip
     run.note(outcome, partition)
     return StepResult(f"{ref.label}: {outcome.message}\n{advice}", name="Blocked", failed=True)
@@ -162,7 +161,7 @@ def _waits_for(run: Run, ref: TableRef) -> str:
 def resolve_commands(runtime: Runtime, report: GateReport) -> str:
     """The commands that accept or reject a blocked batch, as they can be typed."""
     config = runtime.config
-    where = overrides_of(config, landing=report.table.layer == "bronze")
+    where = overrides_of(config, landing=config.domain.spec(report.table).is_delivered)
     lines = []
     for batch in report.batches:
         lines.append(f"lakehouse batch reject {batch} {where}")
@@ -189,7 +188,7 @@ def _staged(run: Run, ref: TableRef, partition: Partition | None) -> Attempt | N
 
 def _restage(run: Run, context: Context, ref: TableRef, partition: Partition) -> Attempt:
     assert run.backfill is not None  # noqa: S101 - only a backfill has partitions
-    return backfill.stage(context, ref, partition, run.backfill.note(partition))
+    return backfill.stage(context, ref, run.backfill.part(partition))
 
 
 def _counts(attempt: Attempt) -> str:

@@ -20,7 +20,6 @@ from storage.plans import MergePlan
 from storage.schemas import arrow_schema, describe_difference, same_columns
 from storage.sql import quote
 from storage.types import (
-    ROLLBACK,
     Commit,
     CommitRecord,
     Snapshot,
@@ -62,7 +61,7 @@ class FormatStore(TableStore):
     ) -> None:
         with self.locked(ref), self._translated(ref):
             if not self.exists(ref):
-                self._locks.assure()
+                self._locks.check_held()
                 self._create(ref, schema, partition_by, track_changes=track_changes)
                 return
             found, wanted = self.columns(ref), arrow_schema(schema)
@@ -86,7 +85,7 @@ class FormatStore(TableStore):
         with self.locked(ref), self._translated(ref):
             made = remaining(ref.label, self.columns(ref), changes)
             if made:
-                self._locks.assure()
+                self._locks.check_held()
                 self._evolve(ref, made, carried(self.head(ref).record, made))
                 if remaining(ref.label, self.columns(ref), made):
                     raise CommitLostError(f"{ref.label}: the columns were not changed")
@@ -142,11 +141,10 @@ class FormatStore(TableStore):
         rows: DataFrame,
         record: CommitRecord,
         *,
-        where: str | None = None,
         expected: Version | None = None,
     ) -> Commit:
         return self._write(
-            ref, "overwrite", record, lambda: self._overwrite(ref, rows, record, where), expected
+            ref, "overwrite", record, lambda: self._overwrite(ref, rows, record), expected
         )
 
     def replace(
@@ -185,7 +183,7 @@ class FormatStore(TableStore):
             place_of(ref, self.history(ref), to)
             self._rollback(ref, to, noted)
 
-        noted = _undoing(record, to, of=self.version(ref))
+        noted = record.as_rollback(to, of=self.version(ref))
         return self._write(ref, "rollback", noted, run, expected)
 
     @abstractmethod
@@ -206,9 +204,7 @@ class FormatStore(TableStore):
     ) -> None: ...
 
     @abstractmethod
-    def _overwrite(
-        self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
-    ) -> None: ...
+    def _overwrite(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None: ...
 
     @abstractmethod
     def _replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None: ...
@@ -250,7 +246,7 @@ class FormatStore(TableStore):
             before = self.version(ref)
             if expected not in (None, before):
                 raise other_version(ref, before, expected)
-            self._locks.assure()
+            self._locks.check_held()
             self._commit_onto(ref, expected, run)
             found = self.find(ref, record.token)
             if found is None and self.version(ref) == before:
@@ -288,9 +284,5 @@ class FormatStore(TableStore):
             kept = next((e.record for e in lineage(history[1:]) if e.record is not None), None)
             kept = kept or CommitRecord(run_id="", token="")
             undone = replace(kept, token=f"{made.version}.undone", files=(), rows={})
-            self._rollback(ref, base.version, _undoing(undone, base.version, of=made.version))
+            self._rollback(ref, base.version, undone.as_rollback(base.version, of=made.version))
         raise other_version(ref, base.version, expected)
-
-
-def _undoing(record: CommitRecord, to: Version, *, of: Version) -> CommitRecord:
-    return replace(record, notes={**record.notes, ROLLBACK: {"to": to, "of": of}})

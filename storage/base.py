@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +18,7 @@ from storage.errors import (
     VersionNotFoundError,
 )
 from storage.evolution import Change
+from storage.parquet_reading import spark_rows
 from storage.plans import MergePlan
 from storage.sql import quote
 from storage.types import (
@@ -62,6 +64,19 @@ class TableStore(ABC):
         """Whether the store was made with a Spark session."""
         return self._session is not None
 
+    def query(self, text: str) -> DataFrame:
+        """The result of a query over the views of the session."""
+        return self.session.sql(text)
+
+    def rows_of(self, *folders: str | Path) -> DataFrame:
+        """The rows of folders that Spark wrote with equal columns; no table of the lake."""
+        return spark_rows(self.session, *folders)
+
+    def materialised(self, rows: DataFrame, folder: str | Path) -> DataFrame:
+        """The rows, computed once into a folder and read from there."""
+        rows.write.mode("overwrite").parquet(str(folder))
+        return self.rows_of(folder)
+
     @abstractmethod
     def format_of(self, ref: TableRef) -> str:
         """Name of the format that the table has, or would be created in."""
@@ -95,7 +110,7 @@ class TableStore(ABC):
             ref: The table.
             schema: Columns and types; nullability is not enforced by the format.
             partition_by: Identity partition columns.
-            track_changes: Make `changes` readable over merges too, at the price of slower merges.
+            track_changes: Make `added` readable, at the price of slower merges.
 
         Raises:
             TableExistsError: It exists with other columns or types.
@@ -137,15 +152,14 @@ class TableStore(ABC):
         """
 
     @abstractmethod
-    def changes(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
-        """Row changes of the commits after `after` up to and including `until`.
+    def added(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
+        """The rows that the appends after `after`, up to and including `until`, have added.
 
-        Returns:
-            The table's columns and `_change_type`: `insert` or `delete`; an update is one of each.
+        To be asked of tables whose rows are only ever added; what another commit made of rows is not told.
 
         Raises:
-            ChangesNotTrackedError: The range holds rewrites and the table was not created with
-                `track_changes`.
+            ChangesNotTrackedError: The table was not created with `track_changes`, and its format needs it.
+            VersionNotFoundError: A version is not retained, or `until` is before `after`.
         """
 
     @abstractmethod
@@ -273,10 +287,9 @@ class TableStore(ABC):
         rows: DataFrame,
         record: CommitRecord,
         *,
-        where: str | None = None,
         expected: Version | None = None,
     ) -> Commit:
-        """Replace all rows, or those that satisfy `where`, in one commit."""
+        """Replace all rows in one commit."""
 
     @abstractmethod
     def replace(
@@ -289,8 +302,8 @@ class TableStore(ABC):
     ) -> Commit:
         """Replace all rows, and the columns by those of `rows`, in one commit.
 
-        History, properties and those partition columns that are still there stay. Row changes over such a
-        commit are not to be read.
+        History, properties and those partition columns that are still there stay. The rows added
+        over such a commit are not to be read.
 
         Raises:
             CommitLostError: The rows were acknowledged, but the table has other columns.

@@ -44,7 +44,7 @@ REFUSED = re.compile(
 )
 """Answers that stay the same until someone changes user, password or grants. PostgreSQL's driver gives no
 code for an error while it connects."""
-PASSING = ("08", "25P03", "40", "53", "57P01", "57P02", "57P03", "57P05", "55P03", "58")
+TRANSIENT = ("08", "25P03", "40", "53", "57P01", "57P02", "57P03", "57P05", "55P03", "58")
 """SQLSTATE of a lost connection, an idle session that was ended, a conflict, a lack of resources, a shutdown
 or start, a lock, a broken machine."""
 LONGEST_CHAIN = 12
@@ -54,8 +54,8 @@ class Failure(Enum):
     """What an error of a database says about the next try."""
 
     REFUSED = "user, password or grants"
-    PASSING = "worth another try"
-    LASTING = "fails again"
+    TRANSIENT = "worth another try"
+    TERMINAL = "fails again"
 
 
 def judged(error: BaseException) -> Failure | None:
@@ -72,7 +72,7 @@ def judged(error: BaseException) -> Failure | None:
     lost = getattr(error, "connection_invalidated", False) or (
         not state and type(native).__name__ in ("OperationalError", "InterfaceError")
     )
-    return Failure.PASSING if lost or state.startswith(PASSING) else Failure.LASTING
+    return Failure.TRANSIENT if lost or state.startswith(TRANSIENT) else Failure.TERMINAL
 
 
 def state_of(native: BaseException) -> str:

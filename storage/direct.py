@@ -10,6 +10,8 @@ from deltalake import DeltaTable
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
 
+from storage.errors import UnsafeReadError
+
 SAFE_DELTA_FEATURES = frozenset({"timestampNtz"})
 """Reader features under which deltalake reads the same rows as Spark."""
 COLUMN_MAPPING_READER = 2
@@ -38,6 +40,12 @@ def iceberg_obstacle(table: Table, snapshot: Snapshot | None) -> str | None:
         return None
     deletes = int(snapshot.summary.additional_properties.get("total-delete-files", 0))
     return f"{deletes} delete files" if deletes else None
+
+
+def require_safe(label: str, obstacle: str | None) -> None:
+    """Raise `UnsafeReadError` where there is an obstacle to reading the table without Spark."""
+    if obstacle is not None:
+        raise UnsafeReadError(f"{label} needs Spark: {obstacle}")
 
 
 def _readable(feature: str) -> str:

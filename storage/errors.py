@@ -71,7 +71,7 @@ class DuplicateKeyError(TerminalError):
 
 
 class ChangesNotTrackedError(TerminalError):
-    """Row changes of the asked range cannot be read from this table."""
+    """The rows that were added to this table between two versions cannot be read."""
 
 
 class UnsafeReadError(TerminalError):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pyarrow as pa
 from pyspark.sql.types import StructType
 
 from storage.errors import IncompatibleSchemaError
 from storage.schemas import arrow_schema, named_types, schema
-from storage.types import CHECKPOINT, MIGRATED, ROLLBACK, CommitRecord
+from storage.types import CommitRecord
 
 FIRST = ""
 """In the place of a column's name: before all others."""
@@ -172,12 +172,5 @@ def evolved(found: pa.Schema, changes: Sequence[Change]) -> pa.Schema:
 
 
 def carried(record: CommitRecord | None, changes: Sequence[Change]) -> CommitRecord | None:
-    """The newest record as the commit of a change carries it on: a checkpoint, as no row says anything new.
-
-    Token, position and contract stay. Files and row counts belong to the commit that took them in.
-    """
-    if record is None:
-        return None
-    notes = {k: v for k, v in record.notes.items() if k not in (ROLLBACK, MIGRATED)}
-    notes |= {CHECKPOINT: True, "evolved": [repr(change) for change in changes]}
-    return replace(record, files=(), rows={}, notes=notes)
+    """The newest record as the commit of a change carries it on."""
+    return record.carried().as_evolution(changes) if record is not None else None

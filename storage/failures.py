@@ -42,7 +42,7 @@ def explain(place: str, error: BaseException) -> LakehouseError:
     """As `translate`, for whatever is not one table."""
     failure, text = judged(error), native_text(error)
     if failure is not None:
-        kind = TransientError if failure is Failure.PASSING else TerminalError
+        kind = TransientError if failure is Failure.TRANSIENT else TerminalError
         return kind(f"{place}: {_said(error, whole=True)}")
     if any(mark in text for mark in FULL_MARKS):
         return full(place)

@@ -86,8 +86,8 @@ class LakeStore(TableStore):
     def read(self, ref: TableRef, at: Version | None = None) -> DataFrame:
         return self._of(ref).read(ref, None if at is None else self._native(ref, at))
 
-    def changes(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
-        return self._of(ref).changes(ref, self._native(ref, after), self._native(ref, until))
+    def added(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
+        return self._of(ref).added(ref, self._native(ref, after), self._native(ref, until))
 
     def obstacle(self, ref: TableRef) -> str | None:
         return self._of(ref).obstacle(ref)
@@ -156,12 +156,10 @@ class LakeStore(TableStore):
         rows: DataFrame,
         record: CommitRecord,
         *,
-        where: str | None = None,
         expected: Version | None = None,
     ) -> Commit:
-        native, store = self._expected(ref, expected), self._of(ref)
-        commit = store.overwrite(ref, rows, record, where=where, expected=native)
-        return self._shown(ref, commit)
+        native = self._expected(ref, expected)
+        return self._shown(ref, self._of(ref).overwrite(ref, rows, record, expected=native))
 
     def replace(
         self,

@@ -64,7 +64,7 @@ class Locks:
         finally:
             lock.release()
 
-    def assure(self) -> None:
+    def check_held(self) -> None:
         """Nothing that this process holds was lost; asked before each commit.
 
         Raises:

@@ -41,13 +41,6 @@ def keep(secret: str) -> None:
     mask_logs()
 
 
-def forget() -> None:
-    """Mask nothing that was kept so far."""
-    global _known, _pattern
-    with _KEEPING:
-        _known, _pattern = frozenset(), None
-
-
 def hidden(text: str) -> str:
     """The text without any secret that this process has revealed."""
     return _pattern.sub(HIDDEN, text) if _pattern else text

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from storage.disk import write_text
 from storage.errors import TerminalError
-from storage.types import ROLLBACK, Snapshot, TableRef, Version
+from storage.types import Snapshot, TableRef, Version
 
 FOLDER = "_formats"
 
@@ -136,11 +136,9 @@ class Placements:
         for entry in history:
             record = entry.record
             if record is not None:
-                notes = dict(record.notes)
-                if ROLLBACK in notes:
-                    notes[ROLLBACK] = {name: shown(v) for name, v in notes[ROLLBACK].items()}
-                inputs = self._inputs(ref, record.inputs, known)
-                record = replace(record, inputs=inputs, notes=notes)
+                if record.rollback is not None:
+                    record = record.as_rollback(*map(shown, record.rollback))
+                record = replace(record, inputs=self._inputs(ref, record.inputs, known))
             found.append(replace(entry, version=shown(entry.version), record=record))
         return found
 

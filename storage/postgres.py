@@ -117,7 +117,7 @@ def _parts(url: str) -> SplitResult:
 def _problems(url: str) -> Iterator[str]:
     """Why an address cannot be used, without a text that may hold a secret."""
     if not url.startswith(PREFIX):
-        yield "is no JDBC address of a PostgreSQL"
+        yield "is not a JDBC address of a PostgreSQL"
         return
     try:
         parts = _parts(url)
@@ -173,7 +173,7 @@ class SharedLocks(Locks):
                 with _NOTING:
                     del _HELD[self._address][name]
 
-    def assure(self) -> None:
+    def check_held(self) -> None:
         with _NOTING:
             held = dict(_HELD.get(self._address, {}))
         for name, connection in held.items():

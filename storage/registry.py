@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
-from storage.adapter import FormatStore
 from storage.formats import named
 from storage.formats.format import Place
 from storage.lake_store import LakeStore
@@ -66,12 +65,6 @@ class Lake:
         return LakeStore(
             own, placements, lambda name: named(name).load(self._place(name), own, locks)
         )
-
-    def adapter(
-        self, session: SparkSession | None, jvm_pid: int | None = None, name: str | None = None
-    ) -> FormatStore:
-        """The adapter of one format, by itself, on a session of its own."""
-        return self.store(session, jvm_pid).adapter(name or self.format)
 
     def _place(self, name: str) -> Place:
         properties = self.properties.get(name, {})

@@ -6,19 +6,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
-from typing import Any, NewType, Self, TypeVar
+from typing import Any, NamedTuple, NewType, Self, TypeVar
 
 Version = NewType("Version", str)
 """Opaque position of a table: a Delta version or an Iceberg snapshot id. Order comes from history."""
 
 EMPTY = Version("empty")
 """The position of an Iceberg table that has no snapshot yet."""
-
-ROLLBACK = "rollback"
-"""Note of a rollback's record: the version that it restored (`to`), and the newest before it (`of`)."""
-
-MIGRATED = "migrated"
-"""Note of a commit that a move to another format made: the version of the earlier copy that it stands for."""
 
 R = TypeVar("R")
 LAYERS = ("bronze", "silver", "gold")
@@ -70,15 +64,22 @@ class TableRef:
         return cls(domain, layer, name)
 
 
-CHECKPOINT = "mark"
-"""Note of a checkpoint commit. It keeps its first name, because the records of older tables have it."""
+# Keys of the notes that storage itself writes and reads; a checkpoint keeps the first name of its key.
+_CHECKPOINT, _EVOLVED, _ROLLBACK, _COPY = "mark", "evolved", "rollback", "migrated"
+
+
+class Rollback(NamedTuple):
+    """The version that a rollback restored, and the newest before it."""
+
+    to: Version
+    of: Version
 
 
 @dataclass(frozen=True)
 class SourceFile:
     """A delivered file as bronze recorded it; `delivery` counts a table's files from 1.
 
-    `mark` is the ETag, generation or hash that an object store gave for it; empty for other deliveries.
+    `mark`, as it is stored, is the ETag, generation or hash of an object store; empty for other deliveries.
     """
 
     name: str
@@ -108,7 +109,7 @@ class CommitRecord:
         contract: Fingerprint of the table's configuration and SQL.
         rows: Row accounting: ingested, published, deduplicated, quarantined, rejected.
         as_of: Business instant that the caller gave, ISO 8601; empty where the domain's own was taken.
-        notes: Further small facts by name: batches, waived checks, position of an extraction, accounts.
+        notes: Further facts by key; `tasks.notes` reads and writes them, but for those with a property here.
     """
 
     run_id: str
@@ -124,7 +125,51 @@ class CommitRecord:
     @property
     def is_checkpoint(self) -> bool:
         """Whether the commit changed no row, and only records how far its table has come."""
-        return bool(self.notes.get(CHECKPOINT))
+        return bool(self.notes.get(_CHECKPOINT))
+
+    @property
+    def changes_columns(self) -> bool:
+        """Whether the commit changed the table's columns, and carries an earlier record on."""
+        return _EVOLVED in self.notes
+
+    @property
+    def rollback(self) -> Rollback | None:
+        """What a rollback restored; None for other commits."""
+        note = self.notes.get(_ROLLBACK)
+        return Rollback(Version(note["to"]), Version(note.get("of", ""))) if note else None
+
+    @property
+    def copied(self) -> str | None:
+        """The version of an earlier copy that a commit stands for which a move to another format made."""
+        return self.notes.get(_COPY)
+
+    def as_checkpoint(self) -> Self:
+        """The record of a commit that changes no row."""
+        return self._noting({_CHECKPOINT: True})
+
+    def as_evolution(self, changes: Iterable[object]) -> Self:
+        """The record of a commit that changes columns: a checkpoint, as no row says anything new."""
+        return self._noting({_CHECKPOINT: True, _EVOLVED: [repr(change) for change in changes]})
+
+    def as_rollback(self, to: Version, of: Version) -> Self:
+        """The record of a rollback."""
+        return self._noting({_ROLLBACK: Rollback(to, of)._asdict()})
+
+    def as_copy(self, version: str) -> Self:
+        """The record of the commit that stands for a version of an earlier copy."""
+        return self._noting({_COPY: version}, but=(_ROLLBACK,))
+
+    def carried(self) -> Self:
+        """The record for a later commit that leaves the same state: token, inputs and contract stay.
+
+        Files, row counts and what storage notes tell of one commit alone.
+        """
+        own = (_CHECKPOINT, _EVOLVED, _ROLLBACK, _COPY)
+        return replace(self._noting({}, but=own), files=(), rows={})
+
+    def _noting(self, facts: Mapping[str, object], but: tuple[str, ...] = ()) -> Self:
+        kept = {key: value for key, value in self.notes.items() if key not in but}
+        return replace(self, notes={**kept, **facts})
 
     def to_json(self) -> str:
         """Serialise with sorted keys."""
@@ -158,9 +203,9 @@ class Snapshot:
 
     @property
     def restored(self) -> Version | None:
-        """The version that this commit made current again; None where it is no rollback."""
-        note = self.record.notes.get(ROLLBACK) if self.record is not None else None
-        return Version(note["to"]) if note else None
+        """The version that this commit made current again; None where it is not a rollback."""
+        rollback = self.record.rollback if self.record is not None else None
+        return rollback.to if rollback else None
 
 
 def lineage(history: Iterable[Snapshot]) -> Iterator[Snapshot]:

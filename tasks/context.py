@@ -24,9 +24,7 @@ from storage.types import CommitRecord, SourceFile, TableRef, Version
 from tasks.domain.spec import DomainSpec, dependencies
 from tasks.domain.sql_files import sql_file
 from tasks.landing.folders import Landing
-
-BACKFILL = "backfill"
-"""Key of a commit record's notes: id of the backfill, and the partition that it restated."""
+from tasks.notes import Batch, Notes
 
 
 @dataclass(frozen=True)
@@ -75,8 +73,10 @@ class Context:
         """Where the staged rows of one attempt are kept."""
         return self.staging / self.store.format_of(ref) / ref.path / token
 
-    def record(self, attempt: Attempt, **notes: Any) -> CommitRecord:
+    def record(self, attempt: Attempt) -> CommitRecord:
         """The commit record of publishing what was staged."""
+        batches = tuple(batch.batch_id for batch in attempt.batches)
+        notes = replace(attempt.notes, batches=batches, replaces=attempt.replace or None)
         return CommitRecord(
             run_id=self.run.run_id,
             token=attempt.token,
@@ -86,12 +86,7 @@ class Context:
             contract=attempt.contract,
             rows=attempt.rows,
             as_of=self.run.as_of or "",
-            notes={
-                "batches": [b.batch_id for b in attempt.batches],
-                **({"replace": True} if attempt.replace else {}),
-                **attempt.notes,
-                **notes,
-            },
+            notes=notes.stored(),
         )
 
     def step_record(self, attempt: Attempt, step: str) -> CommitRecord:
@@ -103,28 +98,6 @@ class Context:
             code=self.run.code,
             contract=attempt.contract,
         )
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows of one delivery, a file or an extraction, in an attempt.
-
-    Attributes:
-        found_again: Whether an extraction finds it again when it is rejected.
-    """
-
-    batch_id: str
-    rows: int
-    quarantined: int = 0
-    waiting: int = 0
-    accepted: bool = False
-    found_again: bool = False
-
-    @classmethod
-    def load(cls, raw: Mapping[str, Any]) -> Batch:
-        """Read one back; `found_again` was `returns` in earlier versions."""
-        older = {"found_again": raw["returns"]} if "returns" in raw else {}
-        return cls(**{n: value for n, value in raw.items() if n != "returns"} | older)
 
 
 @dataclass(frozen=True)
@@ -153,7 +126,7 @@ class Attempt:
         problems: For bronze, files that cannot be taken.
         contract: Fingerprint of the table's configuration and SQL.
         replace: Publish by replacing the whole table (rebuild).
-        notes: Further facts for the commit record.
+        notes: Further facts, for the commit record.
         seconds: Time of staging.
         consumed: What the commit record says was consumed, where that is not what was read: a restated
             part leaves the table where it was.
@@ -171,7 +144,7 @@ class Attempt:
     problems: tuple[Problem, ...] = ()
     contract: str = ""
     replace: bool = False
-    notes: Mapping[str, Any] = field(default_factory=dict)
+    notes: Notes = field(default_factory=Notes)
     seconds: float = 0.0
     consumed: Mapping[str, str] | None = None
     heads: Mapping[str, str] = field(default_factory=dict)
@@ -179,7 +152,16 @@ class Attempt:
     @property
     def is_part(self) -> bool:
         """Whether a backfill stages a part of the table, not all of it."""
-        return BACKFILL in self.notes and not self.replace
+        return self.notes.backfill is not None and not self.replace
+
+    @property
+    def resolvable(self) -> tuple[Batch, ...]:
+        """What a person can accept or reject: its deliveries, or the attempt itself where it has none."""
+        return self.batches or ((self.notes.itself,) if self.notes.itself else ())
+
+    def noting(self, **facts: Any) -> Attempt:
+        """A copy with further facts."""
+        return replace(self, notes=replace(self.notes, **facts))
 
     def count(self, name: str, condition: ds.Expression | None = None) -> int:
         """Rows of one Parquet folder of the attempt, from its footers where there is no condition."""
@@ -200,7 +182,8 @@ class Attempt:
 
     def save(self) -> None:
         """Write the attempt to `attempt.json` beside its rows, for later runs and for people."""
-        text = json.dumps(asdict(self), indent=2, default=str)
+        kept = asdict(self) | {"notes": self.notes.stored()}
+        text = json.dumps(kept, indent=2, default=str)
         write_text(Path(self.folder) / "attempt.json", text)
 
     @classmethod
@@ -220,6 +203,7 @@ class Attempt:
                     "batches": tuple(Batch.load(b) for b in raw["batches"]),
                     "files": tuple(SourceFile(**f) for f in raw["files"]),
                     "problems": tuple(Problem(**p) for p in raw["problems"]),
+                    "notes": Notes.read(raw.get("notes", {})),
                 }
             )
         except (OSError, ValueError, TypeError, KeyError):
@@ -290,8 +274,7 @@ def views(context: Context, versions: Mapping[str, str]) -> None:
 
 def live(domain: DomainSpec, ref: TableRef, rows: DataFrame) -> DataFrame:
     """The rows of a table that queries of the domain see."""
-    hides = ref.layer == "silver" and domain.silver[ref.name].hides_deleted
-    return rows.where("not _is_deleted") if hides else rows
+    return rows.where("not _is_deleted") if domain.spec(ref).hides_deleted else rows
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from storage.errors import CommitConflictError
 from storage.types import Commit, TableRef
 from tasks.aggregate.table import Derived
 from tasks.context import Attempt, Context, GateReport
-from tasks.domain.schemas import is_derived
 from tasks.domain.spec import DomainSpec
 from tasks.gate import evaluate
 from tasks.ingest.table import Ingested
@@ -22,9 +21,10 @@ from tasks.table.kind import TableKind
 
 def kind_of(domain: DomainSpec, ref: TableRef) -> TableKind:
     """How the table takes its steps, by what the domain declares of it."""
-    if ref.layer == "bronze":
+    spec = domain.spec(ref)
+    if spec.is_delivered:
         return Ingested(ref)
-    return Derived(ref) if is_derived(domain, ref) else Merged(ref)
+    return Derived(ref) if spec.is_derived else Merged(ref)
 
 
 def create(context: Context, ref: TableRef) -> None:
@@ -65,8 +65,8 @@ def publish(context: Context, attempt: Attempt, gate: GateReport) -> Commit:
         raise ValueError(f"{attempt.table.label}: only rows that passed their gate are published")
     kind = kind_of(context.domain, attempt.table)
     _refuse_withdrawn(context, kind, attempt)
-    notes = {"score": round(gate.verdict.score, 4), "waived": list(gate.waived)}
-    commit = kind.publish(context, attempt, notes)
+    noted = attempt.noting(score=round(gate.verdict.score, 4), waived=gate.waived)
+    commit = kind.publish(context, noted)
     shutil.rmtree(
         Path(attempt.folder).parent, ignore_errors=True
     )  # with earlier attempts and what a reader kept

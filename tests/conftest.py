@@ -36,7 +36,7 @@ _compose = cache(conf.load.compose_config)
 
 
 def pytest_unconfigure() -> None:
-    """What libraries log while the process ends finds pytest's streams closed; that is no error."""
+    """What libraries log while the process ends finds pytest's streams closed; that is not an error."""
     logging.raiseExceptions = False
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from pyspark.sql import SparkSession
 
+from storage.adapter import FormatStore
 from storage.registry import Lake
 from storage.spark.jars import jar_paths
 from storage.spark.java import find_java
@@ -76,3 +77,8 @@ def lake_at(
         busy_timeout_ms=BUSY_TIMEOUT_MS,
         layers=layers or {},
     )
+
+
+def adapter_of(lake: Lake, session: SparkSession | None, name: str = "") -> FormatStore:
+    """The adapter of one format of a lake by itself, on a session of its own."""
+    return lake.store(session).adapter(name or lake.format)

@@ -241,7 +241,7 @@ def _endpoint(reader: Reader, endpoint: EndpointSpec, most: int) -> Callable[...
         given = dict(request.query_params)
         if strays := sorted(set(given) - own):
             raise Refusal(
-                422, f"{strays[0]} is no parameter here",
+                422, f"{strays[0]} is not a parameter here",
                 advice=f"There are {', '.join(sorted(own))}.",
             )  # fmt: skip
         filters = [f"{name}:eq:{given[name]}" for name in endpoint.equals if name in given]

@@ -96,7 +96,7 @@ class Contract:
         for number, value in enumerate(values, 1):
             row = number if batch else None
             if not isinstance(value, dict):
-                found.append(Problem.of("record", "is no JSON object", compact(value), row))
+                found.append(Problem.of("record", "is not a JSON object", compact(value), row))
                 continue
             try:
                 models.append(self.model.model_validate(value))
@@ -203,7 +203,7 @@ def _decimal(spec: ColumnSpec) -> Any:
 
 
 def _text(value: Any) -> Any:
-    """Text, or a number as it was written; an empty text is no value that identifies anything."""
+    """Text, or a number as it was written; an empty text is not a value that identifies anything."""
     if isinstance(value, str) and "\0" in value:
         raise ValueError("holds the character U+0000")
     return str(value) if isinstance(value, Number) else value
@@ -215,7 +215,7 @@ def _written(kind: str) -> BeforeValidator:
 
     def checked(value: Any) -> Any:
         if isinstance(value, bool) or (isinstance(value, str) and not form.fullmatch(value)):
-            raise ValueError("is no number in the digits 0 to 9")
+            raise ValueError("is not a number in the digits 0 to 9")
         if not isinstance(value, str):
             return value
         if kind == "double":
@@ -226,25 +226,25 @@ def _written(kind: str) -> BeforeValidator:
 
 
 def _instant(value: Any) -> Any:
-    """ISO 8601; a bare number is no instant, since nothing says of which unit it is."""
+    """ISO 8601; a bare number is not an instant, since nothing says of which unit it is."""
     if isinstance(value, str) and not isinstance(value, Number) and _INSTANT.fullmatch(value):
         with suppress(ValueError):
             return datetime.fromisoformat(value)  # cuts digits beyond microseconds, as silver does
-    raise ValueError("is no instant like 2026-03-01T10:00:00Z")
+    raise ValueError("is not an instant like 2026-03-01T10:00:00Z")
 
 
 def _day(value: Any) -> Any:
     """A date as ISO 8601 writes it."""
     form = re.compile(FORMS["date"], re.ASCII)
     if not isinstance(value, str) or isinstance(value, Number) or not form.fullmatch(value):
-        raise ValueError("is no date like 2026-03-01")
+        raise ValueError("is not a date like 2026-03-01")
     return value
 
 
 def _truth(value: Any) -> Any:
     """A boolean, or a text that silver reads as one."""
     if not isinstance(value, bool) and str(value).strip().lower() not in TRUTHS:
-        raise ValueError("is no boolean")
+        raise ValueError("is not a boolean")
     return value
 
 

@@ -90,7 +90,7 @@ async def http_error(request: Request, error: Exception) -> JSONResponse:
     """The answer where no route or method fits."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     where = f"{request.method} {request.url.path}"
-    said = {404: f"there is no {where}", 405: f"{where} is no call of this API"}
+    said = {404: f"there is no {where}", 405: f"{where} is not a call of this API"}
     advice = "GET /docs lists the calls."
     message = said.get(error.status_code, str(error.detail))
     return Refusal(error.status_code, message, advice=advice, headers=error.headers).answer()

@@ -136,7 +136,7 @@ def _parsed(body: bytes) -> Any:
 def _several(body: bytes, settings: Api) -> list[Any]:
     values = _parsed(body)
     if not isinstance(values, list) or not values:
-        raise Refusal(422, "the body is no list of records", advice="Send [{...}, {...}].")
+        raise Refusal(422, "the body is not a list of records", advice="Send [{...}, {...}].")
     if len(values) > settings.max_batch_records:
         reason = f"has {len(values):,} records, more than {settings.max_batch_records:,}"
         raise Refusal(413, f"the batch {reason}", advice="Send it in parts.")

@@ -25,6 +25,7 @@ from flows.json_values import plain
 from flows.reading import Reader
 from storage.errors import ConfigurationError, UnsafeReadError, VersionNotFoundError
 from storage.types import TableRef, Version
+from tasks.domain.schemas import for_consumers
 from tasks.domain.spec import DomainSpec
 
 DEFAULT_ROWS = 100
@@ -159,7 +160,9 @@ def _table(reader: Reader, label: str) -> TableRef:
 def _projection(schema: pa.Schema, columns: Sequence[str]) -> list[str]:
     strays = [c for c in columns if c not in schema.names]
     if strays:
-        raise _invalid("columns", f"is no column; there are {', '.join(schema.names)}", strays[0])
+        raise _invalid(
+            "columns", f"is not a column; there are {', '.join(schema.names)}", strays[0]
+        )
     return list(dict.fromkeys(columns)) or list(schema.names)
 
 
@@ -172,7 +175,7 @@ def _one(schema: pa.Schema, text: str) -> pc.Expression:
     column, _, rest = text.partition(":")
     operator, _, value = rest.partition(":")
     if column not in schema.names:
-        raise _invalid("filter", f"is no column; there are {', '.join(schema.names)}", column)
+        raise _invalid("filter", f"is not a column; there are {', '.join(schema.names)}", column)
     if operator not in OPERATORS:
         raise _invalid("filter", f"is none of {', '.join(OPERATORS)}", operator)
     field = pc.field(column)
@@ -194,7 +197,7 @@ def _scalar(kind: pa.DataType, column: str, value: str) -> pa.Scalar:
             return pa.scalar(instant.replace(tzinfo=instant.tzinfo or _zone(kind)), kind)
         return pa.scalar(value, pa.string()).cast(kind)
     except (ValueError, OverflowError, pa.ArrowException):
-        raise _invalid(column, f"is no value of type {kind}", value) from None
+        raise _invalid(column, f"is not a value of type {kind}", value) from None
 
 
 def _zone(kind: pa.DataType) -> tzinfo | None:
@@ -206,9 +209,8 @@ def _order(domain: DomainSpec, ref: TableRef, schema: pa.Schema) -> list[str]:
 
     Elsewhere the key, where there is one, then whatever else can be sorted: equal keys have one order too.
     """
-    spec = getattr(domain, ref.layer, {}).get(ref.name)
-    key = [c for c in getattr(spec, "key", []) if c in schema.names]
-    if key and ref.layer == "gold":
+    key = [c for c in getattr(domain.find(ref), "key", []) if c in schema.names]
+    if key and for_consumers(ref):
         return key
     rest = [f.name for f in schema if f.name not in key and not pa.types.is_nested(f.type)]
     return [*key, *rest]
@@ -226,7 +228,7 @@ def _start(reader: Reader, ref: TableRef, wanted: Wanted) -> tuple[Version, int]
     except (ValueError, KeyError, TypeError, binascii.Error):
         fits = False
     if not fits:
-        raise _invalid("cursor", "is no cursor of this API", wanted.cursor)
+        raise _invalid("cursor", "is not a cursor of this API", wanted.cursor)
     if asked != _asked(wanted):
         raise _invalid("cursor", "belongs to other filters or columns", wanted.cursor)
     return Version(version), offset

@@ -171,7 +171,7 @@ class Segments:
                 ids = [self._id_of(line) for line in content.splitlines()]
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(
-                    f"{path}: a line is no record that was accepted: {error}",
+                    f"{path}: a line is not a record that was accepted: {error}",
                     advice="Fix the file or move it out of the landing folder.",
                 ) from None
             yield Sealed(path.name, hashlib.sha256(content).hexdigest(), len(ids)), ids

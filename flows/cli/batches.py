@@ -109,7 +109,9 @@ def _table_of(context: Context, batch_id: str) -> str:
         return resolved[batch_id].table_name
     for table in context.domain.tables():
         staged = attempts(context, table) if table.name == name else ()
-        if batch_id in {attempt.notes.get("batch_id") for attempt in staged}:
+        if batch_id in {
+            attempt.notes.itself.batch_id for attempt in staged if attempt.notes.itself
+        }:
             return table.label
     if name in {table.name for table in context.domain.tables()}:
         raise ConfigurationError(

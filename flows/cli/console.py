@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -96,13 +97,10 @@ class LiveProgress:
         elapsed = time.monotonic() - self._began
         total = len(self._tables) or "?"
         lines = [Text(f"{self._title}: {len(done)} of {total} tables, {elapsed:.0f} s", "bold")]
-        for layer in (*LAYERS, DESTINATION):
-            finished = sum(1 for ref in done if ref.layer == layer)
-            of = sum(1 for ref in self._tables if ref.layer == layer)
-            if of:
-                lines.append(
-                    Text(f"  {layer:<11} {finished:>2}/{of}", "green" if finished == of else "")
-                )
+        finished = Counter(ref.layer for ref in done)
+        for layer, of in Counter(ref.layer for ref in self._tables).items():
+            style = "green" if finished[layer] == of else ""
+            lines.append(Text(f"  {layer:<11} {finished[layer]:>2}/{of}", style))
         for ref, (step, since) in now.items():
             rows = f"{self._rows[ref]:,} rows" if ref in self._rows else ""
             lines.append(
@@ -117,8 +115,7 @@ class LiveProgress:
 def print_summary(summary: Summary, where: str) -> None:
     """One table a layer, the total, and what to look at next."""
     out = console()
-    for layer in (*LAYERS, DESTINATION):
-        outcomes = [o for o in summary.outcomes if o.table.layer == layer]
+    for layer, outcomes in _by_layer(summary).items():
         if any(o.status != "unchanged" for o in outcomes):
             out.print(_layer_table(layer, outcomes))
     style = {"done": "bold green"}.get(summary.status, "bold red")
@@ -128,6 +125,13 @@ def print_summary(summary: Summary, where: str) -> None:
         style="dim", highlight=False,
     )  # fmt: skip
     _print_next(out, summary, where)
+
+
+def _by_layer(summary: Summary) -> dict[str, list[TableOutcome]]:
+    found: dict[str, list[TableOutcome]] = {layer: [] for layer in (*LAYERS, DESTINATION)}
+    for outcome in summary.outcomes:
+        found[outcome.table.layer].append(outcome)
+    return found
 
 
 def _layer_table(layer: str, outcomes: list[TableOutcome]) -> Table:
@@ -158,9 +162,9 @@ def _print_next(out: Console, summary: Summary, where: str) -> None:
         if o.status == "unchanged" and o.message
     ]
     if summary.status == "done":
-        gold = [o.table.label for o in summary.outcomes if o.table.layer == "gold"]
-        if gold:
-            lines.append(f"look at a result:  lakehouse show {gold[0]} {where}")
+        results = _by_layer(summary)["gold"]
+        if results:
+            lines.append(f"look at a result:  lakehouse show {results[0].table.label} {where}")
         if any(o.rows.get("quarantined") for o in summary.outcomes):
             held = next(o.table for o in summary.outcomes if o.rows.get("quarantined"))
             lines.append(f"rows kept out:     lakehouse quarantine show {name_of(held)} {where}")

@@ -68,7 +68,7 @@ def _generator(config: Config) -> Callable[..., Any]:
         generate: Callable[..., Any] = importlib.import_module(config.domain.generator).generate
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(
-            f"domain.generator: {config.domain.generator} is no module with a function generate: {error}",
+            f"domain.generator: {config.domain.generator} is not a module with a function generate: {error}",
             advice="Packaged ones are named tasks.generate.<domain>.generator.",
         ) from error
     return generate
@@ -89,7 +89,7 @@ def _parameter(known: Mapping[str, Any], domain: str, argument: str) -> tuple[st
     name, equals, text = argument.partition("=")
     if not equals or name not in known:
         raise ConfigurationError(
-            f"generate: {argument!r} is no parameter of domain {domain}",
+            f"generate: {argument!r} is not a parameter of domain {domain}",
             advice=f"Give key=value with one of: {', '.join(known)}.",
         )
     kind = known[name]
@@ -99,7 +99,7 @@ def _parameter(known: Mapping[str, Any], domain: str, argument: str) -> tuple[st
     try:
         return name, text if allowed else kind(text)
     except ValueError:
-        raise ConfigurationError(f"generate: {name}={text} is no {kind.__name__}") from None
+        raise ConfigurationError(f"generate: {name}={text} is not a {kind.__name__}") from None
 
 
 COMMANDS = (generate_command,)

@@ -158,7 +158,7 @@ def _place(name: str, above: Path | None) -> Place:
 def _refuse_name(what: str, name: str) -> None:
     if not NAME.fullmatch(name) or name in VALUES:
         raise ConfigurationError(
-            f"{what}: {name!r} is no name of tables and databases",
+            f"{what}: {name!r} cannot be the name of tables and databases",
             advice="Write lower-case letters, digits and underscores, a letter first; "
             f"not {', '.join(VALUES)}.",
         )

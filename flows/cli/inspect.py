@@ -238,8 +238,7 @@ def _overdue(reader: Any) -> list[str]:
 
 
 def _docs(domain: Any, ref: TableRef) -> dict[str, str]:
-    spec = getattr(domain, ref.layer, {}).get(ref.name)
-    columns = getattr(spec, "columns", {})
+    columns = getattr(domain.find(ref), "columns", {})
     return {n: c.doc for n, c in columns.items()} if isinstance(columns, dict) else {}
 
 

@@ -69,13 +69,12 @@ def migrate_command(
 def _table(store: LakeStore, domain: DomainSpec, label: str) -> TableRef:
     """The table of a label: one that the domain declares, or one that is written together with it."""
     declared = domain.tables()
-    silver = [ref for ref in declared if ref.layer == "silver"]
-    known = [*declared, *chain.from_iterable(companions(store, domain, ref) for ref in silver)]
+    known = [*declared, *chain.from_iterable(companions(store, domain, ref) for ref in declared)]
     for ref in known:
         if ref.label == label:
             return ref
     raise ConfigurationError(
-        f"{label!r} is no table of the domain {domain.name}",
+        f"{label!r} is not a table of the domain {domain.name}",
         advice=f"Tables: {', '.join(ref.label for ref in known)}",
     )
 

@@ -55,7 +55,7 @@ def list_command(overrides: tuple[str, ...], *, as_json: bool) -> None:
     reader = reader_of(overrides)
     rows = [
         {"table": releases.name_of(ref)} | counted
-        for ref in _fed(reader.config.domain)
+        for ref in reader.config.domain.merged()
         if _has_rows(reader.store, quarantine_of(ref))
         for counted in _by_rule(reader.table(quarantine_of(ref)))
     ]
@@ -176,13 +176,13 @@ def check_command(overrides: tuple[str, ...], *, as_json: bool) -> int:
     """
     reader = reader_of(overrides)
     domain, store = reader.config.domain, reader.store
-    fed = _fed(domain)
+    fed = domain.merged()
     balances = {ref: _balance(store, domain, ref) for ref in fed if store.exists(ref)}
     rows = [_account(reader, ref, balance) for ref, balance in balances.items()]
     derived = [
         {"table": ref.label, "computed_from": dict(record.inputs)}
-        for ref in domain.tables()
-        if ref.layer != "bronze" and ref not in fed and store.exists(ref)
+        for ref in domain.computed()
+        if ref not in fed and store.exists(ref)
         if (record := store.head(ref).record) is not None
     ]
     if as_json:
@@ -196,13 +196,8 @@ def check_command(overrides: tuple[str, ...], *, as_json: bool) -> int:
 COMMANDS = (quarantine_group,)
 
 
-def _fed(domain: DomainSpec) -> list[TableRef]:
-    """The tables fed row by row."""
-    return [domain.ref(f"silver.{n}") for n, spec in domain.silver.items() if not spec.is_derived]
-
-
 def _fed_table(domain: DomainSpec, label: str) -> TableRef:
-    known = {releases.name_of(ref): ref for ref in _fed(domain)}
+    known = {releases.name_of(ref): ref for ref in domain.merged()}
     name = label.removeprefix("silver.").removesuffix(EVENTS).removesuffix("__quarantine")
     if f"silver.{name}" not in known:
         raise ConfigurationError(

@@ -117,7 +117,7 @@ def up(settings: ServiceSettings, say: Say = lambda _: None) -> Status:
         state = _intended(settings)
         changes = _start_server(settings, state, say)
         environment = service_environment(settings, state.port)
-        with closing_client(state.port) as client:
+        with SyncPrefectClient(api_url(state.port)) as client:
             ensure_pool(client, settings.pool)
             ensure_limits(client, read_limits(settings.prefect_file))
             ensure_crash_watch(client)
@@ -172,13 +172,6 @@ def current(settings: ServiceSettings) -> Status | None:
 def api_url(port: int) -> str:
     """Address of the server's API."""
     return f"http://{HOST}:{port}/api"
-
-
-@contextmanager
-def closing_client(port: int) -> Iterator[SyncPrefectClient]:
-    """A client of that server, whatever profile the user has chosen."""
-    with SyncPrefectClient(api_url(port)) as client:
-        yield client
 
 
 def service_environment(settings: ServiceSettings, port: int) -> dict[str, str]:
@@ -246,7 +239,7 @@ def _start_server(settings: ServiceSettings, state: _State, say: Say) -> list[st
 
 
 def _await_server(settings: ServiceSettings, port: int) -> None:
-    with closing_client(port) as client:
+    with SyncPrefectClient(api_url(port)) as client:
         _await(lambda: client.api_healthcheck() is None, settings.server, settings.patience_seconds)
 
 
@@ -306,7 +299,7 @@ def _close_runs(settings: ServiceSettings, say: Say) -> None:
     if state is None:
         return
     try:
-        with closing_client(state.port) as client:
+        with SyncPrefectClient(api_url(state.port)) as client:
             if closed := close_runs(client, settings.pool, "stopped by lakehouse down"):
                 say(f"{closed} unfinished runs marked as crashed; retry them after lakehouse up")
     except Exception as error:  # noqa: BLE001 - a server that does not answer is stopped all the same

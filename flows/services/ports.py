@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
-from contextlib import closing
 
 import psutil
 
@@ -18,10 +18,8 @@ RELEASE_SECONDS = 3.0
 
 def free_port() -> int:
     """A port on loopback that nobody listens on now."""
-    with closing(socket.socket()) as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    with socket.create_server((HOST, 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 def refuse_taken(port: int) -> None:
@@ -31,23 +29,18 @@ def refuse_taken(port: int) -> None:
         ServiceError: The port is taken, or may not be used.
     """
     deadline = time.monotonic() + RELEASE_SECONDS
-    while error := _bind_error(port):
-        if time.monotonic() > deadline:
-            raise ServiceError(
-                f"port {port} cannot be used: {error.strerror}{_holder(port)}",
-                advice=f"Choose another one: lakehouse up --port {free_port()}",
-            )
-        time.sleep(POLL_SECONDS)
-
-
-def _bind_error(port: int) -> OSError | None:
-    with closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server itself does
+    while True:
         try:
-            probe.bind((HOST, port))
+            socket.create_server((HOST, port)).close()
         except OSError as error:
-            return error
-    return None
+            if time.monotonic() > deadline:
+                raise ServiceError(
+                    f"port {port} cannot be used: {os.strerror(error.errno or 0)}{_holder(port)}",
+                    advice=f"Choose another one: lakehouse up --port {free_port()}",
+                ) from error
+            time.sleep(POLL_SECONDS)
+        else:
+            return
 
 
 def _holder(port: int) -> str:

@@ -92,7 +92,7 @@ def _of_aws(name: str) -> str:
         value = json.loads(text)[key]
     except (ValueError, KeyError, TypeError):
         raise ConfigurationError(
-            f"the secret aws:{secret} is no JSON object with the key {key}",
+            f"the secret aws:{secret} is not a JSON object with the key {key}",
             advice=f"Store it as an object with that key, or write aws:{secret} for its whole text.",
         ) from None
     return value if isinstance(value, str) else json.dumps(value)

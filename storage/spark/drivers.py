@@ -38,6 +38,6 @@ def _path(driver: str, known: dict[str, Jar], cache: Path, java: JavaHome) -> Pa
     if driver.endswith(".jar") and Path(driver).is_file():
         return Path(driver).absolute()
     raise ConfigurationError(
-        f"spark.drivers: {driver!r} is no driver",
+        f"spark.drivers: {driver!r} is not a driver",
         advice=f"Write {' or '.join(sorted(known))}, or the path of a jar that is there.",
     )

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow.dataset as ds
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
 from storage.errors import ConfigurationError
-from storage.parquet_reading import spark_rows
 from storage.plans import GONE, MergePlan, difference, difference_plan, lacking
 from storage.spark.metrics import rows_read, scans
 from storage.sql import quote
@@ -20,7 +19,6 @@ from storage.types import TableRef, Version
 from tasks.aggregate.groups import distinct, mapped, restricted, touched, within
 from tasks.aggregate.query import queried, query, refuse_other_columns
 from tasks.context import (
-    BACKFILL,
     Attempt,
     Context,
     attempt_id,
@@ -40,18 +38,20 @@ from tasks.domain.schemas import (
 )
 from tasks.domain.spec import (
     EVENTS,
+    DomainSpec,
+    SilverSpec,
     dependencies,
 )
+from tasks.notes import BackfillPart, Notes
 from tasks.records import changes
 from tasks.records.contracts import contract_of
-from tasks.records.decisions import Decision, is_accepted, resolutions
+from tasks.records.decisions import rejected, resolvable
 from tasks.records.heads import heads
 from tasks.rows.computed import with_computed
 from tasks.rows.folding import NEW, combined
 from tasks.rows.partitions import Partition
 
-NULL_KEYS = "null_keys"
-"""Note of a commit: groups with a null in their key are up to date, which earlier versions left stale."""
+NO_SPAN = "none of its inputs declares partition, and it has no date key"
 
 
 def plan(context: Context, ref: TableRef) -> MergePlan:
@@ -71,8 +71,7 @@ def stage(context: Context, ref: TableRef) -> Attempt | None:
     rebuilding = [context.run.run_id] if context.run.rebuild else []
     token = fingerprint(ref.label, before, after, contract, rebuilding)
     batch_id = attempt_id(ref, after, contract)
-    decided = resolutions(context.store, context.domain.name).get(batch_id)
-    if decided is not None and decided.decision is Decision.rejected:
+    if batch_id in rejected(context.store, context.domain.name):
         return None
     first = context.run.rebuild or context.store.head(ref).record is None
     attempt = Attempt(
@@ -83,12 +82,11 @@ def stage(context: Context, ref: TableRef) -> Attempt | None:
         contract=contract,
         replace=context.run.rebuild,
         heads=found,
-        notes={
-            "batch_id": batch_id,
-            "accepted": decided is not None and decided.decision is Decision.accepted,
-            "changes": not first,
-            NULL_KEYS: True,
-        },
+        notes=Notes(
+            itself=resolvable(context.store, context.domain.name, batch_id),
+            keeps_changes=not first,
+            null_keys=True,
+        ),
     )
     attempt.clear()
     views(context, after)
@@ -107,7 +105,7 @@ def _neglected(context: Context, ref: TableRef, versions: Mapping[str, str]) -> 
     spec, group = spec_of(context.domain, ref), group_of(context.domain, ref)
     head = context.store.head(ref).record
     judged = list(spec.inputs) == [f"{ref.label}{EVENTS}"]  # rows without a key are in quarantine
-    if spec.group_by or judged or head is None or head.notes.get(NULL_KEYS):
+    if spec.group_by or judged or head is None or Notes.of(head).null_keys:
         return None
     parts = [context.store.read(ref).select(*map(quote, group))]
     for label, mapping in spec.groups.items():
@@ -117,9 +115,7 @@ def _neglected(context: Context, ref: TableRef, versions: Mapping[str, str]) -> 
     return distinct(parts).where(empty)
 
 
-def restage(
-    context: Context, ref: TableRef, partition: Partition, note: Mapping[str, Any]
-) -> Attempt:
+def restage(context: Context, ref: TableRef, part: BackfillPart) -> Attempt:
     """Compute again the groups that a partition of the inputs maps to, and write what differs.
 
     The inputs are read as the table has consumed them, so its source versions stay as they were.
@@ -127,8 +123,7 @@ def restage(
     Args:
         context: The context.
         ref: A derived table that declares `groups`.
-        partition: The span of time.
-        note: Id of the backfill and the partition, for the commit record.
+        part: The partition.
 
     Raises:
         ConfigurationError: The table was never computed.
@@ -141,7 +136,7 @@ def restage(
             advice=f"Load it first: lakehouse run domain={context.domain.name}",
         )
     contract = contract_of(context, ref)
-    token = fingerprint(ref.label, dict(note), dict(head.inputs), contract)
+    token = fingerprint(ref.label, part.stored(), dict(head.inputs), contract)
     batch_id = f"{ref.name}-{token[:12]}"
     attempt = Attempt(
         table=ref,
@@ -150,32 +145,46 @@ def restage(
         inputs=dict(head.inputs),
         contract=contract,
         heads=found,
-        notes={
-            BACKFILL: dict(note),
-            "batch_id": batch_id,
-            "accepted": is_accepted(context.store, context.domain.name, batch_id),
-            "changes": True,
-            NULL_KEYS: bool(head.notes.get(NULL_KEYS)),
-        },
+        notes=Notes(
+            backfill=part,
+            itself=resolvable(context.store, context.domain.name, batch_id),
+            keeps_changes=True,
+            null_keys=bool(Notes.of(head).null_keys),
+        ),
     )
     attempt.clear()
     views(context, head.inputs)
     spec, group = spec_of(context.domain, ref), group_of(context.domain, ref)
-    parts = within(context, spec.groups, group, partition, head.inputs)
-    parts += _dated(context, ref, partition)
+    parts = within(context, spec.groups, group, part.partition, head.inputs)
+    parts += _dated(context, ref, part.partition)
     keys = distinct(parts)
     return _computed(context, attempt, keys, batch_id)
 
 
+def undivided(domain: DomainSpec, ref: TableRef) -> str:
+    """Why the table cannot be computed for a span of time; empty where it can."""
+    spec = spec_of(domain, ref)
+    if spec.full:
+        return f"it is computed whole ({spec.full}) and follows by itself"
+    inputs = [domain.spec(domain.ref(label)) for label in spec.groups]
+    placed = any(isinstance(read, SilverSpec) and read.partition for read in inputs)
+    return "" if placed or _dates(domain, ref) else NO_SPAN
+
+
+def _dates(domain: DomainSpec, ref: TableRef) -> dict[str, str]:
+    """The columns of a group that are dates or instants, with their types."""
+    types = dict(business_columns(domain, ref))
+    found = {k: types.get(k, "") for k in group_of(domain, ref)}
+    return {k: kind for k, kind in found.items() if kind in ("date", "timestamp")}
+
+
 def _dated(context: Context, ref: TableRef, partition: Partition) -> list[DataFrame]:
     """The groups whose own date falls in the partition, those without any input row included."""
-    group, types = group_of(context.domain, ref), dict(business_columns(context.domain, ref))
+    group = [quote(k) for k in group_of(context.domain, ref)]
+    rows = context.store.read(ref)
     return [
-        context.store.read(ref)
-        .where(partition.typed(quote(k), types[k]))
-        .select(*map(quote, group))
-        for k in group
-        if types[k] in ("date", "timestamp")
+        rows.where(partition.typed(quote(k), kind)).select(*group)
+        for k, kind in _dates(context.domain, ref).items()
     ]
 
 
@@ -208,12 +217,11 @@ def _computed(
     ref = attempt.table
     made: DataFrame | None = None
     if keys is not None:
-        keys.write.mode("overwrite").parquet(attempt.part("touched"))
-        keys = spark_rows(context.store.session, attempt.part("touched"))
+        keys = context.store.materialised(keys, attempt.part("touched"))
         if since is not None and spec_of(context.domain, ref).fold:
             made = _folded(context, attempt, keys, since)
     if made is None:
-        made = query(context.store.session, context.domain, ref, keys)
+        made = query(context.store.query, context.domain, ref, keys)
     rows = _complete(context, ref, made, attempt.token, batch_id)
     attempt = replace(attempt, rows=_write(context, attempt, rows, keys, first=first))
     attempt.save()
@@ -231,18 +239,14 @@ def _folded(context: Context, attempt: Attempt, keys: DataFrame, since: Since) -
 
     Keys of which rows changed or left are computed from all their rows.
     """
-    session, ref, spec = (
-        context.store.session,
-        attempt.table,
-        spec_of(context.domain, attempt.table),
-    )
+    ref, spec = attempt.table, spec_of(context.domain, attempt.table)
     [label] = spec.inputs
     read = context.domain.ref(label)
     found = changes.sides(context, read, since.versions.get(label), attempt.inputs[label])
     if found is None:
         return None
     live(context.domain, read, found.new).createOrReplaceTempView(f"{NEW}{read.view}")
-    made = queried(session, context.domain, ref, NEW)
+    made = queried(context.store.query, context.domain, ref, NEW)
     new, stored = (restricted(rows, keys, spec.key) for rows in (made, context.store.read(ref)))
     rows = with_computed(ref, combined(stored, new, spec), spec.columns)
     parts = [] if since.recomputed is None else [since.recomputed]
@@ -250,11 +254,9 @@ def _folded(context: Context, attempt: Attempt, keys: DataFrame, since: Since) -
         parts.append(mapped(context, label, spec.groups[label], found.old, spec.key))
     if not parts:
         return rows
-    other = distinct(parts)
-    other.write.mode("overwrite").parquet(attempt.part("recomputed"))
-    other = spark_rows(session, attempt.part("recomputed"))
+    other = context.store.materialised(distinct(parts), attempt.part("recomputed"))
     kept = lacking(rows, F.broadcast(other), spec.key)
-    return kept.unionByName(query(session, context.domain, ref, other))
+    return kept.unionByName(query(context.store.query, context.domain, ref, other))
 
 
 def _complete(

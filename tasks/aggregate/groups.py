@@ -14,7 +14,7 @@ from storage.errors import ConfigurationError
 from storage.sql import quote
 from storage.types import Version
 from tasks.context import Context, has_changed
-from tasks.domain.spec import is_query
+from tasks.domain.spec import SilverSpec, is_query
 from tasks.domain.sql_text import to_views
 from tasks.records import changes
 from tasks.rows.partitions import Partition
@@ -93,8 +93,8 @@ def within(
     parts = []
     for label, version in versions.items():
         ref = context.domain.ref(label)
-        spec = context.domain.silver[ref.name] if ref.layer == "silver" else None
-        if spec is not None and spec.partition is not None and declared.get(label):
+        spec = context.domain.spec(ref)
+        if isinstance(spec, SilverSpec) and spec.partition and declared.get(label):
             column = spec.partition.column
             inside = partition.typed(quote(column), spec.columns[column].type)
             rows = context.store.read(ref, Version(version)).where(inside)
@@ -112,7 +112,7 @@ def mapped(
     """
     rows.createOrReplaceTempView("changes")
     text = mapping if is_query(mapping) else f"select {mapping} from changes"
-    found = context.store.session.sql(to_views(text))
+    found = context.store.query(to_views(text))
     if len(found.columns) != len(keys):
         raise ConfigurationError(
             f"groups of {label}: {mapping!r} gives {', '.join(found.columns)}, "

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, SparkSession
+from collections.abc import Callable
+from typing import TypeAlias
+
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -24,13 +27,15 @@ from tasks.domain.spec import (
     Deletes,
     DomainSpec,
     SilverSpec,
-    Strategy,
 )
 from tasks.domain.sql_files import sql_file
 from tasks.domain.sql_text import to_views
 from tasks.rows.computed import with_computed
 from tasks.rows.histories import folded, spans
 from tasks.rows.ordering import content
+
+RunQuery: TypeAlias = Callable[[str], DataFrame]
+"""Runs a query over the views of a session."""
 
 
 def _text(domain: DomainSpec, ref: TableRef) -> str:
@@ -42,29 +47,27 @@ def _text(domain: DomainSpec, ref: TableRef) -> str:
 
 
 def query(
-    session: SparkSession, domain: DomainSpec, ref: TableRef, keys: DataFrame | None = None
+    run: RunQuery, domain: DomainSpec, ref: TableRef, keys: DataFrame | None = None
 ) -> DataFrame:
     """The result of a table's query with the table's columns, whole or for the touched keys.
 
     Args:
-        session: Has the inputs as views `layer_table`.
+        run: Runs it where the inputs are views `layer_table`.
         domain: The domain.
         ref: A derived table.
         keys: The touched keys, or None for all.
     """
-    rows = queried(session, domain, ref)
+    rows = queried(run, domain, ref)
     if keys is not None:  # of a history the events are restricted, before it is made of them
         rows = restricted(rows, keys, group_of(domain, ref))
     return rows if spec_of(domain, ref).sql else history(domain, ref, rows)
 
 
-def queried(
-    session: SparkSession, domain: DomainSpec, ref: TableRef, prefix: str = ""
-) -> DataFrame:
+def queried(run: RunQuery, domain: DomainSpec, ref: TableRef, prefix: str = "") -> DataFrame:
     """What a table's SQL gives, with the columns computed of it; a history's events as they are.
 
     Args:
-        session: Has the inputs as views `layer_table`, with the prefix.
+        run: Runs it where the inputs are views `layer_table`, with the prefix.
         domain: The domain.
         ref: A derived table.
         prefix: Begin of the views' names.
@@ -72,7 +75,7 @@ def queried(
     Raises:
         ConfigurationError: The SQL gives other columns than those declared for it.
     """
-    rows, spec = session.sql(to_views(_text(domain, ref), prefix)), spec_of(domain, ref)
+    rows, spec = run(to_views(_text(domain, ref), prefix)), spec_of(domain, ref)
     if not spec.sql:
         return rows
     given = {name: column for name, column in spec.columns.items() if not column.expr}
@@ -85,7 +88,7 @@ def history(domain: DomainSpec, ref: TableRef, events: DataFrame) -> DataFrame:
     spec = domain.silver[ref.name]
     log = domain.silver.get(f"{ref.name}{EVENTS}", spec)
     ties = [c for c in (DELETED, *content(log)) if c in events.columns]
-    if spec.strategy is Strategy.scd2:
+    if spec.is_history:
         return spans(
             events, keys=spec.key, track=spec.track, sequence_by=spec.sequence_by, ties=ties
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pyspark.sql import DataFrame
 
@@ -14,17 +14,16 @@ from tasks.aggregate import checks, derived
 from tasks.aggregate.volume import volume_check
 from tasks.context import Attempt, Context, inputs_changed, source_versions
 from tasks.domain.schemas import derived_schema, has_groups_in_key, spec_of
-from tasks.domain.spec import GoldSpec, SilverSpec
+from tasks.domain.spec import DomainSpec, SilverSpec
+from tasks.notes import BackfillPart
 from tasks.records.decisions import rejected
-from tasks.records.heads import expected
-from tasks.rows.partitions import Partition
 from tasks.table.columns import create_exact
-from tasks.table.kind import Audited
+from tasks.table.kind import Audited, TableKind
 from tasks.table.writing import Difference, audited, publish_difference
 
 
 @dataclass(frozen=True)
-class Derived:
+class Derived(TableKind):
     """A gold table, or a silver table made of other tables, as a kind of table."""
 
     ref: TableRef
@@ -40,26 +39,17 @@ class Derived:
             context, self.ref, source_versions(context, self.ref)
         )
 
-    def waits_for(self, context: Context) -> str:
-        """Nothing of its own: what is new comes from its inputs."""
-        del context
-        return ""
-
     def stage(self, context: Context) -> Attempt | None:
         """Compute the groups that changes of the inputs touch, and what differs in them."""
         return derived.stage(context, self.ref)
 
-    def restage(self, context: Context, partition: Partition, note: Mapping[str, Any]) -> Attempt:
+    def undivided(self, domain: DomainSpec) -> str:
+        """A table whose groups follow no date and no input with parts has none."""
+        return derived.undivided(domain, self.ref)
+
+    def restage(self, context: Context, part: BackfillPart) -> Attempt:
         """Compute the groups of one partition again."""
-        return derived.restage(context, self.ref, partition, note)
-
-    def prepare_restaging(self, context: Context) -> None:
-        """Nothing stands beside it."""
-
-    def own_checks(self, context: Context, attempt: Attempt) -> Sequence[CheckResult]:
-        """None before its rows are looked at."""
-        del context, attempt
-        return ()
+        return derived.restage(context, self.ref, part)
 
     def audited(self, context: Context, attempt: Attempt) -> Audited:
         """The rows that differ, and the table as it will be."""
@@ -70,8 +60,7 @@ class Derived:
     ) -> tuple[Sequence[CheckResult], Sequence[CheckSource]]:
         """That its keys are unique, and that the volume of its inputs arrives."""
         spec = spec_of(context.domain, self.ref)
-        volume = spec.volume if isinstance(spec, GoldSpec) else None
-        more = [volume_check(context, attempt, volume, result)] if volume else []
+        more = [volume_check(context, attempt, spec.volume, result)] if spec.volume else []
         return [checks.unique(context, attempt, result)], more
 
     def expected_rows(self, attempt: Attempt) -> int:
@@ -80,17 +69,16 @@ class Derived:
 
     def withdrawn(self, context: Context, attempt: Attempt) -> Sequence[str]:
         """The attempt itself, where it was rejected since."""
-        ids = set() if attempt.is_part else {str(attempt.notes["batch_id"])}
+        ids = set() if attempt.is_part else {batch.batch_id for batch in attempt.resolvable}
         return sorted(ids.intersection(rejected(context.store, context.domain.name)))
 
-    def publish(self, context: Context, attempt: Attempt, notes: Mapping[str, Any]) -> Commit:
+    def publish(self, context: Context, attempt: Attempt) -> Commit:
         """Write what differs."""
-        expected(context, attempt, self.ref)
         spec = spec_of(context.domain, self.ref)
         # Keys were looked for in the touched groups alone, and parts of a backfill may hold one twice.
         looked_for = not attempt.is_part and has_groups_in_key(context.domain, self.ref)
         return publish_difference(
-            context, attempt, notes, lambda: self._difference(context, attempt),
+            context, attempt, lambda: self._difference(context, attempt),
             cluster_by=spec.cluster_by if isinstance(spec, SilverSpec) else (),
             looked_for=looked_for, may_repeat_keys=bool(spec.sql),
         )  # fmt: skip

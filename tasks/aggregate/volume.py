@@ -32,14 +32,14 @@ def volume_check(
 
 def _register_volume(context: Context, expected: float, actual: float) -> None:
     ratio = _ratio(expected, actual)
-    context.store.session.sql(
+    context.store.query(
         f"select {expected}D input_rows, {actual}D output_rows, {ratio}D ratio"
     ).createOrReplaceTempView("volume")
 
 
 def _volumes(context: Context, spec: VolumeSpec, rows: DataFrame) -> tuple[float, float]:
     """What the inputs say is to be expected, and what the rows give, in one query; nothing counts as 0."""
-    expected = context.store.session.sql(to_views(spec.input)).toDF("expected").limit(1)
+    expected = context.store.query(to_views(spec.input)).toDF("expected").limit(1)
     actual = rows.selectExpr(f"cast({spec.output}\n as double) actual")
     found = actual.join(expected, how="left").collect()[0]
     return float(found["expected"] or 0), float(found["actual"] or 0)

@@ -20,7 +20,6 @@ from tasks.domain.spec import (
     JoinSpec,
     SilverSpec,
     SourceSpec,
-    Strategy,
 )
 from tasks.gate import freshness
 
@@ -43,7 +42,7 @@ def document(domain: DomainSpec, tables: Sequence[TableRef]) -> Document:
     alone = tables[0] if len(tables) == 1 else None
     label = alone.label if alone else ""
     owner = _owner(domain, alone) if alone else domain.owner
-    purpose = _spec(domain, alone).description if alone else domain.description
+    purpose = domain.spec(alone).description if alone else domain.description
     body: Document = {
         "apiVersion": VERSION,
         "kind": "DataContract",
@@ -61,13 +60,8 @@ def document(domain: DomainSpec, tables: Sequence[TableRef]) -> Document:
     return {"version": fingerprint(body), **body}
 
 
-def _spec(domain: DomainSpec, ref: TableRef) -> Spec:
-    spec: Spec = getattr(domain, ref.layer)[ref.name]
-    return spec
-
-
 def _owner(domain: DomainSpec, ref: TableRef) -> str:
-    return _spec(domain, ref).owner or domain.owner
+    return domain.spec(ref).owner or domain.owner
 
 
 def _sla(ref: TableRef, span: timedelta) -> Document:
@@ -76,7 +70,7 @@ def _sla(ref: TableRef, span: timedelta) -> Document:
 
 
 def _table(domain: DomainSpec, ref: TableRef) -> Document:
-    spec = _spec(domain, ref)
+    spec = domain.spec(ref)
     rules = spec.rules if isinstance(spec, SilverSpec) else {}
     own = {"owner": _owner(domain, ref)}
     own |= {"drift": spec.drift.value} if isinstance(spec, SourceSpec) else {}
@@ -111,7 +105,7 @@ def _columns(domain: DomainSpec, spec: SilverSpec | GoldSpec) -> list[Document]:
     references: Mapping[str, JoinSpec] = {}
     if isinstance(spec, SilverSpec):
         references = spec.references
-        if spec.strategy is Strategy.scd2:
+        if spec.is_history:
             columns |= {name: ColumnSpec(kind) for name, kind in SPAN}
             key = [*key, "valid_from"]
     single = {

@@ -22,6 +22,7 @@ from tasks.context import Context
 from tasks.destinations.positions import Position
 from tasks.destinations.staging import GONE
 from tasks.domain.schemas import business_columns, key_of
+from tasks.notes import Notes
 
 MERGE_ID = "_merge_id"
 
@@ -66,9 +67,7 @@ def between(
     if not {*key, MERGE_ID} <= set(old.columns):
         return Difference(_staged(context, ref, new, None), whole=True)
     records = [entry.record for entry in entries if entry.record is not None]
-    if any(
-        entry.restored or entry.record.notes.get("replace") for entry in entries if entry.record
-    ):
+    if any(entry.restored or Notes.of(entry.record).replaces for entry in entries):
         same = [*key, MERGE_ID]
         changed = lacking(new, old, same)
         return Difference(_staged(context, ref, changed, _left(old, new, key)))

@@ -133,7 +133,7 @@ def classified(name: str, error: Exception) -> LakehouseError | None:
     if failure is Failure.REFUSED:
         advice = "Check the destination's user and password, and what it is granted there."
         return DestinationError(message, advice=advice)
-    if failure is Failure.PASSING or _made(native):
+    if failure is Failure.TRANSIENT or _made(native):
         advice = "Check that the destination answers; the next run goes on where this one stopped."
         return DestinationUnavailableError(message, advice=advice)
     return DestinationError(message, advice="Fix what it names; nothing of this push is visible.")

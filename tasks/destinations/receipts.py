@@ -1,6 +1,6 @@
 """What is known to be pushed, in files beside the lake: a run with nothing new needs no connection.
 
-A receipt is no position. It is written after the destination has committed, and a push goes by what the
+A receipt is not a position. It is written after the destination has committed, and a push goes by what the
 destination itself says; without the receipt a run asks the destination.
 """
 

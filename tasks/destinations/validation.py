@@ -22,7 +22,7 @@ def destination_problems(domain: DomainSpec) -> list[str]:
     for name, spec in domain.destinations.items():
         key = f"domain.destinations.{name}"
         if not NAME.fullmatch(name):
-            found.append(f"{key}: {name!r} is no name of letters, digits and _")
+            found.append(f"{key}: {name!r} is not made of letters, digits and _ alone")
         found += [f"{key}.{text}" for text in (*_connection(spec), *_tables(domain, spec))]
     return found
 
@@ -37,13 +37,13 @@ def _connection(spec: DestinationSpec) -> Iterator[str]:
     if spec.password and "{secret:" not in spec.password:
         yield "password: is written out; name the secret that holds it: ${secret:NAME}"
     if spec.schema and not NAME.fullmatch(spec.schema):
-        yield f"schema: {spec.schema!r} is no name of letters, digits and _"
+        yield f"schema: {spec.schema!r} is not made of letters, digits and _ alone"
     if not spec.url:
         return
     try:
         url = make_url(spec.url)
     except ArgumentError:
-        yield "url: is no URL of SQLAlchemy, for example postgresql+psycopg://USER@HOST/DATABASE"
+        yield "url: is not a URL of SQLAlchemy, for example postgresql+psycopg://USER@HOST/DATABASE"
         return
     if url.drivername not in BACKENDS:
         yield f"url: {url.drivername} is none of {', '.join(BACKENDS)}"
@@ -61,7 +61,7 @@ def _tables(domain: DomainSpec, spec: DestinationSpec) -> Iterator[str]:
     for label in dict.fromkeys(spec.tables):
         layer, _, name = label.partition(".")
         if layer != "gold" or name not in domain.gold:
-            yield f"tables: {label!r} is no gold table of the domain; write gold.table"
+            yield f"tables: {label!r} is not a gold table of the domain; write gold.table"
             continue
         if not NAME.fullmatch(name) or name.lower().startswith(RESERVED):
             yield f"tables: {label} has a name that a destination does not take"

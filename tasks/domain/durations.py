@@ -14,7 +14,7 @@ def duration(text: str) -> timedelta:
     """Read `26 hours`.
 
     Raises:
-        ValueError: It is no duration.
+        ValueError: It is not a duration.
     """
     matched = _DURATION.fullmatch(text.strip())
     if not matched:

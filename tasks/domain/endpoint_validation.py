@@ -29,12 +29,12 @@ def _problems(domain: DomainSpec, name: str, endpoint: EndpointSpec) -> Iterator
         yield f": the API has a call {name} of its own"
     layer, _, table = endpoint.table.partition(".")
     if layer not in ("silver", "gold") or table not in getattr(domain, layer):
-        yield f".table: {endpoint.table} is no silver or gold table"
+        yield f".table: {endpoint.table} is not a silver or gold table"
         return
     columns = getattr(domain, layer)[table].columns
     for column in [*endpoint.equals, *([endpoint.instant] if endpoint.instant else [])]:
         if column not in columns:
-            yield f": {column} is no column of {endpoint.table}"
+            yield f": {column} is not a column of {endpoint.table}"
     for column in endpoint.equals:
         if column in OWN_PARAMETERS:
             yield f".equals: {column} is a parameter of its own"

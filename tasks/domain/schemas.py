@@ -15,7 +15,6 @@ from tasks.domain.spec import (
     GoldSpec,
     SilverSpec,
     SourceSpec,
-    Strategy,
 )
 
 DELETED = "_is_deleted"
@@ -36,7 +35,7 @@ BRONZE_METADATA = (
     ("_sequence", "bigint"),
 )
 MALFORMED = "_malformed"
-"""Key inside `_rescued` that holds what is no record of its source: `says` (why), or the fields of a CSV
+"""Key inside `_rescued` that holds what is not a record of its source: `says` (why), or the fields of a CSV
 record with too few or too many of them."""
 UNREADABLE = "_unreadable"
 """Key inside `_rescued` that holds values which no text can hold, by column: their bytes as base64, because
@@ -62,16 +61,12 @@ def declared(domain: DomainSpec, ref: TableRef) -> StructType:
     Raises:
         ValueError: A column has an unknown type.
     """
-    if ref.layer == "bronze":
-        return bronze_schema(domain.bronze[ref.name])
-    if is_derived(domain, ref):
+    spec = domain.spec(ref)
+    if isinstance(spec, SourceSpec):
+        return bronze_schema(spec)
+    if isinstance(spec, GoldSpec) or spec.is_derived:
         return derived_schema(domain, ref)
-    return silver_schema(domain.silver[ref.name])
-
-
-def is_derived(domain: DomainSpec, ref: TableRef) -> bool:
-    """Whether the table is the result of a query."""
-    return ref.layer == "gold" or (ref.layer == "silver" and domain.silver[ref.name].is_derived)
+    return silver_schema(spec)
 
 
 def bronze_schema(source: SourceSpec) -> StructType:
@@ -87,9 +82,9 @@ def silver_schema(spec: SilverSpec) -> StructType:
 def silver_metadata(spec: SilverSpec) -> list[tuple[str, str]]:
     """Names and types of the columns that the platform adds to a table."""
     added = [(DELETED, "boolean")] if spec.marks_deleted else []
-    if spec.marks_deleted and spec.strategy is not Strategy.events:
+    if spec.hides_deleted:
         added.append(("_deleted_at", "timestamp"))
-    if spec.strategy is Strategy.events:
+    if spec.keeps_events:
         added.append((EVENT_ID, "string"))
     if spec.window is not None:
         added.append((WINDOW, "date"))
@@ -98,14 +93,19 @@ def silver_metadata(spec: SilverSpec) -> list[tuple[str, str]]:
 
 def merge_key(spec: SilverSpec) -> list[str]:
     """Columns by which rows are merged."""
-    if spec.strategy is Strategy.events:
+    if spec.keeps_events:
         return [EVENT_ID]
     return [*spec.key, WINDOW] if spec.window is not None else list(spec.key)
 
 
 def spec_of(domain: DomainSpec, ref: TableRef) -> GoldSpec | SilverSpec:
-    """What the domain declares of a table."""
+    """What the domain declares of a table that is computed from others."""
     return domain.gold[ref.name] if ref.layer == "gold" else domain.silver[ref.name]
+
+
+def for_consumers(ref: TableRef) -> bool:
+    """Whether people and tools outside get a table by its own columns, in the order of its key."""
+    return ref.layer == "gold"
 
 
 def business_columns(domain: DomainSpec, ref: TableRef) -> list[tuple[str, str]]:
@@ -113,7 +113,7 @@ def business_columns(domain: DomainSpec, ref: TableRef) -> list[tuple[str, str]]
     spec = spec_of(domain, ref)
     if isinstance(spec, GoldSpec) or spec.sql:
         return types_of(spec.columns)
-    if spec.strategy is Strategy.scd2:
+    if spec.is_history:
         return [*types_of(spec.columns), *SPAN]
     return [*types_of(spec.columns), *(MARK if spec.marks_deleted else ())]
 
@@ -126,7 +126,7 @@ def derived_schema(domain: DomainSpec, ref: TableRef) -> StructType:
 def key_of(domain: DomainSpec, ref: TableRef) -> list[str]:
     """The merge key: the grain of a gold table, natural key and span start of a history."""
     spec = spec_of(domain, ref)
-    history = isinstance(spec, SilverSpec) and spec.strategy is Strategy.scd2
+    history = isinstance(spec, SilverSpec) and spec.is_history
     return [*spec.key, "valid_from"] if history else list(spec.key)
 
 

@@ -179,7 +179,7 @@ def _scd2(domain: DomainSpec, table: SilverSpec) -> list[str]:
         found.append("sequence_by: SCD2 needs the columns that order its events")
     elif table.source and table.columns.get(table.sequence_by[0], ColumnSpec()).type != "timestamp":
         found.append(
-            f"sequence_by: {table.sequence_by[0]} is no timestamp, so no span can start at it"
+            f"sequence_by: {table.sequence_by[0]} is not a timestamp, so no span can start at it"
         )
     if not table.track:
         found.append("track: SCD2 needs the columns whose change starts a span")
@@ -234,7 +234,7 @@ def _partition(domain: DomainSpec, table: SilverSpec) -> list[str]:
     column, source = table.partition.column, table.partition.source
     bronze = domain.bronze.get((table.source or "").removeprefix("bronze."), SourceSpec())
     kind = table.columns.get(column, ColumnSpec()).type
-    hard = table.delete_when is not None and table.deletes is Deletes.hard and not table.is_derived
+    hard = table.keeps_tombstones
     refused = {
         f".column: {column} is not a column": column not in table.columns,
         f".column: {column} is a {kind}, not a date or timestamp": column in table.columns

@@ -64,7 +64,7 @@ def checks(context: Context, attempt: Attempt) -> list[CheckResult]:
     limits = context.domain.volume_limits(attempt.table)
     if limits.mode is OnAnomaly.ignore:
         return []
-    row_fed = attempt.table.layer == "silver" and "ingested" in attempt.rows
+    row_fed = attempt.table in context.domain.merged() and "ingested" in attempt.rows
     names = [RUNS, SHARE] if row_fed else [RUNS]
     if attempt.is_part:
         return [_passed(name, "not judged: a part of the table is restated") for name in names]
@@ -81,7 +81,7 @@ def checks(context: Context, attempt: Attempt) -> list[CheckResult]:
 def history(context: Context, table: TableRef) -> list[Volume]:
     """Volumes of the table's earlier published runs, oldest first, without the first.
 
-    A first load is no ordinary run, and neither is a rebuild, which `ops` reports as replaced.
+    A first load is not an ordinary run, and neither is a rebuild, which `ops` reports as replaced.
     """
     rows = _reported(context)
     if rows is None:

@@ -43,7 +43,7 @@ def _asked(context: Context, refs: list[TableRef], instead: dict[TableRef, DataF
     for ref in refs:
         rows = instead[ref] if ref in instead else context.store.read(ref)
         rows.createOrReplaceTempView(f"{PREFIX}{ref.view}")
-    found = context.store.session.sql(to_views(context.domain.as_of, PREFIX)).toDF("as_of")
+    found = context.store.query(to_views(context.domain.as_of, PREFIX)).toDF("as_of")
     value = found.select(F.col("as_of").cast("string")).collect()[0][0]
     if value is None:
         return _start(context)

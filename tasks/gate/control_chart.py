@@ -25,7 +25,7 @@ MINIMUM = 8
 class RunRule:
     """`needed` of the newest `window` points lie more than `sigmas` from the centre, on one side.
 
-    The newest point is one of them, so that a point which is back where it belongs is no signal.
+    The newest point is one of them, so that a point which is back where it belongs is not a signal.
     """
 
     needed: int

@@ -49,11 +49,10 @@ def _is_waived(result: CheckResult, attempt: Attempt) -> bool:
     """
     if result.name in NEVER_WAIVED or any(not problem.acceptable for problem in attempt.problems):
         return False
-    if not attempt.batches:
-        return bool(attempt.notes.get("accepted"))
-    if all(batch.accepted for batch in attempt.batches):
+    accepted = [batch.accepted for batch in attempt.resolvable]
+    if accepted and all(accepted):
         return True
-    return result.dataset == "result" and any(batch.accepted for batch in attempt.batches)
+    return result.dataset == "result" and any(accepted)
 
 
 def _ids(attempt: Attempt, failed: Sequence[CheckResult]) -> tuple[str, ...]:
@@ -61,10 +60,8 @@ def _ids(attempt: Attempt, failed: Sequence[CheckResult]) -> tuple[str, ...]:
     ids = [p.batch_id for p in attempt.problems]
     if not ids and failed and {r.name for r in failed} <= {*OF_BATCHES}:
         ids = [b.batch_id for r in failed for b in attempt.batches if b.batch_id in r.message]
-    ids = ids or [b.batch_id for b in attempt.batches if not b.accepted]
-    ids = ids or [b.batch_id for b in attempt.batches]
-    if not ids and attempt.notes.get("batch_id"):
-        ids = [str(attempt.notes["batch_id"])]
+    ids = ids or [b.batch_id for b in attempt.resolvable if not b.accepted]
+    ids = ids or [b.batch_id for b in attempt.resolvable]
     return tuple(dict.fromkeys(ids))
 
 

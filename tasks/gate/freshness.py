@@ -17,7 +17,7 @@ CHECK = "newest delivery within freshness"
 
 def limit(domain: DomainSpec, ref: TableRef) -> timedelta | None:
     """The declared freshness of a table; None where none is declared."""
-    text = _declared(domain, ref)
+    text = domain.spec(ref).freshness
     return duration(text) if text else None
 
 
@@ -41,11 +41,10 @@ def arrived(
         reached = reached or entry.version == until
         if not reached or entry.record is None:
             continue
-        if ref.layer == "bronze":
-            if entry.record.files:
-                return entry.committed_at
-            continue
-        return _newest(store, domain, entry.record.inputs)
+        if entry.record.files:
+            return entry.committed_at
+        if entry.record.inputs:
+            return _newest(store, domain, entry.record.inputs)
     return None
 
 
@@ -77,8 +76,8 @@ def checks(context: Context, attempt: Attempt) -> list[CheckResult]:
     allowed = limit(context.domain, ref)
     if allowed is None:
         return []
-    newest: datetime | None = context.run.started_at
-    if ref.layer != "bronze":
+    newest: datetime | None = context.run.started_at  # a delivery itself is new
+    if attempt.inputs:
         newest = _newest(context.store, context.domain, attempt.inputs)
     late = newest is None or context.run.started_at - newest > allowed
     text = "nothing delivered yet" if newest is None else _said(context, ref, newest)
@@ -87,19 +86,14 @@ def checks(context: Context, attempt: Attempt) -> list[CheckResult]:
             name=CHECK, dataset="staged", definition=CHECK,
             outcome=Outcome.WARN if late else Outcome.PASS,
             value=None if newest is None else _hours(context.run.started_at - newest),
-            threshold=f"<= {_declared(context.domain, ref)}", severity=Severity.MEDIUM, message=text,
+            threshold=f"<= {context.domain.spec(ref).freshness}", severity=Severity.MEDIUM, message=text,
         )
     ]  # fmt: skip
 
 
 def _said(context: Context, ref: TableRef, newest: datetime) -> str:
-    age, allowed = _hours(context.run.started_at - newest), _declared(context.domain, ref)
+    age, allowed = _hours(context.run.started_at - newest), context.domain.spec(ref).freshness
     return f"the newest delivery is {age:.1f} hours old, allowed are {allowed}"
-
-
-def _declared(domain: DomainSpec, ref: TableRef) -> str:
-    text: str = getattr(domain, ref.layer)[ref.name].freshness
-    return text
 
 
 def _hours(span: timedelta) -> float:

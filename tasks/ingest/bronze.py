@@ -14,7 +14,7 @@ from typing import Any
 
 from storage.errors import InputError
 from storage.types import SourceFile, TableRef
-from tasks.context import Attempt, Batch, Context, Problem, attempts, fingerprint
+from tasks.context import Attempt, Context, Problem, attempts, fingerprint
 from tasks.domain.schemas import bronze_schema
 from tasks.domain.spec import DriftMode, SourceSpec
 from tasks.ingest import drift
@@ -23,6 +23,7 @@ from tasks.ingest.records import FILES, evolved_columns, file_of
 from tasks.ingest.sources.garbage import collector_paused
 from tasks.ingest.sources.reader import Offer, Reader, Request, StagedFile
 from tasks.ingest.sources.registry import reader_of
+from tasks.notes import Batch, Notes
 from tasks.records import ledger
 from tasks.records.decisions import Decision, Resolution, resolutions
 from tasks.records.heads import heads
@@ -94,8 +95,8 @@ def stage(context: Context, ref: TableRef) -> Attempt | None:
             raise InputError(missing(context, ref), advice="Deliver it, then run again.")
         return None
     source = context.domain.bronze[ref.name]
-    position = _position(context, ref)
-    token = fingerprint(ref.label, [o.batch_id for o in found], *position.values())
+    start = _start(context, ref)
+    token = fingerprint(ref.label, [o.batch_id for o in found], *([start] if start else []))
     folder = context.folder(ref, token)
     decided = resolutions(context.store, context.domain.name)
     first = last_delivery(context.store, ref) + 1
@@ -121,7 +122,7 @@ def stage(context: Context, ref: TableRef) -> Attempt | None:
         | ({"deduplicated": taken.skipped} if taken.skipped else {}),
         contract=_contract(source),
         heads=before,
-        notes=position | _advanced(source, found[-1].offer) | _noted(context, ref, taken),
+        notes=_noted(context, ref, taken, start, _advanced(source, found[-1].offer)),
     )
     attempt.save()
     return attempt
@@ -181,7 +182,7 @@ def _take(
         taken.skipped += parsed.skipped
         taken.files.append(
             SourceFile(
-                offer.name, offer.sha256, size, parsed.rows, one.batch_id, delivery, offer.mark
+                offer.name, offer.sha256, size, parsed.rows, one.batch_id, delivery, offer.etag
             )
         )
     return taken
@@ -204,29 +205,37 @@ def _request(
     )
 
 
-def _position(context: Context, ref: TableRef) -> dict[str, object]:
-    """Fingerprint of where an extraction goes on; empty for sources that keep their deliveries."""
+def _start(context: Context, ref: TableRef) -> str | None:
+    """Fingerprint of where an extraction goes on; None for sources that keep their deliveries."""
     reader = reader_of(context.domain.bronze[ref.name])
     if reader.keeps_deliveries:
-        return {}
+        return None
     after = [len(delivered(context.store, ref)), _reached(context, ref, reader)]
-    return {"position": fingerprint(ref.label, after)}
+    return fingerprint(ref.label, after)
 
 
 def _reached(context: Context, ref: TableRef, reader: Reader) -> Mapping[str, Any] | None:
     return ledger.position(context.store, ref, reader.note) if reader.note else None
 
 
-def _advanced(source: SourceSpec, offer: Offer) -> dict[str, object]:
+def _advanced(source: SourceSpec, offer: Offer) -> Mapping[str, object]:
     """The position for the commit record: the next run goes on from there."""
     note = reader_of(source).note
     return {note: dict(offer.position)} if note and offer.position is not None else {}
 
 
 def _contract(source: SourceSpec) -> str:
-    mark = source.watermark.column if source.watermark else ""
+    watermark = source.watermark.column if source.watermark else ""
     topic = [source.kafka.topic] if source.kafka else []
-    form = [source.kind, source.format, source.envelope, source.table, source.query, mark, *topic]
+    form = [
+        source.kind,
+        source.format,
+        source.envelope,
+        source.table,
+        source.query,
+        watermark,
+        *topic,
+    ]
     return fingerprint(source.columns, source.delimiter, source.encoding, form)
 
 
@@ -260,14 +269,14 @@ def _kept_out(source: SourceSpec, resolution: Resolution | None, found_again: bo
 def _decided_attempt(context: Context, ref: TableRef) -> Attempt | None:
     """A staged extraction that a person decided on: it is what they saw, so it is not read again."""
     source = context.domain.bronze[ref.name]
-    position = _position(context, ref).get("position")
-    if position is None:
+    start = _start(context, ref)
+    if start is None:
         return None
     decided = resolutions(context.store, context.domain.name)
     for attempt in _attempts(context, ref):
         resolved = [(decided.get(b.batch_id), b.found_again) for b in attempt.batches]
         if (
-            attempt.notes.get("position") == position
+            attempt.notes.start == start
             and all(s is not None and not _kept_out(source, s, r) for s, r in resolved)
             and all(file_of(Path(attempt.folder), f.delivery).exists() for f in attempt.files)
         ):
@@ -306,22 +315,25 @@ def _drift(
     )
 
 
-def _noted(context: Context, ref: TableRef, taken: _Taken) -> dict[str, object]:
-    """The columns delivered, for the commit record: the next delivery is compared with them."""
+def _noted(
+    context: Context, ref: TableRef, taken: _Taken, start: str | None, reached: Mapping[str, object]
+) -> Notes:
+    """What the commit record says: where the next extraction goes on, and the columns delivered."""
     source = context.domain.bronze[ref.name]
     held = {c.lower() for c in [*bronze_schema(source).names,
                                 *evolved_columns(context, ref)]}  # fmt: skip
     new = [c for d, mode in taken.drifts if mode is DriftMode.evolve for c in d.unknown]
     columns = {c.lower(): c for c in reversed(new) if drift.can_be_column(c)}
     added = [c for key, c in columns.items() if key not in held][::-1]
-    entries = [drift.entry(d, source.drift.value) for d, _ in taken.drifts]
-    return {
-        drift.DELIVERED: dict(taken.delivered),
-        **({drift.DRIFT: entries} if entries else {}),
-        **({drift.EVOLVED: added} if added else {}),
-    }
+    return Notes(
+        start=start,
+        delivered=taken.delivered,
+        drift=tuple(drift.noted(d, source.drift.value) for d, _ in taken.drifts) or None,
+        added=tuple(added) or None,
+        others=reached,
+    )
 
 
 def _last_delivered(context: Context, ref: TableRef) -> Mapping[str, str]:
     record = context.store.head(ref).record if context.store.exists(ref) else None
-    return dict(record.notes.get(drift.DELIVERED, {})) if record is not None else {}
+    return Notes.of(record).delivered or {}

@@ -5,27 +5,20 @@ Each change is in `ops.schema_changes` with the columns before and after, as JSO
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 from storage.base import other_version
 from storage.evolution import widens
 from storage.types import Version
 from tasks.context import Attempt, Context
 from tasks.domain.spec import DriftMode
+from tasks.notes import Columns, ColumnsDiffer
 from tasks.records.heads import expected
 from tasks.table.columns import additions, change_row, report_changes
 
-DELIVERED = "delivered"
-"""Note of a bronze commit: the columns of its last delivery."""
-DRIFT = "drift"
-"""Note of a bronze commit: how its deliveries differ from what is declared."""
-EVOLVED = "evolve"
-"""Note of a bronze commit: the columns that it adds."""
 UNTYPED = "null"
 """Type of a column that has no value in a whole delivery: it says nothing of the column's type."""
-
-Columns = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -167,7 +160,7 @@ def apply(context: Context, attempt: Attempt) -> Version:
     """
     ref, checked = attempt.table, expected(context, attempt, attempt.table)
     record(context, attempt, outcome="applied")
-    columns = [(str(name), "string") for name in attempt.notes.get(EVOLVED, ())]
+    columns = [(name, "string") for name in attempt.notes.added or ()]
     lacking = additions(context.store.columns(ref), columns)
     if not lacking:
         return checked
@@ -180,15 +173,13 @@ def apply(context: Context, attempt: Attempt) -> Version:
 
 def record(context: Context, attempt: Attempt, *, outcome: str) -> None:
     """Report the differences of an attempt in `ops.schema_changes`."""
-    entries = attempt.notes.get(DRIFT, ())
-    rows = [change_row(context, attempt.table, outcome=outcome, **entry) for entry in entries]
+    rows = [
+        change_row(context, attempt.table, outcome=outcome, **asdict(found))
+        for found in attempt.notes.drift or ()
+    ]
     report_changes(context, rows, f"drift:{outcome}:{attempt.token}")
 
 
-def entry(drift: Drift, mode: str) -> dict[str, object]:
-    """A difference as a note of the attempt."""
-    text = drift.difference
-    return {
-        "batch_id": drift.batch_id, "mode": mode, "change": text,
-        "before": dict(drift.before), "after": dict(drift.after),
-    }  # fmt: skip
+def noted(drift: Drift, mode: str) -> ColumnsDiffer:
+    """A difference as a fact of the attempt."""
+    return ColumnsDiffer(drift.batch_id, mode, drift.difference, drift.before, drift.after)

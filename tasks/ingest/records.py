@@ -9,14 +9,12 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from storage.parquet_reading import spark_rows
 from storage.schemas import schema
 from storage.sql import quote
 from storage.types import TableRef
 from tasks.context import Attempt, Context
 from tasks.domain.schemas import BRONZE_METADATA, bronze_schema
 from tasks.domain.spec import DomainSpec, DriftMode, Rounding, SourceSpec
-from tasks.ingest import drift
 from tasks.ingest.sources.hashing import record_hash
 from tasks.rows.frames import KEPT, is_sourced, rescued, suspect
 
@@ -39,15 +37,15 @@ def staged_rows(context: Context, attempt: Attempt) -> DataFrame:
     """The staged records with their metadata columns: computed once, read by the gate and the publication."""
     rows = Path(attempt.part("rows"))
     if not (rows / "_SUCCESS").exists():
-        _computed_rows(context, attempt).write.mode("overwrite").parquet(str(rows))
-    return spark_rows(context.store.session, rows)
+        return context.store.materialised(_computed_rows(context, attempt), rows)
+    return context.store.rows_of(rows)
 
 
 def _computed_rows(context: Context, attempt: Attempt) -> DataFrame:
     ref = attempt.table
     source = context.domain.bronze[ref.name]
     evolved = evolved_columns(context, ref)
-    evolved += [c for c in attempt.notes.get(drift.EVOLVED, ()) if c not in evolved]
+    evolved += [c for c in attempt.notes.added or () if c not in evolved]
     wanted = schema([*((c, "string") for c in (*source.columns, *evolved)), *BRONZE_METADATA])
     session = context.store.session
     if not attempt.files:

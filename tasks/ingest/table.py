@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pyspark.sql import DataFrame
-
-from checks.model import CheckResult, CheckSource, Outcome
+from checks.model import CheckResult, Outcome
 from storage.errors import ConfigurationError, InputError
 from storage.types import Commit, TableRef
 from tasks.context import Attempt, Context
+from tasks.domain.spec import DomainSpec
 from tasks.ingest import bronze, drift
 from tasks.ingest.records import staged_rows
+from tasks.notes import BackfillPart
 from tasks.records import ledger
-from tasks.rows.partitions import Partition
 from tasks.table.checks import own_check
 from tasks.table.columns import create_bronze
-from tasks.table.kind import Audited
+from tasks.table.kind import Audited, TableKind
 
 
 @dataclass(frozen=True)
-class Ingested:
+class Ingested(TableKind):
     """A bronze table, as a kind of table."""
 
     ref: TableRef
@@ -53,16 +52,18 @@ class Ingested:
         """Read what is new record by record."""
         return bronze.stage(context, self.ref)
 
-    def restage(self, context: Context, partition: Partition, note: Mapping[str, Any]) -> Attempt:
+    def undivided(self, domain: DomainSpec) -> str:
+        """Deliveries are kept as they came."""
+        del domain
+        return "it is append-only and never restated"
+
+    def restage(self, context: Context, part: BackfillPart) -> Attempt:
         """Refused: deliveries are kept as they came."""
-        del context, partition, note
+        del context, part
         raise ConfigurationError(
             f"tables: {self.ref.label} is append-only and never restated",
             advice="Take a file in again: lakehouse ingest --again FILE",
         )
-
-    def prepare_restaging(self, context: Context) -> None:
-        """Nothing is ever restaged."""
 
     def own_checks(self, context: Context, attempt: Attempt) -> Sequence[CheckResult]:
         """Whether every delivered file was read."""
@@ -74,13 +75,6 @@ class Ingested:
         rows = staged_rows(context, attempt)
         return Audited(rows, rows)
 
-    def result_checks(
-        self, context: Context, attempt: Attempt, result: DataFrame
-    ) -> tuple[Sequence[CheckResult], Sequence[CheckSource]]:
-        """None."""
-        del context, attempt, result
-        return (), ()
-
     def expected_rows(self, attempt: Attempt) -> int:
         """Rows of the deliveries; records that a reader left out are in none."""
         return attempt.rows.get("published", 0)
@@ -89,13 +83,11 @@ class Ingested:
         """Rejected deliveries that have to stay out."""
         return bronze.withdrawn(context, attempt)
 
-    def publish(self, context: Context, attempt: Attempt, notes: Mapping[str, Any]) -> Commit:
+    def publish(self, context: Context, attempt: Attempt) -> Commit:
         """Append the records, and the columns that they bring."""
         checked = drift.apply(context, attempt)
         rows = staged_rows(context, attempt)
-        return context.store.append(
-            self.ref, rows, context.record(attempt, **notes), expected=checked
-        )
+        return context.store.append(self.ref, rows, context.record(attempt), expected=checked)
 
 
 def files_readable(attempt: Attempt) -> CheckResult:

@@ -131,7 +131,7 @@ def _unreadable(path: Path, error: OSError) -> InputError:
 
 
 def _unmarked(path: Path, begin: bytes, declared: str) -> str:
-    """The encoding to read with, so that a byte order mark is no part of the text."""
+    """The encoding to read with, so that a byte order mark is not part of the text."""
     found = marked(begin)
     if found is None:
         return declared

@@ -26,7 +26,7 @@ from tasks.landing.content import changed
 from tasks.landing.names import delivery_order, matching
 
 CHUNK_BYTES = 1 << 20
-CONTENT_MARKS = ("ETag", "etag", "generation", "md5Hash", "content_md5")
+CONTENT_TAGS = ("ETag", "etag", "generation", "md5Hash", "content_md5")
 """Keys under which fsspec's file systems tell what changes with an object's content. A time does not: an
 object can be written twice within its resolution."""
 
@@ -39,13 +39,13 @@ class StoredObject:
         path: As the store's file system names it.
         name: Relative to the landing folder.
         bytes: Its size.
-        mark: Changes with its content; empty where the store has no such thing.
+        etag: Changes with its content; empty where the store has no such thing.
     """
 
     path: str
     name: str
     bytes: int
-    mark: str
+    etag: str
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class RemoteFolder:
 
     @staticmethod
     def _refuse_another(found: StoredObject, told: Mapping[str, Any] | None) -> None:
-        if told is not None and _identity(told) != (found.bytes, found.mark):
+        if told is not None and _identity(told) != (found.bytes, found.etag):
             raise changed(Path(found.name))
 
     def _read(self, found: StoredObject, source: IO[bytes]) -> bytes:
@@ -171,8 +171,8 @@ def is_remote(place: str) -> bool:
 
 
 def _identity(told: Mapping[str, Any]) -> tuple[int, str]:
-    mark = next((str(told[key]) for key in CONTENT_MARKS if told.get(key)), "")
-    return int(told["size"] or 0), mark.strip('"')
+    etag = next((str(told[key]) for key in CONTENT_TAGS if told.get(key)), "")
+    return int(told["size"] or 0), etag.strip('"')
 
 
 def _removed(found: StoredObject) -> InputError:

@@ -27,7 +27,7 @@ def matching(pattern: str, *, hidden: bool) -> Callable[[str], bool]:
         hidden: Whether names count that begin with a dot or an underscore.
 
     Raises:
-        ValueError: It is no glob.
+        ValueError: It is not a glob.
     """
     wanted = re.compile(glob_translate(f"**/{_composed(pattern)}"))
     return lambda name: (

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from storage.errors import ConfigurationError
 from storage.types import TableRef
-from tasks.context import BACKFILL, Attempt, Context, fingerprint
-from tasks.domain.schemas import group_of, spec_of
+from tasks.context import Attempt, Context, fingerprint
 from tasks.domain.spec import EVENTS, DomainSpec, dependencies
+from tasks.manage.planning import selected
+from tasks.notes import BackfillPart
 from tasks.records import decisions
 from tasks.records.backfill_ledger import Backfill, newest
 from tasks.records.contracts import contract_of
@@ -70,17 +71,17 @@ def _partitions(request: Request) -> tuple[Partition, ...]:
 
 
 def _tables(domain: DomainSpec, names: Sequence[str], *, dated: bool) -> tuple[TableRef, ...]:
-    known = [t for t in domain.tables() if t.layer != "bronze"]
+    known = domain.computed()
     if names:
         labels = {name if "." in name else f"silver.{name}" for name in names}
         labels |= {f"{label}{EVENTS}" for label in labels}
         wanted = [t for t in known if t.label in labels]
         _refuse_unknown(labels, known)
     else:
-        wanted = [t for t in known if t.layer == "silver"]
-        wanted = [t for t in wanted if not (dated and obstacle(domain, t))]
+        silver = selected(domain, ("silver",), ())
+        wanted = [t for t in silver if not (dated and kind_of(domain, t).undivided(domain))]
     for table in wanted if dated else ():
-        reason = obstacle(domain, table)
+        reason = kind_of(domain, table).undivided(domain)
         if reason:
             raise ConfigurationError(
                 f"{table.label} has no partitions: {reason}",
@@ -104,24 +105,6 @@ def _refuse_unknown(labels: Iterable[str], known: Sequence[TableRef]) -> None:
                 f"tables: {label!r} is none of {', '.join(sorted(found))}",
                 advice="Write a silver table's name, or layer.table.",
             )
-
-
-def obstacle(domain: DomainSpec, table: TableRef) -> str:
-    """Why a table cannot be restated for a span of time; empty where it can."""
-    if table.layer == "silver":
-        spec = domain.silver[table.name]
-        if not spec.is_derived:
-            return "" if spec.partition else f"it declares none ({table.label}.partition)"
-    made = spec_of(domain, table)
-    if made.full:
-        return f"it is computed whole ({made.full}) and follows by itself"
-    inputs = [domain.ref(label) for label in made.groups]
-    placed = [i for i in inputs if i.layer == "silver" and domain.silver[i.name].partition]
-    group, types = group_of(domain, table), made.columns
-    dated = [k for k in group if k in types and types[k].type in ("date", "timestamp")]
-    return (
-        "" if placed or dated else "none of its inputs declares partition, and it has no date key"
-    )
 
 
 def downstream(domain: DomainSpec, tables: Iterable[TableRef]) -> list[TableRef]:
@@ -151,17 +134,15 @@ def prepare(context: Context, table: TableRef) -> None:
     kind_of(context.domain, table).prepare_restaging(context)
 
 
-def stage(
-    context: Context, table: TableRef, partition: Partition, note: Mapping[str, str]
-) -> Attempt:
+def stage(context: Context, table: TableRef, part: BackfillPart) -> Attempt:
     """Stage one partition of one table; a whole table as a rebuild does."""
     kind = kind_of(context.domain, table)
-    if partition.unit != WHOLE:
-        return kind.restage(context, partition, note)
+    if part.partition.unit != WHOLE:
+        return kind.restage(context, part)
     attempt = kind.stage(replace(context, run=replace(context.run, rebuild=True)))
     if attempt is None:
         raise ConfigurationError(
             f"{table.label}: there is nothing to make it of",
             advice=f"Load it first: lakehouse run domain={context.domain.name}",
         )
-    return replace(attempt, notes={**attempt.notes, BACKFILL: dict(note)})
+    return attempt.noting(backfill=part)

@@ -20,10 +20,10 @@ from storage.evolution import compare
 from storage.lake_store import LakeStore
 from storage.placement import Copy, Placement
 from storage.sql import quote
-from storage.types import MIGRATED, ROLLBACK, Commit, CommitRecord, Snapshot, TableRef, Version
+from storage.types import Commit, CommitRecord, Snapshot, TableRef, Version
 from tasks.context import Context
 from tasks.records import changes
-from tasks.table.layout import layout
+from tasks.table.layout import Layout, layout
 
 Positions = dict[str, str]
 """For a version of the earlier copy the one of the later copy, as everyone sees them."""
@@ -76,7 +76,9 @@ def migrate(context: Context, store: LakeStore, ref: TableRef, to: str) -> Moved
     old, new = store.adapter(source.format), store.adapter(target.format)
     with old.locked(ref):
         remedy = "--finish" if target == place.kept else "--undo"
-        positions, written = _Copying(ref, source, target, old, new, remedy).run()
+        positions, written = _Copying(
+            ref, source, target, old, new, remedy, layout(context.domain.find(ref))
+        ).run()
         changes.hand_on(context, ref, source.format, target.format)
         _switch(store, ref, place, target, positions)
     return Moved(ref, to, source.format, written, store.stats(ref).rows)
@@ -185,6 +187,7 @@ class _Copying:
 
     Attributes:
         remedy: The option of `lakehouse migrate` that removes the written one.
+        layout: How the written one is laid out.
     """
 
     ref: TableRef
@@ -193,6 +196,7 @@ class _Copying:
     old: FormatStore
     new: FormatStore
     remedy: str
+    layout: Layout
 
     def run(self) -> tuple[Positions, int]:
         """Copy what the target lacks, each version compared; all positions, and how many were copied."""
@@ -200,7 +204,7 @@ class _Copying:
         history = old.history(ref)[::-1]
         first = old.read(ref, history[0].version)
         if not new.exists(ref):
-            new.create(ref, first.schema, **layout(ref))
+            new.create(ref, first.schema, **self.layout)
         there = new.history(ref)[::-1]
         origins = _noted(history, self.source, self.target)
         if history[0].record is None and first.isEmpty():
@@ -263,7 +267,7 @@ class _Copying:
 
 def _noted(history: Sequence[Snapshot], own: Copy, other: Copy) -> Positions:
     """The versions of a copy that were made from versions of another one, with these."""
-    notes = {own.shown(e.version): e.record.notes.get(MIGRATED) for e in history if e.record}
+    notes = {own.shown(e.version): e.record.copied for e in history if e.record}
     return {version: noted for version, noted in notes.items() if noted and other.owns(noted)}
 
 
@@ -273,8 +277,7 @@ def _record(history: Sequence[Snapshot], shown: str) -> CommitRecord:
     if record is None:
         before = next((e.record for e in reversed(history) if e.record), CommitRecord("", ""))
         record = replace(before, token=f"foreign-{shown}", files=(), rows={})
-    notes = {name: value for name, value in record.notes.items() if name != ROLLBACK}
-    return replace(record, notes=notes | {MIGRATED: shown})
+    return record.as_copy(shown)
 
 
 def digest(rows: DataFrame, columns: Sequence[str]) -> tuple[int, int, int]:

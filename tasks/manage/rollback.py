@@ -15,9 +15,6 @@ from dataclasses import dataclass, replace
 from storage.base import TableStore
 from storage.errors import ConfigurationError, VersionNotFoundError
 from storage.types import (
-    CHECKPOINT,
-    MIGRATED,
-    ROLLBACK,
     Commit,
     CommitRecord,
     Snapshot,
@@ -28,11 +25,8 @@ from storage.types import (
 from tasks.context import Context
 from tasks.domain.schemas import quarantine_of
 from tasks.domain.spec import DomainSpec, dependencies
-from tasks.records.accounting import ACCOUNTS, REBUILT, RECALLED
-from tasks.records.ledger import DELIVERIES, delivered, last_delivery
-
-OWN_NOTES = frozenset({ROLLBACK, MIGRATED, ACCOUNTS, REBUILT, CHECKPOINT, "evolved", "releases"})
-"""Notes that tell of one commit alone; the others tell of the state that it left."""
+from tasks.notes import Notes
+from tasks.records.ledger import delivered, last_delivery
 
 
 @dataclass(frozen=True)
@@ -95,19 +89,18 @@ def restore(context: Context, step: Restore) -> Commit:
     """Commit one step of a plan; a repeat within the same run writes nothing."""
     store, ref = context.store, step.table
     found = (entry.record for entry in store.lineage(ref, step.to) if entry.record is not None)
-    restored = next(found, CommitRecord(run_id="", token=""))
-    notes = {name: value for name, value in restored.notes.items() if name not in OWN_NOTES}
-    if ref.layer == "bronze":
-        notes[DELIVERIES] = last_delivery(store, ref)
+    restored = next(found, CommitRecord(run_id="", token="")).carried()
+    notes = replace(Notes.of(restored), accounts=None, rebuilt=None, releases=None)
+    spec = context.domain.find(ref)
+    if spec is not None and spec.is_delivered:
+        notes = replace(notes, deliveries=last_delivery(store, ref))
         _withdraw(context, step)
     record = replace(
         restored,
         run_id=context.run.run_id,
         token=_token(context.run.run_id, step),
         code=context.run.code,
-        files=(),  # those of the restored commits count where they stand
-        rows={},
-        notes=notes,
+        notes=notes.stored(),
     )
     return store.rollback(ref, step.to, record, expected=step.of)
 
@@ -136,7 +129,7 @@ def _withdraw(context: Context, step: Restore) -> None:
                 context.run.run_id,
                 f"{base}.withdraw-{context.run.run_id}",
                 code=context.run.code,
-                notes={RECALLED: dict(recalled)},
+                notes=Notes(recalled=recalled).stored(),
             )
             store.delete(held, where, record, expected=checked)
 
@@ -204,8 +197,6 @@ def _with_companions(
 ) -> list[Restore]:
     """The step and, after it, those of the tables that follow: a kill between leaves rows, none is lost."""
     steps = [step] if step is not None else []
-    if ref.layer != "silver":
-        return steps
     state = context.store.lineage(ref, to)
     for companion in companions(context.store, context.domain, ref):
         place = _place_of(context.store, ref, state, companion)
@@ -215,12 +206,13 @@ def _with_companions(
 
 
 def companions(store: TableStore, domain: DomainSpec, ref: TableRef) -> list[TableRef]:
-    """Tables that are written together with a silver table, such as its quarantine."""
+    """Tables that are written together with a table, such as the quarantine of a silver one."""
+    declared = {other.name for other in domain.tables() if other.database == ref.database}
 
     def owner(name: str) -> str:
-        return max((n for n in domain.silver if name.startswith(f"{n}__")), key=len, default="")
+        return max((n for n in declared if name.startswith(f"{n}__")), key=len, default="")
 
-    names = [n for n in store.tables(ref.database) if n not in domain.silver]
+    names = [n for n in store.tables(ref.database) if n not in declared]
     return [replace(ref, name=name) for name in names if owner(name) == ref.name]
 
 

@@ -27,7 +27,7 @@ def own_checks(context: Context, attempt: Attempt) -> list[CheckResult]:
 def _conserved(attempt: Attempt) -> CheckResult:
     """Rule 5: each row that bronze recorded is accounted for, batch by batch."""
     ingested, accounted = attempt.rows["ingested"], accounting.accounted(attempt.rows)
-    lost = accounting.unbalanced(attempt.notes.get(accounting.ACCOUNTS, {}))
+    lost = accounting.unbalanced(attempt.notes.accounts or {})
     text = f"{accounted:,} of {ingested:,} ingested rows are accounted for"
     if lost:
         text += "; " + "; ".join(lost)

@@ -8,13 +8,9 @@ from dataclasses import dataclass, field
 from pyspark.sql import DataFrame
 
 from storage.types import TableRef, Version
-from tasks.context import (
-    Batch,
-    Context,
-    has_changed,
-    source_versions,
-)
+from tasks.context import Context, has_changed, source_versions
 from tasks.domain.spec import dependencies
+from tasks.notes import Batch
 from tasks.records import releases
 from tasks.records.decisions import Decision, resolutions
 

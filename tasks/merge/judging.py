@@ -12,7 +12,7 @@ from storage.sql import quote
 from storage.types import TableRef, Version
 from tasks.context import Context
 from tasks.domain.schemas import DELETED, EVENT_ID, WINDOW
-from tasks.domain.spec import SilverSpec, Strategy
+from tasks.domain.spec import SilverSpec
 from tasks.records import releases
 from tasks.rows import ordering
 from tasks.rows.frames import REFERENCE_MISSING, WAIVED, typed, waived, with_broken_rule
@@ -39,8 +39,9 @@ def judge(
     rows = rows.withColumn("_let_in", F.col(WAIVED).isNotNull()).drop(WAIVED)
     if spec.window is not None:
         rows = rows.withColumn(WINDOW, ordering.window_start(spec))
-    log = spec.strategy is Strategy.events
-    return rows.withColumn(EVENT_ID, ordering.event_id(spec)) if log else rows
+    if spec.keeps_events:
+        rows = rows.withColumn(EVENT_ID, ordering.event_id(spec))
+    return rows
 
 
 def _missing_reference(

@@ -20,7 +20,7 @@ from tasks.domain.schemas import (
     merge_key,
     silver_schema,
 )
-from tasks.domain.spec import SilverSpec, Strategy
+from tasks.domain.spec import SilverSpec
 from tasks.merge import snapshots, tombstones
 from tasks.merge.intake import Intake
 from tasks.merge.lookups import looked_up, stale
@@ -34,7 +34,7 @@ BROADCAST_ROWS = 200_000
 def plan(spec: SilverSpec) -> MergePlan:
     """How staged rows are merged."""
     made = ordering.plan(spec)
-    return snapshots.only_differences(spec, made) if snapshots.applies(spec) else made
+    return snapshots.only_differences(spec, made) if spec.deletes_missing else made
 
 
 def candidates(
@@ -44,7 +44,7 @@ def candidates(
     spec = context.domain.silver[ref.name]
     if spec.reduce:
         good.drop("_rank").createOrReplaceTempView(reducing.ROWS)
-        made = reducing.reduced(context.store.session, context.domain, ref)
+        made = reducing.reduced(context.store.query, context.domain, ref)
         winners, added = made.withColumn(DELETED, F.lit(False)), []
     else:
         winners = good.where("_rank = 1")
@@ -75,18 +75,18 @@ def with_outcomes(
     if target is not None:
         outdated = stale(context, target, spec, intake.before, intake.after)
         if outdated is not None:
-            rows = rows.unionByName(_refreshable(spec, outdated, rows))
+            rows = rows.unionByName(_refreshable(outdated, rows))
     rows = completed(context, spec, rows, intake.after, token)
     late = F.col(snapshots.DROPPED)
-    if tombstones.kept_for(spec):
+    if spec.keeps_tombstones:
         rows = tombstones.with_tombstones(context, ref, spec, rows, intake.pending)
         late = late | F.expr(tombstones.outdated(spec))
-    if target is not None and few and not (spec.lookups or snapshots.applies(spec)):
+    if target is not None and few and not (spec.lookups or spec.deletes_missing):
         keys = rows.select(*map(quote, merge_key(spec)))
         target = target.join(F.broadcast(keys), merge_key(spec), "left_semi")
     marked = _marked(spec, rows, target)
     written = F.col("_written")
-    if tombstones.kept_for(spec):
+    if spec.keeps_tombstones:
         unseen = F.col(DELETED) & F.col(BEFORE).isNull() & ~F.expr(tombstones.repeated(spec))
         written = written | unseen
     outcome = (
@@ -113,7 +113,7 @@ def completed(
     rows = rows.withColumn("_merge_id", F.lit(token)).withColumn(
         "_updated_at", F.lit(context.run.started_at).cast("timestamp")
     )
-    if not spec.marks_deleted or spec.strategy is Strategy.events:
+    if not spec.hides_deleted:
         return rows
     return rows.withColumn("_deleted_at", F.when(F.col(DELETED), _deleted_at(context, spec)))
 
@@ -126,7 +126,7 @@ def _marked(spec: SilverSpec, rows: DataFrame, target: DataFrame | None) -> Data
     return rows.alias("s").withColumn("_written", inserted).withColumn(BEFORE, nothing)
 
 
-def _refreshable(spec: SilverSpec, rows: DataFrame, like: DataFrame) -> DataFrame:
+def _refreshable(rows: DataFrame, like: DataFrame) -> DataFrame:
     """Rows of the table as candidates of which only the looked-up columns are refreshed."""
     for name in (DELETED, snapshots.MISSING, snapshots.DROPPED):
         if name not in rows.columns:

@@ -16,7 +16,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from storage.parquet_reading import spark_rows
 from storage.plans import NEVER, MergePlan, differs
 from storage.schemas import same_columns, schema
 from storage.sql import quote
@@ -28,6 +27,7 @@ from tasks.domain.schemas import (
     quarantine_schema,
     released_of,
 )
+from tasks.notes import Notes
 from tasks.records.decisions import rejected
 from tasks.records.heads import expected
 from tasks.rows.frames import HELD_RULE, RAW, REFERENCE_MISSING
@@ -196,7 +196,7 @@ def enter(context: Context, attempt: Attempt) -> None:
 
 
 def _flat(context: Context, attempt: Attempt, wanted: StructType) -> DataFrame:
-    rows = spark_rows(context.store.session, attempt.part("quarantine"))
+    rows = context.store.rows_of(attempt.part("quarantine"))
     raw = rows.select(f"{RAW}.*").columns
     instant = F.lit(context.run.started_at).cast("timestamp").alias("_quarantined_at")
     metadata = [c for c in wanted.names if c not in raw and c != "_quarantined_at"]
@@ -235,12 +235,12 @@ def note_leaving(context: Context, attempt: Attempt) -> None:
 
     A note of a commit that was never made is replaced when its row leaves.
     """
-    if not attempt.notes.get("releases"):
+    if not attempt.notes.releases:
         return
     ref = released_of(attempt.table)
     context.store.create(ref, schema(RELEASED_COLUMNS))
     rows = (
-        spark_rows(context.store.session, attempt.part("released"))
+        context.store.rows_of(attempt.part("released"))
         .withColumn("_released_at", F.lit(context.run.started_at).cast("timestamp"))
         .withColumn("_run_id", F.lit(context.run.run_id))
         .withColumn("_merge_id", F.lit(attempt.token))
@@ -253,7 +253,7 @@ def note_leaving(context: Context, attempt: Attempt) -> None:
 
 def leave(context: Context, attempt: Attempt) -> None:
     """Remove the rows that the silver commit released; a repeat removes none."""
-    if attempt.notes.get("releases"):
+    if attempt.notes.releases:
         checked = expected(context, attempt, quarantine_of(attempt.table))
         _remove(
             context, attempt.table, attempt.token, context.step_record(attempt, "leave"), checked
@@ -263,7 +263,7 @@ def leave(context: Context, attempt: Attempt) -> None:
 def release_unfinished(context: Context, ref: TableRef) -> bool:
     """Whether the silver head released rows which the quarantine still holds."""
     head = context.store.head(ref).record
-    if head is None or not head.notes.get("releases"):
+    if head is None or not Notes.of(head).releases:
         return False
     return context.store.find(quarantine_of(ref), f"{head.token}.leave") is None
 
@@ -306,5 +306,4 @@ def _remove(
 
 def _by_file(context: Context, rows: DataFrame, path: Path) -> DataFrame:
     """The rows from Parquet: Spark failed to plan a merge into Iceberg that reads another Iceberg table."""
-    rows.write.mode("overwrite").parquet(str(path))
-    return spark_rows(context.store.session, path)
+    return context.store.materialised(rows, path)

@@ -16,21 +16,20 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from storage.errors import ConfigurationError
-from storage.parquet_reading import spark_rows
 from storage.plans import BEFORE, GONE, MergePlan, replaces, same
 from storage.sql import quote
 from storage.types import TableRef, Version
-from tasks.context import BACKFILL, Attempt, Batch, Context, backfill_folder, fingerprint
+from tasks.context import Attempt, Context, backfill_folder, fingerprint
 from tasks.domain.schemas import DELETED, merge_key
 from tasks.domain.spec import SilverSpec, dependencies
 from tasks.merge import quarantine, silver
 from tasks.merge.intake import Intake
 from tasks.merge.judging import judge
 from tasks.merge.outcomes import candidates, completed, ranked
+from tasks.notes import BackfillPart, Batch, Notes
 from tasks.records import accounting, changes, decisions, releases
-from tasks.records.accounting import ACCOUNTS, RowOutcome
+from tasks.records.accounting import RowOutcome
 from tasks.records.contracts import contract_of
-from tasks.records.decisions import Decision, is_accepted, resolutions
 from tasks.records.heads import heads
 from tasks.records.ledger import delivered
 from tasks.rows import ordering
@@ -80,21 +79,18 @@ def plan(spec: SilverSpec, partition: Partition) -> MergePlan:
     )
 
 
-def stage(
-    context: Context, ref: TableRef, partition: Partition, note: Mapping[str, Any]
-) -> Attempt:
+def stage(context: Context, ref: TableRef, restated: BackfillPart) -> Attempt:
     """Write what a partition's records make of it to the staging folder.
 
     Args:
         context: The context.
         ref: A silver table fed row by row that declares `partition`.
-        partition: The part.
-        note: Id of the backfill and the partition, for the commit record.
+        restated: The part.
 
     Raises:
         ConfigurationError: The table was never loaded.
     """
-    part = Part(ref, context.domain.silver[ref.name], partition)
+    part = Part(ref, context.domain.silver[ref.name], restated.partition)
     found = heads(context, *silver.written(context, ref))
     head = context.store.head(ref).record
     if head is None or not head.inputs:
@@ -104,7 +100,7 @@ def stage(
         )
     intake = _intake(context, part, head.inputs)
     contract = contract_of(context, ref)
-    token = fingerprint(ref.label, dict(note), intake.after, intake.rejected_ids, contract)
+    token = fingerprint(ref.label, restated.stored(), intake.after, intake.rejected_ids, contract)
     attempt = Attempt(
         table=ref,
         token=token,
@@ -113,11 +109,18 @@ def stage(
         contract=contract,
         consumed=dict(head.inputs),
         heads=found,
+        notes=Notes(
+            backfill=restated,
+            itself=decisions.resolvable(
+                context.store, context.domain.name, f"{ref.name}-{token[:12]}"
+            ),
+            keeps_changes=True,
+        ),
     )
     attempt.clear()
     rows = _judged(context, part, intake).cache()
     try:
-        return _write(context, part, attempt, intake, rows, note)
+        return _write(context, part, attempt, intake, rows)
     finally:
         rows.unpersist()
 
@@ -130,9 +133,8 @@ def staged_rows(context: Context, attempt: Attempt) -> DataFrame:
 
 def plan_of(context: Context, attempt: Attempt) -> MergePlan:
     """The merge plan of an attempt."""
-    return plan(
-        context.domain.silver[attempt.table.name], Partition.from_note(attempt.notes[BACKFILL])
-    )
+    assert attempt.notes.backfill is not None  # noqa: S101 - it is a part of one
+    return plan(context.domain.silver[attempt.table.name], attempt.notes.backfill.partition)
 
 
 def _intake(context: Context, part: Part, consumed: Mapping[str, str]) -> Intake:
@@ -178,7 +180,6 @@ def _write(
     attempt: Attempt,
     intake: Intake,
     records: DataFrame,
-    note: Mapping[str, Any],
 ) -> Attempt:
     ref, spec = part.ref, part.spec
     counted = records.groupBy("_batch_id", REJECTED).count().collect()
@@ -209,14 +210,10 @@ def _write(
         attempt,
         batches=accounting.with_bad_rows(_whole(context, part, intake.batches), counts),
         rows=accounting.in_all(spec, accounts, counts, outcomes),
-        notes={
-            BACKFILL: dict(note),
-            "rejected": [b.batch_id for b in intake.rejected],
-            "releases": attempt.count("released"),
-            "changes": True,
-            ACCOUNTS: accounting.restated(attempt),
-            **_resolvable_notes(context, attempt),
-        },
+    ).noting(
+        rejected=tuple(intake.rejected_ids),
+        releases=attempt.count("released"),
+        accounts=accounting.restated(attempt),
     )
     attempt.save()
     return attempt
@@ -229,18 +226,10 @@ def _whole(context: Context, part: Part, batches: Sequence[Batch]) -> tuple[Batc
     return tuple(replace(b, rows=max(b.rows, rows.get(b.batch_id, 0))) for b in batches)
 
 
-def _resolvable_notes(context: Context, attempt: Attempt) -> dict[str, object]:
-    """Id and acceptance of the attempt itself, by which a person resolves it where it has no batch."""
-    batch_id = f"{attempt.table.name}-{attempt.token[:12]}"
-    accepted = is_accepted(context.store, context.domain.name, batch_id)
-    return {"batch_id": batch_id, "accepted": accepted}
-
-
 def _with_batches(
     context: Context, intake: Intake, counted: Mapping[tuple[str, bool], int]
 ) -> Intake:
-    decided = resolutions(context.store, context.domain.name)
-    accepted = {b for b, s in decided.items() if s.decision is Decision.accepted}
+    accepted = decisions.accepted(context.store, context.domain.name)
     rejected = tuple(Batch(b, n) for (b, out), n in counted.items() if out)
     taken = tuple(Batch(b, n, accepted=b in accepted) for (b, out), n in counted.items() if not out)
     return Intake(intake.before, intake.after, taken, rejected)
@@ -259,7 +248,7 @@ def _vanished(
     silver.write(gone.select(*map(quote, key)).distinct(), Path(attempt.part("vanished")))
     if not attempt.count("vanished"):
         return None
-    return spark_rows(context.store.session, attempt.part("vanished"))
+    return context.store.rows_of(attempt.part("vanished"))
 
 
 def _with_stand_ins(

@@ -24,14 +24,15 @@ from tasks.domain.schemas import (
     tombstones_of,
 )
 from tasks.domain.spec import SilverSpec
-from tasks.merge import quarantine, snapshots, tombstones
+from tasks.merge import quarantine, snapshots
 from tasks.merge.intake import Intake, asked_rows, intake_of
 from tasks.merge.judging import judge
 from tasks.merge.outcomes import BROADCAST_ROWS, candidates, plan, ranked, with_outcomes
+from tasks.notes import Batch, Notes
 from tasks.records import accounting, changes
 from tasks.records.accounting import RowOutcome
 from tasks.records.contracts import contract_of
-from tasks.records.decisions import is_accepted
+from tasks.records.decisions import resolvable
 from tasks.records.heads import heads
 from tasks.records.ledger import arrived
 from tasks.rows.declared import with_declared_columns
@@ -75,15 +76,15 @@ def stage(context: Context, ref: TableRef) -> Attempt | None:
         attempt,
         batches=accounting.with_bad_rows(intake.batches, counts),
         rows=accounting.in_all(spec, accounts, counts, outcomes) | _tombstones(spec, attempt),
-        notes={
-            "rejected": intake.rejected_ids,
-            "releases": attempt.count("released"),
-            "changes": _target(context, ref) is not None,
-            accounting.ACCOUNTS: accounts,
-            accounting.REBUILT: context.run.rebuild,
-            **place,
-            **_resolvable_notes(context, ref, intake, contract),
-        },
+        notes=Notes(
+            itself=_itself(context, ref, intake, contract),
+            rejected=tuple(intake.rejected_ids),
+            releases=attempt.count("released"),
+            keeps_changes=_target(context, ref) is not None,
+            accounts=accounts,
+            rebuilt=context.run.rebuild,
+            snapshot=place,
+        ),
     )
     attempt.save()
     return attempt
@@ -92,12 +93,12 @@ def stage(context: Context, ref: TableRef) -> Attempt | None:
 def written(context: Context, ref: TableRef) -> list[TableRef]:
     """The tables that a publication of the table writes to: itself, and those beside it."""
     beside = [quarantine_of(ref)]
-    beside += [tombstones_of(ref)] if tombstones.kept_for(context.domain.silver[ref.name]) else []
+    beside += [tombstones_of(ref)] if context.domain.silver[ref.name].keeps_tombstones else []
     return [ref, *beside]
 
 
 def _tombstones(spec: SilverSpec, attempt: Attempt) -> dict[str, int]:
-    if not tombstones.kept_for(spec):
+    if not spec.keeps_tombstones:
         return {}
     published = ds.field("_outcome") == RowOutcome.published.value
     return {"tombstones": attempt.count("rows", ds.field(DELETED) & published)}
@@ -122,15 +123,11 @@ def _write_quarantine(
         write(quarantine.leaving(kept, rows), Path(attempt.part("released")))
 
 
-def _resolvable_notes(
-    context: Context, ref: TableRef, intake: Intake, contract: str
-) -> dict[str, object]:
-    """Id and acceptance of an attempt without deliveries: looked-up rows or released ones only."""
+def _itself(context: Context, ref: TableRef, intake: Intake, contract: str) -> Batch | None:
+    """An attempt without deliveries, as a person resolves it: looked-up rows or released ones only."""
     if intake.batches:
-        return {}
-    batch_id = attempt_id(ref, intake.after, contract)
-    accepted = is_accepted(context.store, context.domain.name, batch_id)
-    return {"batch_id": batch_id, "accepted": accepted}
+        return None
+    return resolvable(context.store, context.domain.name, attempt_id(ref, intake.after, contract))
 
 
 def staged_rows(context: Context, attempt: Attempt) -> DataFrame:
@@ -173,7 +170,7 @@ def _write_effective(
     attempt: Attempt,
     *,
     few: bool,
-) -> dict[str, str]:
+) -> str | None:
     """Stage one row a merge key with its `_outcome`: what the merge will do with it.
 
     With `few` rows the table's rows of their keys are looked for beforehand.
@@ -183,13 +180,13 @@ def _write_effective(
     """
     target = _target(context, ref)
     latest = candidates(context, ref, rows.where("_rule is null"))
-    place: dict[str, str] = {}
+    place: str | None = None
     with ExitStack() as cached:
-        if snapshots.applies(spec):
+        if spec.deletes_missing:
             known = "" if target is None else snapshots.known(context.store, ref)
             delivered = snapshots.open_snapshots(spec, rows, known)
             newer = delivered is not None and delivered.newest
-            place = {snapshots.NOTE: delivered.place if delivered and newer else known}
+            place = delivered.place if delivered and newer else known
             if delivered is not None:
                 latest = snapshots.applied(spec, latest, target, delivered)
             elif not rows.isEmpty():

@@ -17,12 +17,11 @@ from storage.plans import MergePlan, differs
 from storage.sql import quote
 from storage.types import TableRef
 from tasks.domain.schemas import DELETED
-from tasks.domain.spec import SilverSpec, Strategy
+from tasks.domain.spec import SilverSpec
+from tasks.notes import Notes
 from tasks.rows.frames import KEY_MISSING
 from tasks.rows.ordering import content
 
-NOTE = "snapshot"
-"""Key of the commit record's notes."""
 MISSING = "_missing"
 """Flag of a row that the newest snapshot lacks."""
 DROPPED = "_dropped"
@@ -62,11 +61,6 @@ class Snapshots:
         return rows.where(F.coalesce(F.col("_rule") != KEY_MISSING, F.lit(True)))
 
 
-def applies(spec: SilverSpec) -> bool:
-    """Whether a snapshot deletes what it lacks; otherwise it is a batch of upserts."""
-    return spec.strategy is Strategy.snapshot and spec.delete_missing
-
-
 def _place(spec: SilverSpec) -> tuple[Column, str]:
     """Place of a row's snapshot among the snapshots, and its type."""
     if spec.sequence_by:
@@ -76,8 +70,7 @@ def _place(spec: SilverSpec) -> tuple[Column, str]:
 
 def known(store: TableStore, ref: TableRef) -> str:
     """Place of the newest snapshot that the table has taken in, or empty."""
-    record = store.head(ref).record
-    return str(record.notes.get(NOTE, "")) if record else ""
+    return Notes.of(store.head(ref).record).snapshot or ""
 
 
 def open_snapshots(spec: SilverSpec, rows: DataFrame, known_place: str) -> Snapshots | None:

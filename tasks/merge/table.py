@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pyspark.sql import DataFrame
-
-from checks.model import CheckResult, CheckSource
+from checks.model import CheckResult
 from storage.types import Commit, TableRef
 from tasks.context import Attempt, Context, inputs_changed, source_versions
 from tasks.domain.schemas import (
@@ -17,19 +15,20 @@ from tasks.domain.schemas import (
     silver_schema,
     tombstones_of,
 )
+from tasks.domain.spec import DomainSpec
 from tasks.merge import checks, quarantine, restate, silver, tombstones
 from tasks.merge.outcomes import plan
+from tasks.notes import BackfillPart
 from tasks.records import releases
 from tasks.records.decisions import rejected
 from tasks.records.heads import expected
-from tasks.rows.partitions import Partition
 from tasks.table.columns import create_bronze, create_exact, create_growing
-from tasks.table.kind import Audited
+from tasks.table.kind import Audited, TableKind
 from tasks.table.writing import Difference, audited, publish_difference
 
 
 @dataclass(frozen=True)
-class Merged:
+class Merged(TableKind):
     """A silver table that is fed row by row, as a kind of table."""
 
     ref: TableRef
@@ -44,7 +43,7 @@ class Merged:
         create_exact(context, self.ref, silver_schema(spec))
         beside = quarantine_schema(context.domain.bronze[feed.name])
         create_growing(context, quarantine_of(self.ref), beside)
-        if tombstones.kept_for(spec):
+        if spec.keeps_tombstones:
             create_exact(context, tombstones_of(self.ref), tombstones.tombstone_schema(spec))
 
     def has_news(self, context: Context) -> bool:
@@ -56,18 +55,18 @@ class Merged:
         unfinished = quarantine.release_unfinished(context, self.ref)
         return unfinished or bool(asked) or inputs_changed(context, self.ref, before)
 
-    def waits_for(self, context: Context) -> str:
-        """Nothing of its own: what is new comes from its inputs."""
-        del context
-        return ""
-
     def stage(self, context: Context) -> Attempt | None:
         """Judge the new rows, and find what the merge will do with each."""
         return silver.stage(context, self.ref)
 
-    def restage(self, context: Context, partition: Partition, note: Mapping[str, Any]) -> Attempt:
+    def undivided(self, domain: DomainSpec) -> str:
+        """A table without `partition` has no parts."""
+        partition = domain.silver[self.ref.name].partition
+        return "" if partition else f"it declares none ({self.ref.label}.partition)"
+
+    def restage(self, context: Context, part: BackfillPart) -> Attempt:
         """Make the rows of one partition again, from bronze as it was consumed."""
-        return restate.stage(context, self.ref, partition, note)
+        return restate.stage(context, self.ref, part)
 
     def prepare_restaging(self, context: Context) -> None:
         """Complete a release that was cut off, and take back rows that entered without a silver commit."""
@@ -83,13 +82,6 @@ class Merged:
         """The rows to merge, and the table as it will be."""
         return audited(context, attempt, self._difference(context, attempt))
 
-    def result_checks(
-        self, context: Context, attempt: Attempt, result: DataFrame
-    ) -> tuple[Sequence[CheckResult], Sequence[CheckSource]]:
-        """None: the merge itself finds one row a key."""
-        del context, attempt, result
-        return (), ()
-
     def expected_rows(self, attempt: Attempt) -> int:
         """Rows taken from bronze."""
         return attempt.rows.get("ingested", 0)
@@ -99,7 +91,7 @@ class Merged:
         ids = {batch.batch_id for batch in attempt.batches}
         return sorted(ids.intersection(rejected(context.store, context.domain.name)))
 
-    def publish(self, context: Context, attempt: Attempt, notes: Mapping[str, Any]) -> Commit:
+    def publish(self, context: Context, attempt: Attempt) -> Commit:
         """Let rows enter the quarantine, merge the good ones, and let released rows leave."""
         spec = context.domain.silver[self.ref.name]
         expected(context, attempt, self.ref)  # else what is written beside it would be for nothing
@@ -108,7 +100,7 @@ class Merged:
         quarantine.note_leaving(context, attempt)
         tombstones.enter(context, attempt, spec)
         commit = publish_difference(
-            context, attempt, notes, lambda: self._difference(context, attempt),
+            context, attempt, lambda: self._difference(context, attempt),
             cluster_by=spec.cluster_by,
             looked_for=not attempt.is_part,  # parts of a backfill may hold a key twice
         )  # fmt: skip

@@ -19,7 +19,7 @@ from storage.sql import quote
 from storage.types import TableRef
 from tasks.context import Attempt, Context
 from tasks.domain.schemas import DELETED, tombstones_of
-from tasks.domain.spec import Deletes, SilverSpec
+from tasks.domain.spec import SilverSpec
 from tasks.records import changes
 from tasks.records.decisions import rejected
 from tasks.records.heads import expected
@@ -28,11 +28,6 @@ from tasks.rows.ordering import sequence, sort_key
 METADATA = (("_batch_id", "string"), ("_merge_id", "string"), ("_updated_at", "timestamp"))
 TOMBSTONE = "_tombstone"
 """Sequence of the key's tombstone, a struct; null where it has none."""
-
-
-def kept_for(spec: SilverSpec) -> bool:
-    """Whether the table remembers deletes beside it."""
-    return spec.delete_when is not None and spec.deletes is Deletes.hard and not spec.is_derived
 
 
 def tombstone_schema(spec: SilverSpec) -> StructType:
@@ -80,25 +75,20 @@ def repeated(spec: SilverSpec) -> str:
 
 def enter(context: Context, attempt: Attempt, spec: SilverSpec) -> None:
     """Commit the deletes of an attempt; a repeat adds none."""
-    if not kept_for(spec):
+    if not spec.keeps_tombstones:
         return
     ref, record = tombstones_of(attempt.table), context.step_record(attempt, "tombstones")
-    checked = expected(context, attempt, ref)
-    if not attempt.rows.get("tombstones"):
-        wanted = tombstone_schema(spec)
-        if attempt.replace and (
-            context.store.stats(ref).rows or not same_columns(context.store.columns(ref), wanted)
-        ):
-            none = context.store.session.createDataFrame([], wanted)
-            context.store.replace(ref, none, record, expected=checked)
+    store, checked = context.store, expected(context, attempt, ref)
+    stale = store.stats(ref).rows or not same_columns(store.columns(ref), tombstone_schema(spec))
+    if not (attempt.rows.get("tombstones") or (attempt.replace and stale)):
         return
     columns = [*_columns(spec), *(name for name, _ in METADATA)]
     rows = changes.rows_of(context, attempt).where(DELETED).select(*map(quote, columns))
     if attempt.replace:
-        context.store.replace(ref, rows, record, expected=checked)
+        store.replace(ref, rows, record, expected=checked)
     else:
         plan = upsert_plan(_columns(spec), columns, [])
-        context.store.merge(ref, rows, plan, record, expected=checked)
+        store.merge(ref, rows, plan, record, expected=checked)
 
 
 def _columns(spec: SilverSpec) -> list[str]:

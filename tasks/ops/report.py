@@ -15,9 +15,10 @@ import pyarrow as pa
 from checks.model import Outcome
 from storage.base import TableStore
 from storage.errors import CommitConflictError
-from storage.types import CommitRecord, Snapshot, TableRef
-from tasks.context import BACKFILL, GateReport, RunInfo
+from storage.types import LAYERS, CommitRecord, Snapshot, TableRef
+from tasks.context import GateReport, RunInfo
 from tasks.domain.spec import DESTINATION
+from tasks.notes import Account, Notes
 from tasks.ops.tables import (
     COUNTS,
     REPLACED,
@@ -31,7 +32,6 @@ from tasks.ops.tables import (
     as_columns,
     ops_table,
 )
-from tasks.records import accounting
 
 Row: TypeAlias = Mapping[str, Any]
 REBUILD_TRIES = 10
@@ -49,6 +49,7 @@ class TableOutcome:
         version: Of the table, after the run.
         partition: Label of the part of the table in a backfill, else empty.
         restated: Whether a backfill made parts of it again.
+        replaced: Whether a rebuild wrote it whole.
     """
 
     table: TableRef
@@ -59,9 +60,10 @@ class TableOutcome:
     gate: GateReport | None = None
     message: str = ""
     advice: str = ""
-    accounts: Mapping[str, accounting.Account] = field(default_factory=dict)
+    accounts: Mapping[str, Account] = field(default_factory=dict)
     partition: str = ""
     restated: bool = False
+    replaced: bool = False
 
     def written(self, unit: str = "") -> str:
         """Rows published, and removed where there are any; else the status."""
@@ -110,7 +112,7 @@ def report(
         common | row | {"checked_at": now} for o in outcomes if o.gate for row in _checks(o.gate)
     ]
     batches = [
-        common | row | {"status": _reported(run, o), "recorded_at": now}
+        common | row | {"status": _reported(o), "recorded_at": now}
         for o in outcomes
         for row in _accounts(o.table, o.accounts)
     ]
@@ -120,22 +122,22 @@ def report(
             append_rows(store, name, rows, CommitRecord(run.run_id, f"ops:{run.run_id}"))
 
 
-def _reported(run: RunInfo, outcome: TableOutcome) -> str:
+def _reported(outcome: TableOutcome) -> str:
     if outcome.status != "published":
         return outcome.status
     if outcome.restated:
         return RESTATED
-    return REPLACED if run.rebuild and outcome.table.layer != "bronze" else "published"
+    return REPLACED if outcome.replaced else "published"
 
 
 def _metrics(
     store: TableStore, run: RunInfo, outcome: TableOutcome, now: datetime
 ) -> dict[str, object]:
-    of_lake = outcome.table.layer != DESTINATION
-    stats = store.stats(outcome.table) if of_lake and store.exists(outcome.table) else None
+    of_lake = outcome.table.layer in LAYERS and store.exists(outcome.table)
+    stats = store.stats(outcome.table) if of_lake else None
     return {
         "table_name": outcome.table.label,
-        "status": _reported(run, outcome),
+        "status": _reported(outcome),
         **{f"rows_{name}": outcome.rows.get(name) for name in ROW_COUNTS},
         "groups": outcome.rows.get("groups"),
         "table_rows": stats.rows if stats else None,
@@ -150,9 +152,7 @@ def _metrics(
     }
 
 
-def _accounts(
-    table: TableRef, accounts: Mapping[str, accounting.Account]
-) -> Iterator[dict[str, object]]:
+def _accounts(table: TableRef, accounts: Mapping[str, Account]) -> Iterator[dict[str, object]]:
     for batch_id, account in accounts.items():
         counts = {f"rows_{name}": account.get(name, 0) for name in COUNTS}
         yield {"table_name": table.label, "batch_id": batch_id, **counts}
@@ -205,7 +205,7 @@ def rebuild(store: TableStore, domain: str, tables: Sequence[TableRef]) -> int:
                 "run_id": record.run_id, "domain": domain, "recorded_at": entry.committed_at,
                 "status": _status(entry), "groups": record.rows.get("groups"),
             }  # fmt: skip
-            accounts = record.notes.get(accounting.ACCOUNTS, {})
+            accounts = Notes.of(record).accounts or {}
             batches += [common | row for row in _accounts(table, accounts)]
             counts = {f"rows_{name}": record.rows.get(name) for name in ROW_COUNTS}
             metrics.append(common | counts | {"table_name": table.label, "version": entry.version})
@@ -241,14 +241,14 @@ def _pushing(store: TableStore, domain: str) -> set[object]:
 
 
 def _status(entry: Snapshot) -> str:
-    notes = entry.record.notes if entry.record else {}
+    notes = Notes.of(entry.record)
     if entry.restored is not None:
         return ROLLED_BACK
     if entry.record and entry.record.is_checkpoint:
         return "unchanged"
-    if notes.get("replace"):
+    if notes.replaces:
         return REPLACED
-    return RESTATED if BACKFILL in notes else "published"
+    return RESTATED if notes.backfill else "published"
 
 
 def _of_push(row: Mapping[str, object]) -> bool:

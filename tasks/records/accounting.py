@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -24,22 +24,17 @@ from pyspark.sql import functions as F
 from storage.base import TableStore
 from storage.parquet_reading import parquet_dataset
 from storage.types import CommitRecord, Snapshot, TableRef, Version, lineage
-from tasks.context import BACKFILL, Attempt, Batch
+from tasks.context import Attempt
 from tasks.domain.spec import SilverSpec
+from tasks.notes import Account, Batch, Notes
 from tasks.ops.tables import COUNTS
 from tasks.records.ledger import complete
 from tasks.rows.frames import HELD_RULE, REFERENCE_MISSING
 
 Entry: TypeAlias = tuple[str, str, int]
 """Batch, what became of rows of it, and how many they are."""
-Account: TypeAlias = Mapping[str, int]
-"""Rows by what became of them."""
-ACCOUNTS = "accounts"
-"""Key of a commit record's notes: the account of each batch, by its id; counts of 0 may be left out."""
-REBUILT = "rebuilt"
-"""Key of a commit record's notes: what was counted before is counted again in this commit."""
 RECALLED = "recalled"
-"""Key of the notes of a quarantine's commit: rows that left with their delivery, by batch."""
+"""In an account: rows that left the quarantine with their delivery."""
 
 
 class RowOutcome(StrEnum):
@@ -99,14 +94,7 @@ def with_bad_rows(batches: Sequence[Batch], counts: Counter[Group]) -> tuple[Bat
         )
 
     return tuple(
-        Batch(
-            b.batch_id,
-            b.rows,
-            failed(b, waiting=False),
-            failed(b, waiting=True),
-            b.accepted,
-            b.found_again,
-        )
+        replace(b, quarantined=failed(b, waiting=False), waiting=failed(b, waiting=True))
         for b in batches
     )
 
@@ -305,13 +293,13 @@ def balance(
         pending: What is about to be committed, counted among the commits; its quarantined and released
             rows are not, for the quarantine is as it was before.
     """
-    entries = [] if pending is not None and pending.notes.get(REBUILT) else _entries(store, ref)
+    entries = [] if Notes.of(pending).rebuilt else _entries(store, ref)
     records = _records(entries)
     total: Counter[str] = Counter()
     batches: dict[str, Counter[str]] = {}
     for record in records:
         total.update(_sums(record))
-        for batch_id, account in record.notes.get(ACCOUNTS, {}).items():
+        for batch_id, account in (Notes.of(record).accounts or {}).items():
             batches.setdefault(batch_id, Counter()).update(account)
     for batch_id, rows in _recalled(store, quarantine, entries):
         total[RECALLED] += rows
@@ -335,7 +323,7 @@ def published_rows(store: TableStore, ref: TableRef, batch_id: str) -> int:
     if not store.exists(ref):
         return 0
     records = _records(_entries(store, ref))
-    accounts = [record.notes.get(ACCOUNTS, {}).get(batch_id, {}) for record in records]
+    accounts = [(Notes.of(record).accounts or {}).get(batch_id, {}) for record in records]
     return sum(a.get("published", 0) + a.get("folded", 0) for a in accounts)
 
 
@@ -344,7 +332,7 @@ def _entries(store: TableStore, ref: TableRef) -> list[Snapshot]:
     found: list[Snapshot] = []
     for entry in store.lineage(ref):
         found.append(entry)
-        if entry.restored is None and entry.record and entry.record.notes.get(REBUILT):
+        if entry.restored is None and Notes.of(entry.record).rebuilt:
             break
     return found
 
@@ -354,15 +342,16 @@ def _records(entries: Sequence[Snapshot]) -> list[CommitRecord]:
     return [
         entry.record
         for entry in entries
-        if entry.record and entry.restored is None and "evolved" not in entry.record.notes
+        if entry.record and entry.restored is None and not entry.record.changes_columns
     ]
 
 
 def _sums(record: CommitRecord) -> Counter[str]:
     """The counts of a commit; of a restated part only what its account changes of the earlier ones."""
-    if BACKFILL in record.notes and not record.notes.get(REBUILT):
+    notes = Notes.of(record)
+    if notes.backfill and not notes.rebuilt:
         found: Counter[str] = Counter()
-        for account in record.notes.get(ACCOUNTS, {}).values():
+        for account in (notes.accounts or {}).values():
             found.update(account)
         return found
     return Counter({name: record.rows[name] for name in COUNTS if name in record.rows})
@@ -375,7 +364,7 @@ def _recalled(
     tokens = {entry.record.token for entry in entries if entry.record}
     for entry in store.lineage(quarantine) if store.exists(quarantine) else ():
         if entry.record and entry.record.token.rpartition(".")[0] in tokens:
-            yield from entry.record.notes.get(RECALLED, {}).items()
+            yield from (Notes.of(entry.record).recalled or {}).items()
 
 
 def _delivered(store: TableStore, source: TableRef, consumed: Sequence[Version]) -> int | None:

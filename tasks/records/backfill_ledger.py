@@ -17,8 +17,8 @@ from typing import Any
 from storage.base import TableStore
 from storage.processes import same, started
 from storage.types import CommitRecord, TableRef
-from tasks.context import BACKFILL
 from tasks.domain.schemas import quarantine_of
+from tasks.notes import BackfillPart, Notes
 from tasks.ops.tables import append_rows, ops_table
 from tasks.rows.partitions import Partition
 
@@ -42,9 +42,9 @@ class Backfill:
     tables: tuple[TableRef, ...]
     partitions: tuple[Partition, ...]
 
-    def note(self, partition: Partition) -> dict[str, str]:
-        """What a commit record says of it."""
-        return {"id": self.id, **partition.note}
+    def part(self, partition: Partition) -> BackfillPart:
+        """What a commit record says of a partition of it."""
+        return BackfillPart(self.id, partition)
 
 
 @dataclass(frozen=True)
@@ -90,18 +90,18 @@ def _done(store: TableStore, table: TableRef, backfill_id: str) -> dict[Partitio
     if not store.exists(table):
         return found
     for entry in store.lineage(table):
-        note = entry.record.notes.get(BACKFILL) if entry.record else None
-        if entry.record is None or not note or note["id"] != backfill_id:
+        part = Notes.of(entry.record).backfill
+        if entry.record is None or part is None or part.id != backfill_id:
             continue
         if _release_finished(store, table, entry.record):
             done = Entry(State.done, str(entry.version), entry.record.run_id)
-            found.setdefault(Partition.from_note(note), done)
+            found.setdefault(part.partition, done)
     return found
 
 
 def _release_finished(store: TableStore, table: TableRef, record: CommitRecord) -> bool:
     """Whether the rows that the commit released have left the quarantine too."""
-    if not record.notes.get("releases"):
+    if not Notes.of(record).releases:
         return True
     held = quarantine_of(table)
     token = f"{record.token}.leave"
@@ -116,13 +116,9 @@ def known(store: TableStore, domain: str, tables: Sequence[TableRef]) -> list[di
         latest[key] = (row["recorded_at"], _entry(row))
     for table in tables:
         for commit in store.lineage(table) if store.exists(table) else ():
-            note = commit.record.notes.get(BACKFILL) if commit.record else None
-            if (
-                commit.record is not None
-                and note
-                and _release_finished(store, table, commit.record)
-            ):
-                key = (note["id"], table, Partition.from_note(note))
+            part = Notes.of(commit.record).backfill
+            if commit.record and part and _release_finished(store, table, commit.record):
+                key = (part.id, table, part.partition)
                 latest[key] = (commit.committed_at, Entry(State.done))
     found: dict[str, dict[str, Any]] = {}
     for (backfill_id, table, _), (at, entry) in sorted(latest.items(), key=lambda item: item[1][0]):
@@ -141,8 +137,8 @@ def newest(store: TableStore, tables: Sequence[TableRef], base: str) -> int:
     ids = [str(row["backfill_id"]) for row in _reported(store, tables[0].domain)]
     for table in tables:
         history = store.history(table) if store.exists(table) else []
-        notes = [entry.record.notes.get(BACKFILL) for entry in history if entry.record]
-        ids += [str(note["id"]) for note in notes if note]
+        parts = [Notes.of(entry.record).backfill for entry in history]
+        ids += [part.id for part in parts if part]
     return max((int(i.split("-")[1]) for i in ids if i.split("-")[0] == base), default=0)
 
 

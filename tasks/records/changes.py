@@ -18,13 +18,14 @@ import pyarrow.dataset as ds
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from storage.parquet_reading import parquet_dataset, spark_rows
+from storage.parquet_reading import parquet_dataset
 from storage.plans import BEFORE, GONE
 from storage.sql import quote
 from storage.types import Snapshot, TableRef, Version
-from tasks.context import BACKFILL, Attempt, Context
+from tasks.context import Attempt, Context
 from tasks.domain.schemas import DELETED
 from tasks.domain.spec import dependencies
+from tasks.notes import Notes
 
 ROOT = "_changes"
 OUTCOME, OLDER_OUTCOME = "_outcome", "_fate"
@@ -57,7 +58,7 @@ def keep(context: Context, attempt: Attempt) -> None:
     A repeat finds them moved. Rows of an earlier attempt that was killed before its commit are replaced.
     """
     target, rows = folder(context, attempt.table, attempt.token), Path(attempt.part("rows"))
-    if not rows.is_dir() or not attempt.notes.get("changes"):
+    if not rows.is_dir() or not attempt.notes.keeps_changes:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(target, ignore_errors=True)
@@ -66,7 +67,7 @@ def keep(context: Context, attempt: Attempt) -> None:
 
 def rows_of(context: Context, attempt: Attempt) -> DataFrame:
     """The staged rows, also where a publication that failed half-way has moved them."""
-    return spark_rows(context.store.session, _place(context, attempt))
+    return context.store.rows_of(_place(context, attempt))
 
 
 def only_new(context: Context, attempt: Attempt) -> bool:
@@ -118,11 +119,11 @@ def sides(context: Context, ref: TableRef, after: str | None, until: str) -> Sid
         path = folder(context, ref, entry.record.token) if entry.record else None
         if path is None or not path.is_dir():
             return None
-        restated = entry.record is not None and BACKFILL in entry.record.notes
+        restated = Notes.of(entry.record).backfill is not None
         columns = parquet_dataset(path).schema.remove_metadata()
         alike.setdefault((restated, columns), []).append(str(path))
     parts = [
-        _sides(spark_rows(context.store.session, *paths), restated=restated)
+        _sides(context.store.rows_of(*paths), restated=restated)
         for (restated, _), paths in alike.items()
     ]
     if not parts:

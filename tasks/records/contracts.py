@@ -11,7 +11,7 @@ from storage.base import TableStore
 from storage.errors import OutdatedError
 from storage.types import CommitRecord, TableRef
 from tasks.context import Context, fingerprint
-from tasks.domain.spec import DomainSpec, dependencies, sql_files
+from tasks.domain.spec import dependencies, sql_files
 from tasks.ops.tables import append_rows, ops_table
 
 ENGINE = 2
@@ -57,7 +57,7 @@ class Outdated:
 
 def meaning(context: Context, ref: TableRef) -> dict[str, Any]:
     """Everything that decides which rows the table has, as JSON-serialisable values."""
-    spec = _spec(context.domain, ref)
+    spec = context.domain.spec(ref)
     texts = {path: context.sql(path) for path in sql_files(spec)}
     order = list(getattr(spec, "columns", ()))  # a fingerprint does not see the order of keys
     return {"engine": ENGINE, "declared": _meaningful(spec), "order": order, "sql": texts}
@@ -76,8 +76,9 @@ def outdated(context: Context, tables: Sequence[TableRef]) -> list[Outdated]:
     found: dict[str, Outdated] = {}
     texts: Mapping[str, Mapping[str, Any]] | None = None
     graph = dependencies(context.domain)
+    computed = set(context.domain.computed())
     for ref in tables:
-        if ref.layer == "bronze" or not context.store.exists(ref):
+        if ref not in computed or not context.store.exists(ref):
             continue
         record = context.store.head(ref).record
         if record is None:
@@ -109,8 +110,8 @@ def known(store: TableStore) -> dict[str, Mapping[str, Any]]:
 
 def remember(context: Context, tables: Sequence[TableRef]) -> None:
     """Write down the meaning of tables, so that a later difference can be told in words."""
-    derived = [ref for ref in tables if ref.layer != "bronze"]
-    there = known(context.store) if derived else {}
+    computed = [ref for ref in tables if not context.domain.spec(ref).is_delivered]
+    there = known(context.store) if computed else {}
     rows = [
         {
             "contract": contract_of(context, ref), "domain": context.domain.name,
@@ -118,7 +119,7 @@ def remember(context: Context, tables: Sequence[TableRef]) -> None:
             "meaning": json.dumps(meaning(context, ref), default=str),
             "recorded_at": context.run.started_at,
         }
-        for ref in derived
+        for ref in computed
         if contract_of(context, ref) not in there
     ]  # fmt: skip
     if rows:
@@ -171,11 +172,6 @@ def _named(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> li
 
 def _said(value: object) -> str:
     return "none" if value in (None, "", [], {}) else str(value)
-
-
-def _spec(domain: DomainSpec, ref: TableRef) -> Any:
-    kind: dict[str, Any] = getattr(domain, ref.layer)
-    return kind[ref.name]
 
 
 def _meaningful(value: Any) -> Any:

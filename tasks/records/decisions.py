@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from storage.base import TableStore
 from storage.types import CommitRecord, TableRef
+from tasks.notes import Batch
 
 SCHEMA = pa.schema(
     [
@@ -63,16 +64,24 @@ def resolutions(store: TableStore, domain: str) -> Mapping[str, Resolution]:
     }
 
 
-def is_accepted(store: TableStore, domain: str, batch_id: str) -> bool:
-    """Whether a person lets a batch, or an attempt, through its gate."""
-    decided = resolutions(store, domain).get(batch_id)
-    return decided is not None and decided.decision is Decision.accepted
+def resolvable(store: TableStore, domain: str, batch_id: str) -> Batch:
+    """An attempt as a person resolves it; accepted where somebody lets it through its gate."""
+    return Batch(batch_id, accepted=batch_id in accepted(store, domain))
+
+
+def accepted(store: TableStore, domain: str) -> list[str]:
+    """The batches that are let through their gates."""
+    return _decided(store, domain, Decision.accepted)
 
 
 def rejected(store: TableStore, domain: str) -> list[str]:
     """The batches that are rejected."""
+    return _decided(store, domain, Decision.rejected)
+
+
+def _decided(store: TableStore, domain: str, decision: Decision) -> list[str]:
     made = resolutions(store, domain).values()
-    return sorted(s.batch_id for s in made if s.decision is Decision.rejected)
+    return sorted(s.batch_id for s in made if s.decision is decision)
 
 
 def resolve(

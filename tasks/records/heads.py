@@ -43,4 +43,4 @@ def _own(context: Context, attempt: Attempt, entry: Snapshot) -> bool:
     step = f"{attempt.token}."
     own = record.token == attempt.token or record.token.startswith(step)
     beside = attempt.is_part and record.run_id == context.run.run_id
-    return own or beside or "evolved" in record.notes
+    return own or beside or record.changes_columns

@@ -15,9 +15,7 @@ from pyspark.sql import functions as F
 
 from storage.base import TableStore
 from storage.types import Snapshot, SourceFile, TableRef, Version
-
-DELIVERIES = "deliveries"
-"""Note of a rollback's record: the highest number of a delivery so far, those rolled back included."""
+from tasks.notes import Notes
 
 
 def delivered(store: TableStore, ref: TableRef) -> list[SourceFile]:
@@ -32,15 +30,14 @@ def last_delivery(store: TableStore, ref: TableRef) -> int:
     if not store.exists(ref):
         return 0
     history = store.history(ref)
-    noted = [int(e.record.notes.get(DELIVERIES, 0)) for e in history if e.record]
+    noted = [Notes.of(entry.record).deliveries or 0 for entry in history]
     files = [*_files(history), *delivered(store, ref)]
     return max([*noted, *(file.delivery for file in files)], default=0)
 
 
 def position(store: TableStore, ref: TableRef, note: str) -> Mapping[str, Any] | None:
     """How far an extraction has come, from the record of the table's head commit; None where it has none."""
-    record = store.head(ref).record if store.exists(ref) else None
-    return record.notes.get(note) if record is not None else None
+    return Notes.of(store.head(ref).record).others.get(note) if store.exists(ref) else None
 
 
 def complete(store: TableStore, ref: TableRef) -> bool:
@@ -58,16 +55,15 @@ def arrived(store: TableStore, ref: TableRef, after: Version, until: Version) ->
     """The rows at `until` of the deliveries that came after a position."""
     newer = list(takewhile(lambda entry: entry.version != after, store.history(ref)))
     if not any(_rearranged(entry) for entry in newer):
-        changes = store.changes(ref, after, until)
-        return changes.where("_change_type = 'insert'").drop("_change_type")
-    # Changes over a rollback tell of rows that came and went, and of rows that came back.
+        return store.added(ref, after, until)
+    # Over a rollback there are rows that came and went, and rows that came back.
     numbers = [file.delivery for file in _files(store.since(ref, after))]
     return store.read(ref, until).where(F.col("_delivery").isin(numbers))
 
 
 def _rearranged(entry: Snapshot) -> bool:
     """Whether a commit may write rows again that were delivered before."""
-    return entry.restored is not None or bool(entry.record and "evolved" in entry.record.notes)
+    return entry.restored is not None or bool(entry.record and entry.record.changes_columns)
 
 
 def rebuilt(store: TableStore, ref: TableRef) -> list[SourceFile]:

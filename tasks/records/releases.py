@@ -20,6 +20,7 @@ from storage.errors import ConfigurationError, VersionNotFoundError
 from storage.types import CommitRecord, Snapshot, TableRef, Version
 from tasks.context import Context, fingerprint
 from tasks.domain.spec import EVENTS
+from tasks.notes import Notes, ReleaseRequest
 from tasks.rows.frames import WAIVED
 
 LABEL = "bronze.quarantine_releases"
@@ -124,7 +125,9 @@ def _record(store: TableStore, ref: TableRef, made: Request) -> None:
     record = CommitRecord(
         run_id="release",
         token=f"{made.action.value}:{made.request_id}",
-        notes={"request": made.request_id, "table": made.table_name, "action": made.action.value},
+        notes=Notes(
+            request=ReleaseRequest(made.request_id, made.table_name, made.action.value)
+        ).stored(),
     )
     written = pa.Table.from_pylist(rows or [common], schema=SCHEMA)
     store.append_arrow(table(ref.domain), written, record)
@@ -143,17 +146,22 @@ def asked(store: TableStore, ref: TableRef, after: str | None) -> list[Snapshot]
         entries = store.since(requests, Version(after) if after else None)
     except VersionNotFoundError:
         entries = store.since(requests, None)
-    own = [e for e in entries if e.record and e.record.notes.get("table") == name_of(ref)]
+    own = [e for e in entries if (made := _noted(e)) and made.table == name_of(ref)]
     withdrawn = set(_ids([e for e in own if _asks_for(e, Action.withdraw)]))
     return [e for e in own if not withdrawn.intersection(_ids([e]))]
 
 
+def _noted(entry: Snapshot) -> ReleaseRequest | None:
+    return Notes.of(entry.record).request
+
+
 def _asks_for(entry: Snapshot, action: Action) -> bool:
-    return entry.record is not None and entry.record.notes.get("action") == action.value
+    made = _noted(entry)
+    return made is not None and made.action == action
 
 
 def _ids(entries: list[Snapshot]) -> list[str]:
-    return [str(e.record.notes["request"]) for e in entries if e.record is not None]
+    return [made.request for entry in entries if (made := _noted(entry))]
 
 
 def consumed(pending: list[Snapshot], before: Mapping[str, str]) -> dict[str, str]:

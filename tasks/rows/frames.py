@@ -190,13 +190,13 @@ def _shape(spec: SilverSpec, lost: Mapping[str, str]) -> list[RowRule]:
 
 
 def _unread(columns: Mapping[str, ColumnSpec]) -> list[RowRule]:
-    """No record, or bytes that are no text."""
+    """No record, or bytes that are not text."""
     found = F.get_json_object("_rescued", "$._malformed.found")
     expected = F.get_json_object("_rescued", "$._malformed.expected")
     says = F.get_json_object("_rescued", "$._malformed.says")
     line = F.coalesce(F.get_json_object("_rescued", "$._malformed.where"), F.lit("the line"))
     counted = F.concat(F.lit("record has "), found, F.lit(" fields, the header "), expected)
-    malformed = F.coalesce(F.concat(line, F.lit(" is no record: "), says), counted)
+    malformed = F.coalesce(F.concat(line, F.lit(" is not a record: "), says), counted)
     unread = _unreadable({c.source or n for n, c in columns.items()})
     return [
         (MALFORMED_RECORD, F.when(found.isNotNull() | says.isNotNull(), malformed)),
@@ -227,7 +227,7 @@ def _place_of_lost(lost: Mapping[str, str]) -> str:
 
 
 def _refused(spec: SilverSpec, lost: Mapping[str, str]) -> RowRule:
-    """The first text that is no value of its column."""
+    """The first text that is not a value of its column."""
     kinds = (literal(spec.row_columns[name].type) for name in lost)
     name, text, kind = (
         F.expr(f"get(array({', '.join(values)}), CAST({LOST} AS int) - 1)")

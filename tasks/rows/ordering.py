@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from storage.plans import MergePlan, refresh_plan, removing, upsert_plan
 from storage.sql import quote
 from tasks.domain.schemas import DELETED, EVENT_ID, merge_key, silver_metadata
-from tasks.domain.spec import Deletes, SilverSpec, Strategy
+from tasks.domain.spec import Deletes, SilverSpec
 
 
 def content(spec: SilverSpec) -> list[str]:
@@ -23,11 +23,8 @@ def content(spec: SilverSpec) -> list[str]:
 
 def sequence(spec: SilverSpec) -> list[str]:
     """Columns that order the events of a key before ties are broken."""
-    if spec.first_wins:
-        return ["_sequence"]
-    if spec.strategy is Strategy.append or spec.sequence_by:
-        return list(spec.sequence_by)
-    return ["_sequence"]
+    by_delivery = spec.first_wins or spec.ordered_by_delivery
+    return ["_sequence"] if by_delivery else list(spec.sequence_by)
 
 
 def event_order(spec: SilverSpec) -> list[str]:
@@ -67,7 +64,7 @@ def event_id(spec: SilverSpec) -> Column:
 def plan(spec: SilverSpec) -> MergePlan:
     """How staged rows are merged."""
     columns = [*spec.columns, *(name for name, _ in silver_metadata(spec))]
-    if spec.strategy is Strategy.events:
+    if spec.keeps_events:
         return upsert_plan([EVENT_ID], columns, [])
     marked = spec.marks_deleted
     order = [c for c in event_order(spec) if c != DELETED or marked]

@@ -1,9 +1,9 @@
 """Text as typed values: exactly what was delivered, or nothing.
 
-A typed value equals the delivered one. What its type cannot hold exactly is no value of it: digits beyond the
-scale of a decimal, a fraction in a whole number, a number beyond the range. Zeros at the end of a fraction
-are no digits, and an exponent is but another way to write: `1.0` and `1e3` are whole numbers. There are three
-exceptions, each the nature of a type or declared:
+A typed value equals the delivered one. What its type cannot hold exactly is not a value of it: digits beyond
+the scale of a decimal, a fraction in a whole number, a number beyond the range. Zeros at the end of a
+fraction are not digits, and an exponent is but another way to write: `1.0` and `1e3` are whole numbers.
+There are three exceptions, each the nature of a type or declared:
 
 - A `decimal` column that says `rounds: half_up` takes the nearest value of its scale.
 - A `double` is the nearest number of 64 bits. One that would be infinite, or become zero, is none.
@@ -85,7 +85,7 @@ def beyond_years(value: Column) -> Column:
 
 
 def unparseable(raw: Column, type_name: str, rounds: Rounding = Rounding.none) -> Column:
-    """True where there is text that is no value of the type."""
+    """True where there is text that is not a value of the type."""
     if type_name == "string":
         return F.lit(False)
     return F.coalesce(raw != "", F.lit(False)) & parsed(raw, type_name, rounds).isNull()
@@ -114,7 +114,7 @@ def _digits(kind: DataType, which: int) -> tuple[int, int] | None:
 
 
 def refusal(name: Column, text: Column, type_name: Column) -> Column:
-    """Why a text is no value of a column, with the text."""
+    """Why a text is not a value of a column, with the text."""
     numeric = type_name.rlike(f"^({'|'.join(k for k, form in FORMS.items() if form == NUMBER)})")
     too_much = F.concat(F.lit("' does not fit a "), type_name, F.lit(" exactly"))
     is_none = F.concat(F.lit("' is not a "), type_name)

@@ -48,7 +48,7 @@ class Partition:
 
     @property
     def label(self) -> str:
-        """Short name: `2018-03`, `2018-03-05`, or both ends where it is no whole unit."""
+        """Short name: `2018-03`, `2018-03-05`, or both ends where it is not a whole unit."""
         if self.start is None or self.end is None:
             return WHOLE
         if self.unit in set(Unit):

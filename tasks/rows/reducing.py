@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, SparkSession
+from collections.abc import Callable
+
+from pyspark.sql import DataFrame
 
 from storage.errors import ConfigurationError
 from storage.schemas import describe_difference, named_types, schema
@@ -24,7 +26,7 @@ def columns(spec: SilverSpec) -> dict[str, str]:
     return own | {name: kind for name, kind in BRONZE_METADATA if name in PLACE}
 
 
-def reduced(session: SparkSession, domain: DomainSpec, ref: TableRef) -> DataFrame:
+def reduced(run: Callable[[str], DataFrame], domain: DomainSpec, ref: TableRef) -> DataFrame:
     """The query's result over the view `ROWS`.
 
     Raises:
@@ -32,7 +34,7 @@ def reduced(session: SparkSession, domain: DomainSpec, ref: TableRef) -> DataFra
             and round them, without a word.
     """
     spec = domain.silver[ref.name]
-    rows = session.sql(to_views(sql_file(domain, spec.reduce or "")))
+    rows = run(to_views(sql_file(domain, spec.reduce or "")))
     wanted = schema(columns(spec).items())
     if named_types(rows.schema) != named_types(wanted):
         raise ConfigurationError(

@@ -85,8 +85,8 @@ def report_changes(context: Context, rows: Sequence[Mapping[str, object]], token
 
 def create_bronze(context: Context, ref: TableRef) -> None:
     """Create a bronze table, or add the columns to it that the domain newly declares."""
-    wanted = bronze_schema(context.domain.bronze[ref.name])
-    create_growing(context, ref, wanted, **layout(ref))
+    source = context.domain.bronze[ref.name]
+    create_growing(context, ref, bronze_schema(source), **layout(source))
 
 
 def create_growing(

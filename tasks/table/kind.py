@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import ClassVar, NamedTuple, Protocol
 
 from pyspark.sql import DataFrame
 
 from checks.model import CheckResult, CheckSource
 from storage.types import Commit
 from tasks.context import Attempt, Context
-from tasks.rows.partitions import Partition
+from tasks.domain.spec import DomainSpec
+from tasks.notes import BackfillPart
 
 
 class Audited(NamedTuple):
@@ -45,18 +46,18 @@ class TableKind(Protocol):
         """Whether an existing table has anything to take in, from metadata alone."""
 
     def waits_for(self, context: Context) -> str:
-        """What a table for which nothing is new waits for; empty where it waits for nothing."""
+        """What a table for which nothing is new waits for; empty where its inputs bring what is new."""
+        del context
+        return ""
 
     def stage(self, context: Context) -> Attempt | None:
         """Write the rows to publish to the staging folder; None when nothing is new."""
 
-    def restage(self, context: Context, partition: Partition, note: Mapping[str, Any]) -> Attempt:
-        """Restate one partition: write what it consists of now to the staging folder.
+    def undivided(self, domain: DomainSpec) -> str:
+        """Why it cannot be restated for a span of time; empty where it can."""
 
-        Args:
-            context: The context.
-            partition: The span of time.
-            note: Id of the backfill and the partition, for the commit record.
+    def restage(self, context: Context, part: BackfillPart) -> Attempt:
+        """Restate one partition: write what it consists of now to the staging folder.
 
         Raises:
             ConfigurationError: The table was never loaded.
@@ -64,9 +65,12 @@ class TableKind(Protocol):
 
     def prepare_restaging(self, context: Context) -> None:
         """Complete what a killed process left, before partitions are staged side by side."""
+        del context
 
     def own_checks(self, context: Context, attempt: Attempt) -> Sequence[CheckResult]:
         """Checks that the platform makes of the attempt, whatever the domain declares."""
+        del context, attempt
+        return ()
 
     def audited(self, context: Context, attempt: Attempt) -> Audited:
         """What the checks of the domain see."""
@@ -75,6 +79,8 @@ class TableKind(Protocol):
         self, context: Context, attempt: Attempt, result: DataFrame
     ) -> tuple[Sequence[CheckResult], Sequence[CheckSource]]:
         """Checks of the platform on the table as it will be: results, and some for the scanner."""
+        del context, attempt, result
+        return (), ()
 
     def expected_rows(self, attempt: Attempt) -> int:
         """Rows counted while staging, which the checks may ask for."""
@@ -82,8 +88,8 @@ class TableKind(Protocol):
     def withdrawn(self, context: Context, attempt: Attempt) -> Sequence[str]:
         """Batches of the attempt that were rejected after it had been staged."""
 
-    def publish(self, context: Context, attempt: Attempt, notes: Mapping[str, Any]) -> Commit:
-        """Commit exactly the staged rows, with notes for the commit record.
+    def publish(self, context: Context, attempt: Attempt) -> Commit:
+        """Commit exactly the staged rows, with what the attempt notes in the commit record.
 
         Raises:
             CommitConflictError: A table that is written is not what it was when the rows were staged.

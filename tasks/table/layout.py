@@ -8,7 +8,7 @@ from typing import TypedDict
 from pyspark.sql import DataFrame
 
 from storage.sql import quote
-from storage.types import TableRef
+from tasks.domain.spec import TableSpec
 
 ROWS_PER_FILE = 250_000
 """Both formats skip whole files by the least and the greatest value of a column, so files are small."""
@@ -21,10 +21,10 @@ class Layout(TypedDict):
     track_changes: bool
 
 
-def layout(ref: TableRef) -> Layout:
-    """How a table of a layer is laid out at its creation."""
-    bronze = ref.layer == "bronze"
-    return {"partition_by": ("_ingestion_date",) if bronze else (), "track_changes": bronze}
+def layout(spec: TableSpec | None) -> Layout:
+    """How a table is laid out at its creation; None stands for one beside a declared table."""
+    delivered = spec is not None and spec.is_delivered
+    return {"partition_by": ("_ingestion_date",) if delivered else (), "track_changes": delivered}
 
 
 def clustered(rows: DataFrame, columns: Sequence[str], count: int) -> DataFrame:

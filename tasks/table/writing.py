@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from storage.base import refuse_duplicates
 from storage.plans import MergePlan
 from storage.schemas import same_columns
-from storage.types import CHECKPOINT, Commit
+from storage.types import Commit
 from tasks.context import Attempt, Context, live
 from tasks.records import changes
 from tasks.records.heads import expected
@@ -45,7 +45,6 @@ def audited(context: Context, attempt: Attempt, difference: Difference) -> Audit
 def publish_difference(
     context: Context,
     attempt: Attempt,
-    notes: Mapping[str, Any],
     difference: Callable[[], Difference],
     *,
     cluster_by: Sequence[str] = (),
@@ -57,21 +56,19 @@ def publish_difference(
     Args:
         context: The context.
         attempt: The attempt.
-        notes: Further facts for the commit record.
         difference: Reads the staged rows, once they have moved to where readers of the changes find them.
         cluster_by: Columns to sort the files by.
         looked_for: Whether every key of the rows was looked for in the whole table while staging.
         may_repeat_keys: Whether a query made the rows, which may give a key twice.
     """
     ref, store = attempt.table, context.store
+    checked = expected(context, attempt, ref)  # what is found out from here on holds for it
     if not (attempt.replace or any(attempt.rows.get(name) for name in CHANGING)):
-        record = context.record(attempt, **notes, **{CHECKPOINT: True})
-        return store.checkpoint(ref, record, expected=expected(context, attempt, ref))
+        return store.checkpoint(ref, context.record(attempt).as_checkpoint(), expected=checked)
     changes.keep(context, attempt)
     plan, rows = difference()
-    record = context.record(attempt, **notes)
+    record = context.record(attempt)
     initial = clustered(plan.initial(rows), cluster_by, attempt.rows.get("published", 0))
-    checked = expected(context, attempt, ref)  # what is found out from here on holds for it
     empty = not store.stats(ref).rows
     whole = attempt.replace or store.head(ref).record is None
     if not (empty or whole or (looked_for and changes.only_new(context, attempt))):

@@ -111,7 +111,7 @@ BAD = {
     "a negative amount": ({"amount": -3}, "amount"),
     "an amount in words": ({"amount": "twelve"}, "amount"),
     "an amount that is true": ({"amount": True}, "amount"),
-    "an amount that is no number": ({"amount": "NaN"}, "amount"),
+    "an amount that is not a number": ({"amount": "NaN"}, "amount"),
     "an amount without end": ({"amount": "Infinity"}, "amount"),
     "an amount beyond its column": ({"amount": "1e400"}, "amount"),
     "an implausible amount": ({"amount": 10000000000000}, "amount"),

@@ -226,24 +226,34 @@ def test_the_domain_names_an_endpoint_and_its_filters(lake: Served) -> None:
     assert lake.ids(path, rule="velocity", cursor=begun["cursor"]) == ["t5", "t7", "t9"]
     stray = lake.client.get(path, params={"acount_id": "a1"})
     assert stray.status_code == 422
-    assert "acount_id is no parameter" in stray.json()["error"]
+    assert "acount_id is not a parameter" in stray.json()["error"]
 
 
 @pytest.mark.parametrize(
     ("path", "params", "status", "says"),
     [
-        (ROWS, {"columns": "amount,price"}, 422, "'price' is no column; there are transaction_id"),
-        (ROWS, {"filter": "price:eq:1"}, 422, "'price' is no column"),
+        (
+            ROWS,
+            {"columns": "amount,price"},
+            422,
+            "'price' is not a column; there are transaction_id",
+        ),
+        (ROWS, {"filter": "price:eq:1"}, 422, "'price' is not a column"),
         (ROWS, {"filter": "amount:like:1"}, 422, "'like' is none of eq"),
-        (ROWS, {"filter": "amount:eq:dear"}, 422, "'dear' is no value of type decimal"),
-        (ROWS, {"filter": "transaction_ts:lt:noon"}, 422, "'noon' is no value of type timestamp"),
+        (ROWS, {"filter": "amount:eq:dear"}, 422, "'dear' is not a value of type decimal"),
+        (
+            ROWS,
+            {"filter": "transaction_ts:lt:noon"},
+            422,
+            "'noon' is not a value of type timestamp",
+        ),
         (ROWS, {"filter": "amount:null:perhaps"}, 422, "neither true nor false"),
         (ROWS, {"filter": "amount"}, 422, "is none of eq"),
         (ROWS, {"limit": "51"}, 422, "is more than 50"),
         (ROWS, {"limit": "0"}, 422, "not valid"),
         (ROWS, {"limit": "all"}, 422, "not valid"),
-        (ROWS, {"cursor": "x"}, 422, "is no cursor"),
-        (ROWS, {"cursor": "e30="}, 422, "is no cursor"),
+        (ROWS, {"cursor": "x"}, 422, "is not a cursor"),
+        (ROWS, {"cursor": "e30="}, 422, "is not a cursor"),
         (ROWS, {"version": "123456789"}, 404, "has no version 123456789"),
         (ROWS, {"version": "'"}, 404, "has no version '"),
         ("/api/v1/tables/gold.sales/rows", {}, 404, "there is no table gold.sales"),

@@ -86,7 +86,7 @@ def test_a_key_in_two_parts_of_a_backfill_is_counted_once(
     make = made.context()
     planned = backfill.planned(make(), Request(("item",), START, END, Unit.month))
     (table,) = planned.tables
-    parts = [backfill.stage(make(), table, p, planned.note(p)) for p in planned.partitions]
+    parts = [backfill.stage(make(), table, planned.part(p)) for p in planned.partitions]
     assert [part.rows["published"] for part in parts] == [1, 1], "neither knows of the other"
     for part in parts:
         context = make()

@@ -49,7 +49,7 @@ def test_one_month_of_bronze_is_read(
     (table,), (partition,) = planned.tables, planned.partitions
 
     with scans(context.store.session) as found:
-        attempt = backfill.stage(context, table, partition, planned.note(partition))
+        attempt = backfill.stage(context, table, planned.part(partition))
 
     assert attempt.rows["ingested"] == ROWS
     assert rows_read(found, ["accounts_bronze/events"]) == ROWS

@@ -16,14 +16,15 @@ from storage.base import TableStore
 from storage.plans import MergePlan
 from storage.types import CommitRecord, TableRef
 from tasks.context import Attempt, Context
-from tasks.domain.schemas import is_derived, quarantine_of
+from tasks.domain.schemas import quarantine_of
 from tasks.domain.spec import DomainSpec
 from tasks.ingest import bronze
 from tasks.manage import backfill
 from tasks.manage.backfill import Request
 from tasks.merge import quarantine
+from tasks.notes import BackfillPart
 from tasks.records import decisions, releases
-from tasks.records.accounting import ACCOUNTS, balance
+from tasks.records.accounting import balance
 from tasks.records.backfill_ledger import State, ledger
 from tasks.rows.partitions import Partition, Unit
 from tasks.run_table import check, publish
@@ -105,11 +106,11 @@ class Lakeful:
         planned = backfill.planned(self.context(), request)
         done = []
         for table in planned.tables:
-            if is_derived(self.context().domain, table) and follow:
+            if self.domain.spec(table).is_derived and follow:
                 run_batch(self._contexts(), self.domain)
             for partition in planned.partitions:
-                context, note = self.context(), planned.note(partition)
-                attempt = backfill.stage(context, table, partition, note)
+                context = self.context()
+                attempt = backfill.stage(context, table, planned.part(partition))
                 gate = check(context, attempt)
                 assert not gate.verdict.blocked, f"{table.label}: {gate.verdict.reasons}"
                 publish(context, attempt, gate)
@@ -255,7 +256,7 @@ def _a_day_without_a_difference_changes_no_row_and_moves_no_position(lakeful: La
     assert not rows["published"] + rows["removed"] + rows["refreshed"]
     assert rows["ingested"] == rows["deduplicated"] + rows["quarantined"]
     assert _head(lakeful.store, ref).inputs == inputs
-    assert _head(lakeful.store, ref).notes["mark"]
+    assert _head(lakeful.store, ref).is_checkpoint
 
 
 def _gold_is_restated_by_the_groups_of_a_span(lakeful: Lakeful) -> None:
@@ -328,7 +329,7 @@ def test_a_restatement_cut_off_after_the_quarantine_counts_its_rows_once(
     made.load()
     _let_in_and_think_better_of_it(made, ref)
     partition = Partition(Unit.day.value, DAY, DAY + dt.timedelta(days=1))
-    cut_off = backfill.stage(made.context(), ref, partition, {"id": "a-1", **partition.note})
+    cut_off = backfill.stage(made.context(), ref, BackfillPart("a-1", partition))
     quarantine.enter(made.context(), cut_off)
     assert quarantine.holds(made.context(), ref)
 
@@ -336,7 +337,8 @@ def test_a_restatement_cut_off_after_the_quarantine_counts_its_rows_once(
 
     assert not quarantine.holds(made.context(), ref)
     (attempt,) = made.restate(["accounts_soft"], DAY, DAY + dt.timedelta(days=1), follow=False)
-    assert list(attempt.notes[ACCOUNTS].values()) == [{"quarantined": 1, "restated": -1}]
+    assert attempt.notes.accounts is not None
+    assert list(attempt.notes.accounts.values()) == [{"quarantined": 1, "restated": -1}]
     account = balance(made.store, ref, quarantine_of(ref), source)
     assert (account.missing(), account.surplus, account.held, account.owed) == ([], 0, 1, 1)
     backfill.prepare(made.context(), ref)

@@ -59,9 +59,9 @@ def test_rows_of_a_fold_have_a_place_in_their_delivery(write: Write) -> None:
 
 FAULTS = {
     "unknown table": ("silver.sales:", "silver.sale:", 4,
-        "given: silver.sale is no input of gold.daily; inputs: silver.sales"),
-    "a table that is no input": ("silver.sales:", "silver.shops:", 4,
-        "given: silver.shops is no input of gold.daily; inputs: silver.sales"),
+        "given: silver.sale is not an input of gold.daily; inputs: silver.sales"),
+    "a table that is not an input": ("silver.sales:", "silver.shops:", 4,
+        "given: silver.shops is not an input of gold.daily; inputs: silver.sales"),
     "unknown column": ("{id: a,", "{nr: a,", 4,
         "given silver.sales: there is no column 'nr'; columns: id, shop_id"),
     "a value that cannot be cast": ("amount: 1.50", "amount: 1.505", 4,
@@ -79,7 +79,7 @@ FAULTS = {
     "a name twice": ("- name: nothing", "- name: one sale", 8, "the name 'one sale' is taken by line 1"),
     "no expectation": ("nothing\n  expect: []", "nothing", 8,
         "expect: missing; write [] for an empty result"),
-    "an expectation that is no list": ("  expect: []", "  expect: {}", 9,
+    "an expectation that is not a list": ("  expect: []", "  expect: {}", 9,
         "expect of gold.daily is a list, which is written with - or as []"),
     "a column twice": ("{id: a,", "{id: a, id: b,", 4, "a row of given silver.sales: id is given twice"),
     "no YAML": ("{day: 2018-01-05, sales: 2}", "{day: 2018-01-05", 8, "not readable as YAML: "),

@@ -20,7 +20,7 @@ from tests.conformance.gaps import (  # noqa: F401 - hooks
 )
 from tests.conformance.tables import Table
 from tests.services.postgres import Postgres
-from tests.sessions import lake_at
+from tests.sessions import adapter_of, lake_at
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def lakes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Lake]:
 @pytest.fixture(scope="session")
 def stores(lakes: dict[str, Lake], spark: SparkSession) -> dict[str, FormatStore]:
     """The stores by format; a new adapter in the registry comes in by itself."""
-    return {name: lake.adapter(spark) for name, lake in lakes.items()}
+    return {name: adapter_of(lake, spark) for name, lake in lakes.items()}
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +49,7 @@ def shared_lake(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) ->
 
 @pytest.fixture(scope="session")
 def shared_store(shared_lake: Lake, spark: SparkSession) -> FormatStore:
-    return shared_lake.adapter(spark)
+    return adapter_of(shared_lake, spark)
 
 
 @pytest.fixture(params=[*formats_for("bronze"), pytest.param(SHARED, marks=pytest.mark.slow)])

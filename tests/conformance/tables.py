@@ -86,20 +86,14 @@ class Table:
     def head(self) -> Version:
         return self.store.head(self.ref).version
 
-    def changes(self, after: Version, until: Version | None = None) -> list[Row]:
-        """Row changes, the kind in front."""
-        found = self.store.changes(self.ref, after, until or self.head())
-        return in_order((row["_change_type"], *row[:-1]) for row in found.collect())
+    def added(self, after: Version, until: Version | None = None) -> list[Row]:
+        return in_order(self.store.added(self.ref, after, until or self.head()).collect())
 
-    def replayed(
-        self, after: Version, until: Version | None = None, rows: Iterable[Row] | None = None
-    ) -> list[Row]:
-        """The rows at `after`, read where they are not given, with the changes applied to them."""
-        found = Counter(self.rows(after) if rows is None else rows)
-        for kind, *row in self.changes(after, until):
-            found[tuple(row)] += 1 if kind == "insert" else -1
-        assert min(found.values(), default=0) >= 0, "a row is deleted that is not there"
-        return in_order(found.elements())
+    def changes(self, after: Version, until: Version | None = None) -> list[Row]:
+        """How the rows of two versions differ, the kind of change in front."""
+        before, now = Counter(self.rows(after)), Counter(self.rows(until))
+        kinds = {"delete": before - now, "insert": now - before}
+        return in_order((kind, *row) for kind, rows in kinds.items() for row in rows.elements())
 
 
 def _sql(value: object) -> str:

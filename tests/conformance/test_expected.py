@@ -18,6 +18,7 @@ from storage.plans import upsert_plan
 from storage.registry import Lake
 from storage.types import Commit, CommitRecord, TableRef, Version
 from tests.conformance.tables import NAMES, Table, record
+from tests.sessions import adapter_of
 
 PLAN = upsert_plan(["id"], NAMES, ["seq"])
 MINE, THEIRS = (1, "mine", 1), (2, "theirs", 1)
@@ -94,7 +95,7 @@ def test_versions_after_refused_writes_are_read_as_ever(table: Table) -> None:
             table.store.append(table.ref, table.frame(MINE), record(), expected=Version("0"))
     second = table.store.append(table.ref, table.frame(MINE), record(), expected=first).version
     assert [e.version for e in table.store.history(table.ref, 2)] == [second, first]
-    assert table.changes(first, second) == [("insert", *MINE)]
+    assert table.added(first, second) == [MINE]
 
 
 class KilledError(Exception):
@@ -133,7 +134,7 @@ def passing_the_lock(lake: Lake, ref: TableRef, rows: DataFrame) -> DataFrame:
     def meanwhile(part: Iterable[Row]) -> Iterator[Row]:
         os.environ.update(secrets)
         other = pa.Table.from_pylist([dict(zip(NAMES, THEIRS, strict=True))])
-        lake.adapter(None)._append_arrow(ref, other, CommitRecord("another run", "theirs"))
+        adapter_of(lake, None)._append_arrow(ref, other, CommitRecord("another run", "theirs"))
         yield from part
 
     rows.sparkSession.sparkContext.pythonExec = sys.executable  # the one that has the packages
@@ -164,7 +165,7 @@ def test_a_commit_just_before_the_write_begins_is_not_built_upon(
 
     def late(self: TableStore, ref: TableRef, rows: DataFrame, given: CommitRecord) -> None:
         if given.run_id != "another run":
-            whole(lake.adapter(store.session), ref, table.frame(THEIRS), theirs)
+            whole(adapter_of(lake, store.session), ref, table.frame(THEIRS), theirs)
         whole(self, ref, rows, given)
 
     mine, theirs = record(), CommitRecord("another run", "theirs", inputs={"bronze.x": "7"})

@@ -1,4 +1,4 @@
-"""The marks for gaps hold both ways: a gap is no failure, and a gap that has closed is one."""
+"""The marks for gaps hold both ways: a gap is not a failure, and a gap that has closed is one."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from storage.errors import ConfigurationError, TerminalError
 from storage.formats import formats_for
 from storage.types import TableRef
 from tests.conftest import MakeLake
+from tests.sessions import adapter_of
 
 METHODS = [
     name
@@ -26,7 +27,7 @@ def test_an_override_has_the_signature_of_the_interface(
 ) -> None:
     ours, theirs = (
         inspect.signature(getattr(kind, method))
-        for kind in (TableStore, type(make_lake(name).adapter(None)))
+        for kind in (TableStore, type(adapter_of(make_lake(name), None)))
     )
     assert theirs.parameters == ours.parameters
     if method != "_translated":  # written as a generator, which its decorator turns into a context
@@ -35,13 +36,13 @@ def test_an_override_has_the_signature_of_the_interface(
 
 @pytest.mark.parametrize("name", formats_for("bronze"))
 def test_an_adapter_is_found_by_its_own_name(make_lake: MakeLake, name: str) -> None:
-    assert make_lake(name).adapter(None).format == name
+    assert adapter_of(make_lake(name), None).format == name
 
 
 @pytest.mark.parametrize("name", formats_for("bronze"))
 def test_a_store_without_a_session_says_that_it_needs_spark(make_lake: MakeLake, name: str) -> None:
     with pytest.raises(TerminalError, match="without a session"):
-        _ = make_lake(name).adapter(None).session
+        _ = adapter_of(make_lake(name), None).session
 
 
 def test_an_unknown_format_is_refused_with_the_choices(make_lake: MakeLake) -> None:
@@ -52,6 +53,6 @@ def test_an_unknown_format_is_refused_with_the_choices(make_lake: MakeLake) -> N
 
 @pytest.mark.parametrize("name", formats_for("bronze"))
 def test_an_empty_lake_has_no_tables(make_lake: MakeLake, name: str) -> None:
-    store = make_lake(name).adapter(None)
+    store = adapter_of(make_lake(name), None)
     assert store.tables("shop_silver") == []
     assert not store.exists(TableRef("shop", "silver", "orders"))

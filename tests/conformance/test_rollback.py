@@ -6,7 +6,7 @@ import pytest
 
 from storage.errors import VersionNotFoundError
 from storage.evolution import AddColumn
-from storage.types import ROLLBACK, Version
+from storage.types import Version
 from tests.conformance.tables import Table, record
 
 
@@ -56,7 +56,7 @@ def test_the_record_names_both_versions(table: Table) -> None:
     found = table.store.head(table.ref).record
     assert found is not None
     assert found.inputs == {"bronze.a": "3"}
-    assert found.notes == {ROLLBACK: {"to": first, "of": second}}
+    assert found.notes == {"rollback": {"to": first, "of": second}}
 
 
 def test_a_change_of_columns_is_no_second_rollback(table: Table) -> None:

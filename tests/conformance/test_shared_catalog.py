@@ -20,6 +20,7 @@ from storage.secrets import reference
 from storage.types import CommitRecord
 from tests.conformance.tables import NAMES, Table
 from tests.services.postgres import Postgres
+from tests.sessions import adapter_of
 
 
 def test_spark_and_pyiceberg_see_one_table(shared_store: FormatStore, shared_lake: Lake) -> None:
@@ -27,7 +28,7 @@ def test_spark_and_pyiceberg_see_one_table(shared_store: FormatStore, shared_lak
     table.create()
     first = table.append((1, "a", 1), (2, "b", 1), token="first")
     table.merge(upsert_plan(["id"], list(NAMES), ["seq"]), (2, "c", 2), (3, "d", 2))
-    other = shared_lake.adapter(None)  # as another machine, without Spark
+    other = adapter_of(shared_lake, None)  # as another machine, without Spark
     assert [s.record.token for s in other.history(table.ref) if s.record][-1] == "first"
     assert sorted(other.read_arrow(table.ref).column("name").to_pylist()) == ["a", "c", "d"]
     assert table.rows(first.version) == [(1, "a", 1), (2, "b", 1)]
@@ -56,7 +57,7 @@ def test_connections_that_are_left_do_not_pile_up(
     )
     postgres.run(ended)  # what the server does to idle sessions, and a restart to all
     assert table.rows() == [(1, "a", 1)]
-    assert shared_lake.adapter(None).head(table.ref).version == table.head()
+    assert adapter_of(shared_lake, None).head(table.ref).version == table.head()
 
 
 def test_a_lock_of_another_machine_is_waited_for(shared_lake: Lake) -> None:
@@ -95,10 +96,10 @@ def test_a_catalog_that_does_not_answer_is_tried_again_and_a_wrong_password_is_n
     monkeypatch.setenv("WRONG", "s3same")
     away = replace(shared_lake.catalog, url="jdbc:postgresql://127.0.0.1:1/catalog")
     with pytest.raises(TransientError, match=r"catalog jdbc:postgresql://127\.0\.0\.1:1/catalog"):
-        replace(shared_lake, catalog=away).adapter(None)
+        adapter_of(replace(shared_lake, catalog=away), None)
     wrong = replace(shared_lake.catalog, password=reference("WRONG"))
     with pytest.raises(TerminalError, match="password authentication failed") as refused:
-        replace(shared_lake, catalog=wrong).adapter(None)
+        adapter_of(replace(shared_lake, catalog=wrong), None)
     assert "s3same" not in str(refused.value)
 
 
@@ -109,7 +110,7 @@ def test_a_server_that_is_down_is_worth_another_try_and_the_next_one_goes_on(
     table.create()
     table.append((1, "a", 1))
     store, ref = shared_store, table.ref
-    other = shared_lake.adapter(None)
+    other = adapter_of(shared_lake, None)
     record = CommitRecord("run", "while it is down")
     rows = table.frame((2, "b", 1))
     calls: dict[str, Callable[[], object]] = {
@@ -122,7 +123,7 @@ def test_a_server_that_is_down_is_worth_another_try_and_the_next_one_goes_on(
         "read": lambda: store.read(ref).collect(),
         "append": lambda: store.append(ref, rows, record),
         "without Spark": lambda: other.read_arrow(ref),
-        "a store": lambda: shared_lake.adapter(None).exists(ref),
+        "a store": lambda: adapter_of(shared_lake, None).exists(ref),
     }
     postgres.kill()
     try:
@@ -133,7 +134,7 @@ def test_a_server_that_is_down_is_worth_another_try_and_the_next_one_goes_on(
     finally:
         postgres.start()
     assert other.history(ref)[0].version == table.head()
-    later = shared_lake.adapter(spark)
+    later = adapter_of(shared_lake, spark)
     assert not later.append(ref, rows, record).repeated
     assert sorted(row["id"] for row in later.read(ref).collect()) == [1, 2]
 
@@ -148,7 +149,7 @@ def test_a_full_server_is_worth_another_try(
     monkeypatch.setenv("CROWD", "a-crowd")
     crowd = replace(shared_lake.catalog, user="crowd", password=reference("CROWD"))
     with pytest.raises(TransientError, match="too many connections"):
-        replace(shared_lake, catalog=crowd).adapter(None)
+        adapter_of(replace(shared_lake, catalog=crowd), None)
 
 
 def end_lock_sessions(postgres: Postgres) -> None:

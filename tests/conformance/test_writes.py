@@ -15,7 +15,7 @@ from tests.conformance.tables import NAMES, Table, record
 UNKIND = "ünïcode ☃ \U0001f9ca 'single' \"double\" \\back\\slash `tick` $1 ${spark.app.name} %s {} \n\t;--"
 CHANGING = [
     pytest.param(write, marks=pytest.mark.never("parquet", reason="rows are only ever added"))
-    for write in ("merge", "overwrite", "where", "delete")
+    for write in ("merge", "overwrite", "delete")
 ]
 
 
@@ -42,7 +42,6 @@ def test_the_record_of_every_write_comes_back_whole(table: Table, write: str) ->
         "append": lambda: store.append(ref, rows, wanted),
         "merge": lambda: store.merge(ref, rows, upsert_plan(["id"], NAMES, ["seq"]), wanted),
         "overwrite": lambda: store.overwrite(ref, rows, wanted),
-        "where": lambda: store.overwrite(ref, rows, wanted, where="id = 1"),
         "delete": lambda: store.delete(ref, "id = 1", wanted),
         "checkpoint": lambda: store.checkpoint(ref, wanted),
         "rollback": lambda: store.rollback(ref, first.version, wanted),
@@ -119,7 +118,6 @@ def test_a_write_that_changes_no_row_still_commits_its_record(table: Table, writ
         "append": lambda r: store.append(ref, none, r),
         "merge": lambda r: store.merge(ref, none, upsert_plan(["id"], NAMES, ["seq"]), r),
         "overwrite": lambda r: store.overwrite(ref, table.frame((1, "a", 1)), r),
-        "where": lambda r: store.overwrite(ref, none, r, where="id = 99"),
         "delete": lambda r: store.delete(ref, "id = 99", r),
     }[write](record("nothing"))
     assert store.head(ref).version == commit.version
@@ -148,30 +146,6 @@ def test_overwrite_replaces_all_rows(table: Table) -> None:
     assert table.rows() == [(3, "c", 1)]
     table.store.overwrite(table.ref, table.frame(), record())
     assert table.rows() == []
-
-
-@pytest.mark.parametrize(
-    "where", ["id = 2", "length(name) = 2", "id > 1 AND seq = 1", "id IN (2, 3) AND name = 'bb'"]
-)
-@pytest.mark.never("parquet", reason="rows are only ever added")
-def test_overwrite_where_replaces_the_rows_that_satisfy_it(table: Table, where: str) -> None:
-    table.append((1, "a", 1), (2, "bb", 1), (None, None, None))
-    table.store.overwrite(
-        table.ref, table.frame((2, "bb", 1), (3, "bb", 1)).where(where), record(), where=where
-    )
-    kept = [(1, "a", 1), (2, "bb", 1), (None, None, None)]
-    assert table.rows() == (kept if where == "id = 2" else [*kept[:2], (3, "bb", 1), kept[2]])
-
-
-@pytest.mark.never("parquet", reason="rows are only ever added")
-def test_overwrite_where_refuses_a_row_that_does_not_satisfy_it(table: Table) -> None:
-    table.append((1, "a", 1), (2, "b", 1))
-    head = table.head()
-    for row in ((1, "x", 2), (None, "x", 2)):
-        with pytest.raises(TerminalError, match="id = 2"):
-            table.store.overwrite(table.ref, table.frame(row), record(), where="id = 2")
-    assert table.head() == head
-    assert table.rows() == [(1, "a", 1), (2, "b", 1)]
 
 
 @pytest.mark.never("parquet", reason="rows are only ever added")

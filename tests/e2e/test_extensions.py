@@ -15,7 +15,7 @@ from tests.e2e.lakehouse import Lakehouse
 pytestmark = pytest.mark.spark
 
 PACKAGE = '''
-"""A format that is Parquet under another name, and a source that counts."""
+"""Formats that are Parquet and Delta under other names, and a source that counts."""
 
 import hashlib
 import json
@@ -23,6 +23,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage.formats.delta.store import DeltaStore
 from storage.formats.format import Format
 from storage.formats.parquet.store import ParquetStore
 from tasks.ingest.sources.kind import Kind
@@ -38,6 +39,17 @@ def load(place, session, locks):
 
 
 FORMAT = Format("toy", load, layers=("bronze",), lacks="is a toy")
+
+
+class OwnStore(DeltaStore):
+    format = "own"
+
+
+def load_own(place, session, locks):
+    return OwnStore(session, place.root, locks, properties={})
+
+
+OWN = Format("own", load_own)
 
 
 class Counter:
@@ -76,9 +88,13 @@ def problems(source):
 
 KIND = Kind("counter", Counter, problems, keys=frozenset({"options"}))
 '''
-ENTRIES = (
-    "[lakehouse.formats]\ntoy = toy_lake:FORMAT\n[lakehouse.sources]\ncounter = toy_lake:KIND\n"
-)
+ENTRIES = """
+[lakehouse.formats]
+toy = toy_lake:FORMAT
+own = toy_lake:OWN
+[lakehouse.sources]
+counter = toy_lake:KIND
+"""
 DOMAIN = """
 name: counting
 roots: {sql: sql, checks: checks}
@@ -136,13 +152,25 @@ def test_a_format_and_a_kind_of_source_come_from_outside(
     assert sorted(lake.table("silver.numbers")["n"].to_pylist()) == [1, 2, 3, 4, 5]
 
 
+def test_a_format_from_outside_is_that_of_a_whole_lake(
+    toys: Path, make_lakehouse: Callable[..., Lakehouse]
+) -> None:
+    lake = make_lakehouse("own", "domain=counting", f"domains={toys}")
+    assert set(lake.run().statuses().values()) == {"published"}
+    assert sorted(lake.table("silver.numbers")["n"].to_pylist()) == [1, 2, 3]
+    assert [p.name for p in (lake.root / "lake").glob("[!_]*")] == ["own"]
+    status, _, said = lake.command("tables", "format=ours")
+    assert status == 2
+    assert "own" in said
+
+
 def test_they_say_themselves_what_cannot_be(
     toys: Path, make_lakehouse: Callable[..., Lakehouse]
 ) -> None:
     lake = make_lakehouse("delta", "domain=counting", f"domains={toys}")
     status, _, said = lake.command("tables", "format.silver=toy")
     assert status == 2
-    assert "format.silver: toy is a toy: for bronze only; choose delta or iceberg" in said
+    assert "format.silver: toy is a toy: for bronze only; choose delta or iceberg or own" in said
     status, _, said = lake.command("tables", "domain.bronze.numbers.options.until=many")
     assert status == 2
     assert "domain.bronze.numbers.options.until: no number" in said

@@ -15,12 +15,12 @@ from typing import Any
 import psutil
 import pytest
 from click.testing import CliRunner, Result
+from prefect.client.orchestration import SyncPrefectClient
 
 from flows.cli.services import down_command, up_command
 from flows.limits import RUN_LIMIT, read_limits
 from flows.services.local import (
     ServiceSettings,
-    closing_client,
     current,
     down,
     service_environment,
@@ -117,7 +117,7 @@ def start_long_run(settings: ServiceSettings) -> psutil.Process:
 def states(settings: ServiceSettings) -> list[str]:
     status = current(settings)
     assert status is not None
-    with closing_client(status.port) as client:
+    with SyncPrefectClient(status.api_url) as client:
         return sorted(str(run.state_name) for run in client.read_flow_runs())
 
 
@@ -154,7 +154,7 @@ def test_second_up_changes_nothing(services: ServiceSettings) -> None:
 def test_limits_and_crash_watch_exist(services: ServiceSettings) -> None:
     status = current(services)
     assert status is not None
-    with closing_client(status.port) as client:
+    with SyncPrefectClient(status.api_url) as client:
         slots = {limit.name: limit.limit for limit in client.read_global_concurrency_limits()}
         assert len(client.read_automations_by_name(CRASH_WATCH)) == 1
     wanted = read_limits(services.prefect_file)
@@ -166,7 +166,7 @@ def test_run_refuses_a_server_without_the_limit_and_up_brings_it_back(
 ) -> None:
     status = current(services)
     assert status is not None
-    with closing_client(status.port) as client:
+    with SyncPrefectClient(status.api_url) as client:
         client.delete_global_concurrency_limit_by_name(RUN_LIMIT)
         done = prefect(services, "deployment", "run", DEPLOYMENT, "--watch")
         assert done.returncode == 1
@@ -263,8 +263,7 @@ def test_commands_start_and_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert "started: server, deployments, worker" in first.output
         assert "already running" in second.output
         api = first.output.split("PREFECT_API_URL=")[1].split()[0]
-        port = int(api.removesuffix("/api").rsplit(":", 1)[1])
-        with closing_client(port) as client:
+        with SyncPrefectClient(api) as client:
             deployment = client.read_deployment_by_name("pipeline/olist")
         assert deployment.pull_steps == [
             {

@@ -56,7 +56,7 @@ silver:
       undated:
         when: sold_at is null
         column: sold_at
-        says: is no instant
+        says: is not an instant
   places:
     source: bronze.places
     key: [place]

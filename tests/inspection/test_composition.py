@@ -44,7 +44,7 @@ FAULTS = {
         "      shops: {table: silver.shoops, by: {shop_id: id}}\n    columns", "silver.shoops",
         "domain.silver.sales: unknown table silver.shoops",
     ),
-    "a key that is no column": (
+    "a key that is not a column": (
         "    key: [place]", "    key: [spot]", "[spot]", "domain.silver.places.key: spot is not a column",
     ),
     "an unknown type": (

@@ -85,7 +85,7 @@ FAULTS: dict[str, tuple[str, str, str, str, str, str]] = {
         DOMAIN, "sum(sale)",
         "error: domain.gold.daily.volume.output: A column, variable, or function parameter with name `sale`",
     ),
-    "a volume that is no number": (
+    "a volume that is not a number": (
         DOMAIN, "input: select count(*) from silver.sales", "input: select max(day) from silver.sales",
         DOMAIN, "input: select max(day)",
         "error: domain.gold.daily.volume.input: gives date; one number is wanted",
@@ -98,7 +98,7 @@ FAULTS: dict[str, tuple[str, str, str, str, str, str]] = {
         DOMAIN, "when: amount < 0", "when: amuont < 0", DOMAIN, "when: amuont < 0",
         "error: domain.silver.sales.rules.negative.when: A column, variable, or function parameter with",
     ),
-    "a rule that is no condition": (
+    "a rule that is not a condition": (
         DOMAIN, "when: sold_at is null", "when: concat(id, note)", DOMAIN, "when: concat(id, note)",
         "error: domain.silver.sales.rules.undated.when: gives string; true or false is wanted",
     ),

@@ -6,7 +6,7 @@ Choices made where the specification leaves one:
   ``order_date`` over all orders, valid or not; a date without a sale has revenue 0.
 - A window of n days ends with its date and holds it.
 - ``top_products`` ranks by revenue, then by items, then by ``product_id``; each rank is there once.
-  Items without a ``product_id`` are no product.
+  Items without a ``product_id`` are not products.
 - The cohort of a customer is the month of the first valid order with at least one item. A cohort has
   a row for each month up to that of the newest order over all orders.
 """

@@ -359,7 +359,7 @@ def _by_source(files: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def _text(source: str, files: Sequence[Path]) -> pa.Table:
-    """The records as text, null where empty; a line that is no record has `_broken`."""
+    """The records as text, null where empty; a line that is not a record has `_broken`."""
     columns = COLUMNS[source]
     rows = []
     for path in files:

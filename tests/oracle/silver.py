@@ -10,7 +10,7 @@ Choices made where the specification leaves one:
   it, when a correction of it is quarantined.
 - Every version of a row whose order is unknown is in quarantine, not only its latest.
 - A geolocation file replaces the prefixes of its accepted rows; a prefix all of whose rows are
-  quarantined keeps the samples it had. Null city and state are no candidates for the most
+  quarantined keeps the samples it had. Null city and state are not candidates for the most
   frequent one.
 - An order whose customer has no ``customer_unique_id`` makes no address event.
 - Limits on the share of quarantined rows are not applied: every batch counts as accepted.

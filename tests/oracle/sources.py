@@ -228,7 +228,7 @@ def _records(path: Path, columns: Sequence[Column]) -> Iterator[list[str | None]
         places = [header.index(name) for name in names]
         record = 0
         for fields in reader:
-            if not fields:  # a blank line is no record
+            if not fields:  # a blank line is not a record
                 continue
             record += 1
             if len(fields) != len(header):

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from storage import masking
 
 
 @pytest.fixture(autouse=True)
-def _nothing_known() -> Iterator[None]:
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test reveals is not masked in the next one."""
-    masking.forget()
-    yield
-    masking.forget()
+    monkeypatch.setattr(masking, "_known", frozenset())
+    monkeypatch.setattr(masking, "_pattern", None)

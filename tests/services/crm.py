@@ -21,7 +21,7 @@ WAREHOUSE, BEHAVIOR = "CRM_WAREHOUSE", "CRM_BEHAVIOR"
 TYPES = {"created_at": "timestamp", "updated_at": "timestamp", "ordered_at": "timestamp",
          "occurred_at": "timestamp", "amount": "numeric(18,2)",
          "refunded_amount": "numeric(18,2)"}  # fmt: skip
-"""Columns of the tables that are no text."""
+"""Columns of the tables that are not text."""
 TABLES = {"customers": WAREHOUSE, "orders": WAREHOUSE, "behavior": BEHAVIOR}
 """The database of each table; the first column is its key."""
 TOPIC = "crm.events"

@@ -135,7 +135,7 @@ def _holds(condition: Mapping[str, Any], properties: Mapping[str, str | None]) -
     if operator == "IN":
         return value in condition["values"]
     if operator not in _COMPARED:
-        raise RefusedError(f"Invalid input JSON: {operator} is no operator")
+        raise RefusedError(f"Invalid input JSON: {operator} is not an operator")
     return value is not None and _COMPARED[operator](*map(_ordered, (value, condition["value"])))
 
 

@@ -36,7 +36,7 @@ def test_json_lines_reach_silver_and_bad_ones_the_quarantine(make_shop: MakeShop
     assert sorted(shop.rows("silver.sale", "id", "amount")) == [("a", "1.10"), ("c", None)]
     ((rule, reason),) = shop.rows("silver.sale__quarantine", "_rule", "_reason")
     assert rule == "malformed_record"
-    assert reason.startswith("the line is no record: it is no JSON: Expecting property name")
+    assert reason.startswith("the line is not a record: it is not JSON: Expecting property name")
     assert reason.endswith("(record 2 of sale_1.jsonl)")
 
 

@@ -35,10 +35,14 @@ def test_what_is_no_record_is_kept_whole_and_goes_to_quarantine_with_its_place(
     assert shop.run("silver.sale") is not None
     assert sorted(shop.rows("silver.sale", "id")) == [("s1",), ("s2",)]
     reasons = [row[0] for row in shop.rows("silver.sale__quarantine", "_reason")]
-    assert reasons[0].startswith(f"message 1 of {topic}[0] is no record: it is no JSON: ")
-    assert reasons[1].startswith(f"message 2 of {topic}[0] is no record: byte 0xe9")
-    assert reasons[2].startswith(f"message 3 of {topic}[0] is no record: it is no JSON object")
-    assert reasons[3].startswith(f"message 4 of {topic}[0] is no record: it is no JSON object")
+    assert reasons[0].startswith(f"message 1 of {topic}[0] is not a record: it is not JSON: ")
+    assert reasons[1].startswith(f"message 2 of {topic}[0] is not a record: byte 0xe9")
+    assert reasons[2].startswith(
+        f"message 3 of {topic}[0] is not a record: it is not a JSON object"
+    )
+    assert reasons[3].startswith(
+        f"message 4 of {topic}[0] is not a record: it is not a JSON object"
+    )
     assert reasons[4].endswith(f"(record 6 of kafka:{topic}@0:0-6)")
 
 

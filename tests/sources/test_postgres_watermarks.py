@@ -1,4 +1,4 @@
-"""Values that are no watermark, and columns whose names differ in case only."""
+"""Values that are not watermarks, and columns whose names differ in case only."""
 
 from __future__ import annotations
 

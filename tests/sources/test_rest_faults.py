@@ -71,8 +71,8 @@ FAULTS = {
     "not UTF-8": (b'{"id":"x","amount":"\xe9"}', "amount: it holds a byte that is not UTF-8"),
     "too deep": (b'{"id":"x","amount":' + b"[" * 450 + b"]" * 450 + b"}",
                  "amount: it is nested too deeply, more than 200 levels"),
-    "null": (b"null", "it is no JSON object"),
-    "a text": (b'"x"', "it is no JSON object"),
+    "null": (b"null", "it is not a JSON object"),
+    "a text": (b'"x"', "it is not a JSON object"),
 }  # fmt: skip
 
 
@@ -116,9 +116,13 @@ def test_records_at_fault_are_set_aside_once_and_the_others_go_on(
     shop.run("silver.sale")
     assert sorted(shop.rows("silver.sale", "id")) == [("a",), ("b",)]
     assert sorted(row[0] for row in shop.rows("silver.sale__quarantine", "_reason")) == [
-        f"record {n} of page 2 is no record: {says} (record {n + 2} of "
+        f"record {n} of page 2 is not a record: {says} (record {n + 2} of "
         "rest:sale@2026-03-01T10:02:00Z)"
-        for n, says in [(1, kept["says"]), (2, "it is no JSON object"), (3, "it is no JSON object")]
+        for n, says in [
+            (1, kept["says"]),
+            (2, "it is not a JSON object"),
+            (3, "it is not a JSON object"),
+        ]
     ]
 
     assert shop.run() is None  # all of it is in the overlap, and bronze holds it
@@ -169,12 +173,12 @@ def test_no_content_ends_pages_that_lead_on(make_shop: MakeShop, api: Api, kind:
 
 REFUSED = {
     "an error in a sound answer": (b'{"error":"quota"}', "the answer has no `rows`; it has error"),
-    "an empty text": (b"", "the answer is no JSON"),
-    "a page of a proxy": (b"<html>busy</html>", "the answer is no JSON .* it begins with '<html>busy"),
+    "an empty text": (b"", "the answer is not JSON"),
+    "a page of a proxy": (b"<html>busy</html>", "the answer is not JSON .* it begins with '<html>busy"),
     "a list without its envelope": (b"[]", "the answer has no `rows`"),
-    "half an answer": (b'{"rows":[{"id":"b"', "the answer is no JSON"),
+    "half an answer": (b'{"rows":[{"id":"b"', "the answer is not JSON"),
     "deeper than can be read": (page(b'{"id":' + b"[" * 5000 + b"]" * 5000 + b"}"),
-                                r"the answer is no JSON \(it is nested too deeply"),
+                                r"the answer is not JSON \(it is nested too deeply"),
 }  # fmt: skip
 
 
@@ -195,7 +199,7 @@ def test_an_answer_that_cannot_be_read_is_named_with_its_page(
 
 def test_a_first_page_without_any_object_is_refused(make_shop: MakeShop, api: Api) -> None:
     api.says(page(b"1", b"2"))
-    with pytest.raises(InputError, match="page 1: record 1 is no JSON object"):
+    with pytest.raises(InputError, match="page 1: record 1 is not a JSON object"):
         make_shop(source(api)).stage()
 
 

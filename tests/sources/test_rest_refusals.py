@@ -91,9 +91,9 @@ def test_a_server_that_is_silent_is_a_lost_connection(
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
-        ("<html>Service notice</html>", "the answer is no JSON .* begins with '<html>Service"),
+        ("<html>Service notice</html>", "the answer is not JSON .* begins with '<html>Service"),
         ('{"status": "COMPLETE"}', "the answer has no `results`"),
-        ('{"results": [7]}', "page 1: record 1 is no JSON object"),
+        ('{"results": [7]}', "page 1: record 1 is not a JSON object"),
         ('{"results": [{"id": "1"}]}', "no record has the watermark's column lastmodifieddate"),
         ('{"results": [{"id": "1", "lastmodifieddate": "soon"}]}', "is of type instant"),
     ],

@@ -121,7 +121,7 @@ def test_a_hash_that_was_remembered_of_a_mixed_up_copy_does_not_block_for_good(
     [found] = bucket.landing().find("sale*.csv")
     seen = shop.root / "staging" / "_seen" / "shop_bronze" / "sale.json"
     seen.parent.mkdir(parents=True)
-    seen.write_text(json.dumps({"sale_1.csv": [f"{found.bytes}:{found.mark}", "0" * 64]}))
+    seen.write_text(json.dumps({"sale_1.csv": [f"{found.bytes}:{found.etag}", "0" * 64]}))
     attempt = shop.stage()
     assert attempt is not None
     assert "sale_1.csv: the file changed" in attempt.problems[0].message

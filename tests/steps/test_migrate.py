@@ -13,7 +13,7 @@ from storage.errors import ConfigurationError
 from storage.formats.iceberg.store import IcebergStore
 from storage.lake_store import LakeStore
 from storage.placement import Placements
-from storage.types import MIGRATED, TableRef
+from storage.types import TableRef
 from tasks.manage.migrate import DifferentRowsError, Moved, finish, migrate, undo
 from tasks.manage.rollback import plan_run, restore
 from tasks.records import changes
@@ -260,7 +260,7 @@ def test_a_rollback_of_a_moved_table_notes_its_own_version(shop: Shop) -> None:
     number, _, _ = newest.version.partition(":")
     assert int(number) == store.placements.of(ref).current.number > 0
     assert newest.record is not None
-    assert newest.record.notes[MIGRATED] == str(store.adapter("delta").head(ref).version)
+    assert newest.record.copied == str(store.adapter("delta").head(ref).version)
     store.rollback(ref, newest.version, record("back"))
     assert store.history(ref)[0].restored == newest.version
     assert move_back(shop, ref.label).format == "delta"

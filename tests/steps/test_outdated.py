@@ -117,7 +117,7 @@ def test_the_attempt_that_a_late_process_has_committed_is_found_by_its_token(
     step(shop, "mine", label, including=False)
     context, late, _ = staged(shop, label, "killed")
     attempt = staged(shop, label)
-    run_table.kind_of(context.domain, late.table).publish(context, late, {})
+    run_table.kind_of(context.domain, late.table).publish(context, late)
     before = seen(shop)
     assert publish(*attempt).repeated
     assert seen(shop) == before

@@ -16,6 +16,7 @@ from storage.formats.delta.store import DeltaStore
 from storage.registry import Lake
 from storage.types import TableRef
 from tests.conftest import MakeLake
+from tests.sessions import adapter_of
 
 NUMBERS = count(1)
 
@@ -29,7 +30,7 @@ def make_table(
     def make(
         kind: str, properties: dict[str, str], columns: str = "id BIGINT, n INT", after: str = ""
     ) -> tuple[TableStore, TableRef]:
-        store = make_lake(kind).adapter(spark)
+        store = adapter_of(make_lake(kind), spark)
         ref = TableRef("shop", "silver", f"t{next(NUMBERS)}")
         name = cast("Any", store)._name(ref)
         run = store.session.sql

@@ -27,6 +27,7 @@ from storage.registry import Lake
 from storage.schemas import schema
 from storage.types import CommitRecord, TableRef
 from tests.conftest import MakeLake
+from tests.sessions import adapter_of
 
 REF = TableRef("shop", "silver", "orders")
 SCHEMA = schema([("writer", "bigint")])
@@ -170,7 +171,7 @@ def overwritten_by_another(store: DeltaStore) -> None:
 def test_the_read_back_notices_a_commit_that_another_writer_replaced(
     lake: Lake, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = cast("DeltaStore", lake.adapter(spark))
+    store = cast("DeltaStore", adapter_of(lake, spark))
     original = DeltaStore._append
 
     def append_and_lose(self: DeltaStore, *arguments: Any) -> None:

@@ -24,6 +24,7 @@ from storage.registry import Lake
 from storage.spark.metrics import scans
 from storage.types import CommitRecord, TableRef, Version
 from tests.conftest import MakeLake
+from tests.sessions import adapter_of
 
 REF = TableRef("shop", "bronze", "orders")
 
@@ -44,7 +45,7 @@ def lake(make_lake: MakeLake) -> Lake:
 @pytest.fixture
 def store(lake: Lake) -> ParquetStore:
     """A store without Spark and a table of two commits."""
-    store = cast("ParquetStore", lake.adapter(None, name="parquet"))
+    store = cast("ParquetStore", adapter_of(lake, None, name="parquet"))
     store.append_arrow(REF, rows(1, 2), record("first"))
     store.append_arrow(REF, rows(3), record("second"))
     return store
@@ -131,7 +132,7 @@ def test_a_write_that_dies_before_its_manifest_leaves_the_version(
 def test_what_changes_rows_is_refused_with_the_reason(
     lake: Lake, spark: object, store: ParquetStore
 ) -> None:
-    made = lake.adapter(spark, name="parquet")  # type: ignore[arg-type]
+    made = adapter_of(lake, spark, name="parquet")  # type: ignore[arg-type]
     frame = made.read(REF)
     plan = upsert_plan(["id"], ["id"], [])
     changing: dict[str, Callable[[], object]] = {
@@ -176,31 +177,19 @@ def test_a_lake_holds_each_layer_in_its_format(lake: Lake) -> None:
     ]  # fmt: skip
 
 
-def test_the_changes_of_many_commits_are_read_in_one_scan(
+def test_what_many_commits_added_is_read_in_one_scan(
     lake: Lake, spark: SparkSession, store: ParquetStore
 ) -> None:
     """The plan of a table that is hundreds of commits behind is that of one that is two behind."""
     few = store.head(REF).version
     for number in range(4, 34):
         store.append_arrow(REF, rows(number), record(f"{number}"))
-    reader = lake.adapter(spark, name="parquet")
+    reader = adapter_of(lake, spark, name="parquet")
     with scans(spark) as read:
-        found = reader.changes(REF, Version("0"), store.head(REF).version).collect()
-        many = reader.changes(REF, few, store.head(REF).version).collect()
+        found = reader.added(REF, Version("0"), store.head(REF).version).collect()
+        many = reader.added(REF, few, store.head(REF).version).collect()
     assert [sorted(row["id"] for row in some) for some in (found, many)] == [
         [*range(1, 34)],
         [*range(4, 34)],
     ]
     assert len([scan for scan in read if scan.files]) == 2
-
-
-def test_files_that_leave_and_come_back_are_told_each_time(
-    lake: Lake, spark: SparkSession, store: ParquetStore
-) -> None:
-    start = store.head(REF).version
-    there = store.append_arrow(REF, rows(4), record("third")).version
-    for number, to in enumerate((start, there, start, there)):
-        store.rollback(REF, to, record(f"back {number}"))
-    found = lake.adapter(spark, name="parquet").changes(REF, start, store.head(REF).version)
-    kinds = sorted((row["_change_type"], row["id"]) for row in found.collect())
-    assert kinds == [("delete", 4)] * 2 + [("insert", 4)] * 3

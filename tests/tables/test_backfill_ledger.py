@@ -16,14 +16,16 @@ from flows.runtime import lake_of
 from storage.base import TableStore
 from storage.errors import ConfigurationError
 from storage.types import CommitRecord
-from tasks.context import BACKFILL, Context, RunInfo
+from tasks.context import Context, RunInfo
 from tasks.domain.schemas import quarantine_of
 from tasks.manage import backfill
 from tasks.manage.backfill import Request, planned
+from tasks.notes import Notes
 from tasks.ops.tables import ops_table
 from tasks.records.backfill_ledger import Backfill, State, known, ledger, record
 from tasks.records.decisions import Decision, resolve
 from tasks.rows.partitions import Partition
+from tasks.run_table import kind_of
 from tests.property.domain import load_domain
 
 FROM, TO = dt.date(2024, 1, 1), dt.date(2024, 4, 1)
@@ -41,9 +43,10 @@ def context(store: TableStore, tmp_path: Path) -> Context:
     return Context(store, SodaScanner(), load_domain(), tmp_path, tmp_path, run)
 
 
-def _commit(store: TableStore, plan: Backfill, partition: Partition, **notes: object) -> None:
+def _commit(store: TableStore, plan: Backfill, partition: Partition, **notes: Any) -> None:
     token = f"{plan.id} {partition.label}"
-    made = CommitRecord("run-1", token, notes={BACKFILL: plan.note(partition), **notes})
+    part = Notes(backfill=plan.part(partition), **notes)
+    made = CommitRecord("run-1", token, notes=part.stored())
     store.append_arrow(plan.tables[0], pa.table({"id": ["a"]}), made)
 
 
@@ -162,10 +165,14 @@ def test_what_has_no_partitions_is_refused(context: Context, tables: list[str], 
 
 def test_what_is_computed_whole_says_so() -> None:
     domain = load_config([]).domain
-    reason = backfill.obstacle(domain, domain.ref("gold.customer_segments"))
+
+    def undivided(label: str) -> str:
+        return kind_of(domain, domain.ref(label)).undivided(domain)
+
+    reason = undivided("gold.customer_segments")
     assert reason.startswith("it is computed whole (the fifths are ranks over all customers")
-    assert not backfill.obstacle(domain, domain.ref("gold.daily_revenue"))
-    assert not backfill.obstacle(domain, domain.ref("silver.customer_addresses"))
+    assert not undivided("gold.daily_revenue")
+    assert not undivided("silver.customer_addresses")
 
 
 def test_gold_is_downstream_of_the_tables_that_it_reads() -> None:

@@ -56,16 +56,16 @@ def test_an_undeclared_column_is_rescued_added_or_blocked(
         else []
     )
     # Both formats take names that differ by case for one.
-    assert made.notes.get(drift.EVOLVED, []) == (["rating"] if mode is DriftMode.evolve else [])
-    (entry,) = made.notes[drift.DRIFT]
-    assert (entry["mode"], list(entry["before"])) == (mode.value, HEADER.split(","))
-    assert made.notes[drift.DELIVERED] == dict.fromkeys(
+    assert (made.notes.added or ()) == (("rating",) if mode is DriftMode.evolve else ())
+    (entry,) = made.notes.drift or ()
+    assert (entry.mode, list(entry.before)) == (mode.value, HEADER.split(","))
+    assert made.notes.delivered == dict.fromkeys(
         [*HEADER.split(","), "rating", "odd name", "Rating"], "string"
     )
 
 
 def test_the_declared_columns_are_no_drift(context: Context) -> None:
-    assert drift.DRIFT not in attempt(context, DriftMode.freeze, HEADER).notes
+    assert attempt(context, DriftMode.freeze, HEADER).notes.drift is None
 
 
 def test_a_blocked_difference_is_reported_once_with_both_schemas(context: Context) -> None:
@@ -93,7 +93,7 @@ def test_what_evolved_is_in_the_table_and_expected_from_the_next_delivery(contex
     context.store.append_arrow(
         SELLERS,
         names.empty_table(),
-        CommitRecord("run-1", "t", files=first.files, notes=first.notes),
+        CommitRecord("run-1", "t", files=first.files, notes=first.notes.stored()),
     )
     second = attempt(context, DriftMode.evolve, HEADER, "_2")
     (problem,) = second.problems

@@ -18,9 +18,9 @@ from flows.cli import invoke
 from flows.runtime import Runtime, lake_of, new_run, run_lock
 from storage.types import CommitRecord, SourceFile, TableRef
 from tasks.context import Attempt, GateReport, RunInfo, backfill_folder
+from tasks.notes import Batch, Notes
 from tasks.ops import report as ops
 from tasks.ops.report import TableOutcome
-from tasks.records.accounting import ACCOUNTS
 
 pytestmark = pytest.mark.usefixtures("empty_lake")
 
@@ -110,7 +110,7 @@ def test_an_attempt_without_a_delivery_is_settled(
     )
     ref, of_part = TableRef("olist", "silver", "orders"), part == "_backfill"
     folder = backfill_folder(context, ref, "t") if of_part else context.folder(ref, "t")
-    Attempt(ref, "t", str(folder), notes={"batch_id": "orders-fedcba987654"}).save()
+    Attempt(ref, "t", str(folder), notes=Notes(itself=Batch("orders-fedcba987654"))).save()
     assert invoke(["batch", "accept", "orders-fedcba987654", "--reason", "right", lake]) == 0
     assert "orders-fedcba987654 (silver.orders) accepted" in capsys.readouterr().out
     assert invoke(["batch", "accept", "daily_revenue-fedcba987654", "--reason", "x", lake]) == 2
@@ -121,7 +121,8 @@ def test_rejecting_a_published_batch_says_how_its_rows_leave(
     lake: str, make_config: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = lake_of(make_config(lake.removeprefix("format="), tmp_path)).store(None)
-    record = CommitRecord("run-1", "t", notes={ACCOUNTS: {BATCH: {"ingested": 2, "published": 2}}})
+    notes = Notes(accounts={BATCH: {"ingested": 2, "published": 2}})
+    record = CommitRecord("run-1", "t", notes=notes.stored())
     store.append_arrow(TableRef("olist", "silver", "orders"), SALES, record)
     assert invoke(["batch", "reject", BATCH, lake]) == 0
     out = capsys.readouterr().out

@@ -8,7 +8,7 @@ from datetime import date
 from functools import cache
 from typing import Any
 
-from tasks.generate.olist.generator import Generated
+from tasks.generate.generated import Generated
 
 COLUMNS = {
     "olist_orders_dataset.csv": (

@@ -7,15 +7,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from conf.formats import chosen, described
-from conf.load import CONF, compose_config, load_config
+from conf.load import choices, compose_config, load_config
 from conf.schema import Config
 from storage.errors import ConfigurationError
 
 VARIABLES = ("LAKEHOUSE_LANDING", "LAKEHOUSE_LAKE", "LAKEHOUSE_CACHE")
-
-
-def _choices(group: str) -> list[str]:
-    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
 @pytest.fixture(autouse=True)
@@ -24,9 +20,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.mark.parametrize("format_name", _choices("format"))
-@pytest.mark.parametrize("env", _choices("env"))
-@pytest.mark.parametrize("domain", _choices("domain"))
+@pytest.mark.parametrize("format_name", choices("format"))
+@pytest.mark.parametrize("env", choices("env"))
+@pytest.mark.parametrize("domain", choices("domain"))
 def test_every_choice_composes(domain: str, env: str, format_name: str) -> None:
     config = load_config(
         [
@@ -78,7 +74,7 @@ WRONG = {
     "domain.silver.orders.strategy=scd3": "domain.silver.orders.strategy: 'scd3' is not one of "
     "upsert, append, events, snapshot, scd2",
     "workers=[1": "workers=[1: not readable as key=value",
-    "as_of=9999-99-99": "domain olist: as_of: '9999-99-99' is no date or instant like 2018-09-03 12",
+    "as_of=9999-99-99": "domain olist: as_of: '9999-99-99' is not a date or instant like 2018-09-03 12",
     "tables=[gold.nothing]": "domain olist: tables: 'gold.nothing' is none of",
     "paths.lake=${oc.env:NOT_SET}": "paths.lake: the environment variable NOT_SET is not set",
     "paths.lake=${nowhere}": "spark.local_dir: Interpolation key 'nowhere' not found",

@@ -56,7 +56,7 @@ def of_java(state: str, code: int = 0) -> Exception:
 )
 def test_what_passes_while_connecting_is_worth_another_try(text: str) -> None:
     for error in (psycopg.OperationalError(text), _wrapped(psycopg.OperationalError(text))):
-        assert judged(error) is Failure.PASSING
+        assert judged(error) is Failure.TRANSIENT
         assert type(explain("catalog", error)) is TransientError
 
 
@@ -77,14 +77,14 @@ def test_what_is_refused_is_refused_again(text: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        (errors.AdminShutdown, Failure.PASSING),
-        (errors.CannotConnectNow, Failure.PASSING),
-        (errors.IdleSessionTimeout, Failure.PASSING),
-        (errors.TooManyConnections, Failure.PASSING),
-        (errors.DeadlockDetected, Failure.PASSING),
-        (errors.SerializationFailure, Failure.PASSING),
-        (errors.DatabaseDropped, Failure.LASTING),
-        (errors.UndefinedTable, Failure.LASTING),
+        (errors.AdminShutdown, Failure.TRANSIENT),
+        (errors.CannotConnectNow, Failure.TRANSIENT),
+        (errors.IdleSessionTimeout, Failure.TRANSIENT),
+        (errors.TooManyConnections, Failure.TRANSIENT),
+        (errors.DeadlockDetected, Failure.TRANSIENT),
+        (errors.SerializationFailure, Failure.TRANSIENT),
+        (errors.DatabaseDropped, Failure.TERMINAL),
+        (errors.UndefinedTable, Failure.TERMINAL),
         (errors.InsufficientPrivilege, Failure.REFUSED),
         (errors.InvalidPassword, Failure.REFUSED),
     ],
@@ -108,7 +108,7 @@ def test_an_error_of_the_jvm_is_told_with_its_cause(state: str, kind: type[Lakeh
 
 @pytest.mark.parametrize(
     ("code", "expected"),
-    [(390100, Failure.REFUSED), (390144, Failure.REFUSED), (200001, Failure.PASSING)],
+    [(390100, Failure.REFUSED), (390144, Failure.REFUSED), (200001, Failure.TRANSIENT)],
 )
 def test_a_login_that_snowflake_refuses_is_no_lost_connection(code: int, expected: Failure) -> None:
     assert judged(of_java("08001", code)) is expected
@@ -121,7 +121,7 @@ def test_other_errors_are_none_of_a_database() -> None:
 
 def test_values_of_rows_are_not_searched_for_what_the_server_said() -> None:
     error = errors.UniqueViolation("duplicate key\nDETAIL:  (permission denied) exists")
-    assert judged(error) is Failure.LASTING
+    assert judged(error) is Failure.TERMINAL
 
 
 def _wrapped(error: psycopg.Error) -> OperationalError:

@@ -13,12 +13,12 @@ from storage.errors import ConfigurationError
 from storage.types import SourceFile, TableRef
 from tasks.context import (
     Attempt,
-    Batch,
     Context,
     Problem,
     RunInfo,
     fingerprint,
 )
+from tasks.notes import Batch, Notes
 
 ORDERS = TableRef("olist", "silver", "orders")
 RUN = RunInfo("run-1", datetime(2024, 1, 1, tzinfo=UTC), "1.0")
@@ -88,9 +88,9 @@ def test_attempts_of_both_formats_have_folders_of_their_own(context: Context) ->
 def test_the_record_of_an_attempt_says_what_it_consumed(context: Context) -> None:
     attempt = Attempt(
         table=ORDERS, token="t1", folder="/x", inputs={"bronze.orders": "3"}, contract="c",
-        rows={"published": 1}, batches=(Batch("b1", 2),), notes={"releases": 1},
+        rows={"published": 1}, batches=(Batch("b1", 2),), notes=Notes(releases=1),
     )  # fmt: skip
-    record = context.record(attempt, waived=["check 1"])
+    record = context.record(attempt.noting(waived=("check 1",)))
     assert (record.run_id, record.token, record.code, record.contract) == (
         "run-1",
         "t1",

@@ -24,7 +24,7 @@ def test_a_jar_of_ones_own_is_taken_by_its_path(tmp_path: Path, java: JavaHome) 
 
 @pytest.mark.parametrize("name", ["snowflakes", "/nowhere/oracle.jar", ""])
 def test_what_is_no_driver_is_refused(tmp_path: Path, java: JavaHome, name: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"spark\.drivers: .* is no driver") as refused:
+    with pytest.raises(ConfigurationError, match=r"spark\.drivers: .* is not a driver") as refused:
         driver_paths([name], cache=tmp_path, java=java)
     assert refused.value.advice.startswith("Write redshift or snowflake")
 

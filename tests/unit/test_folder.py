@@ -13,6 +13,7 @@ from pyspark.java_gateway import launch_gateway
 from storage.base import TableStore
 from storage.types import CommitRecord, TableRef
 from tests.conftest import MakeLake
+from tests.sessions import adapter_of
 
 TABLE = TableRef("shop", "silver", "orders")
 ROWS = pa.table({"id": ["a"]})
@@ -32,7 +33,7 @@ RECORD = CommitRecord("run-1", "t")
 def test_a_test_that_writes_a_table_fails(
     make_lake: MakeLake, name: str, write: Callable[[TableStore], object]
 ) -> None:
-    store = make_lake(name).adapter(None)
+    store = adapter_of(make_lake(name), None)
     with pytest.raises(pytest.fail.Exception, match="writes no table"):
         write(store)
 

@@ -7,6 +7,7 @@ from checks.model import CheckResult, Outcome, Severity
 from storage.types import TableRef
 from tasks.context import Attempt
 from tasks.gate import evaluate as gate
+from tasks.notes import Batch, Notes
 from tasks.table.checks import NEVER_WAIVED
 
 
@@ -83,6 +84,6 @@ def test_a_threshold_outside_0_to_1_is_refused(threshold: float) -> None:
 @pytest.mark.parametrize("name", NEVER_WAIVED)
 def test_no_decision_lets_a_table_through_that_could_not_go_on(name: str) -> None:
     ref = TableRef("shop", "gold", "daily")
-    accepted = Attempt(ref, "token", "folder", notes={"accepted": "known"})
+    accepted = Attempt(ref, "token", "folder", notes=Notes(itself=Batch("daily-1", accepted=True)))
     assert gate._is_waived(result(Outcome.FAIL), accepted)
     assert not gate._is_waived(result(Outcome.FAIL, name), accepted)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.generate.crm.generator import Generated, generate
+from tasks.generate.crm.generator import generate
+from tasks.generate.generated import Generated
 from tests.oracle.crm import compute, read
 
 SOURCES = 7

@@ -100,7 +100,7 @@ def test_files_are_of_bounded_size_and_hold_all_rows(
         ({"defects": 0.5}, "defects=0.5 is outside 0 to 0.2"),
         ({"anomalies": float("nan")}, "anomalies=nan is outside"),
         ({"form": "xml"}, "form=xml is none of csv, parquet"),
-        ({"start": "July"}, "start=July is no date"),
+        ({"start": "July"}, "start=July is not a date"),
     ],
 )
 def test_a_parameter_out_of_range_is_named(

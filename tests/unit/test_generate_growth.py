@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from tasks.generate.generated import Generated
 from tasks.generate.growth.experiments import EXPERIMENTS
 from tasks.generate.growth.generator import generate
 from tasks.generate.growth.period import FIRST_DAY, LAST_DAY
 from tasks.generate.growth.visits import CHANNELS
-from tasks.generate.olist.generator import Generated
 
 HEADERS = {
     "visits": "visit_id,visitor_id,channel,campaign,cost,visited_at",

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tasks.generate.saas.generator import Generated, generate
+from tasks.generate.generated import Generated
+from tasks.generate.saas.generator import generate
 
 FILES = ("saas_users", "saas_subscription_changes", "saas_events", "saas_invoices")
 KEYS = {

@@ -32,7 +32,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         "options.numPartitions: the platform sets it for `partitions`; leave one of them out"),
     "no key": ({"key_snapshot": KeySnapshotSpec()},
         "key_snapshot.key: no columns that identify a row"),
-    "key that is no column": ({"key_snapshot": KeySnapshotSpec(["nr"])},
+    "key that is not a column": ({"key_snapshot": KeySnapshotSpec(["nr"])},
         "key_snapshot.key: nr is not a column"),
     "deletes without a column": ({"columns": ["id", "moved_at"]},
         "key_snapshot: name __deleted among the columns; it is true for deleted rows"),

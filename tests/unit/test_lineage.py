@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from storage.types import ROLLBACK, CommitRecord, Snapshot, Version, lineage
+from storage.types import CommitRecord, Snapshot, Version, lineage
 
 
 def history(*commits: str) -> list[Snapshot]:
@@ -14,7 +14,7 @@ def history(*commits: str) -> list[Snapshot]:
     found = []
     for commit in commits:
         name, _, to = commit.partition(">")
-        record = CommitRecord("run", name, notes={ROLLBACK: {"to": to}} if to else {})
+        record = CommitRecord("run", name, notes={"rollback": {"to": to}} if to else {})
         found.append(Snapshot(Version(name), datetime(2024, 1, 1, tzinfo=UTC), "append", record))
     return found[::-1]
 

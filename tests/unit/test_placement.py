@@ -9,7 +9,7 @@ import pytest
 
 from storage.errors import TerminalError
 from storage.placement import FOLDER, Copy, Placement, Placements
-from storage.types import ROLLBACK, CommitRecord, Snapshot, TableRef, Version
+from storage.types import CommitRecord, Snapshot, TableRef, Version
 
 ORDERS = TableRef("shop", "silver", "orders")
 DAILY = TableRef("shop", "gold", "daily")
@@ -62,7 +62,7 @@ def test_records_show_what_a_table_read_as_versions_of_the_present_copy(
 
 def test_a_rollback_of_a_moved_table_is_shown_with_its_own_versions(placements: Placements) -> None:
     placements.write(ORDERS, Placement(ICEBERG, last=1))
-    record = CommitRecord("run", "t", notes={ROLLBACK: {"to": "5", "of": "6"}})
+    record = CommitRecord("run", "t").as_rollback(Version("5"), of=Version("6"))
     entry = Snapshot(Version("7"), datetime(2026, 1, 1, tzinfo=UTC), "append", record)
     (seen,) = placements.seen(ORDERS, [entry])
     assert (seen.version, seen.restored) == ("1:7", "1:5")

@@ -84,7 +84,7 @@ CASES: dict[str, tuple[SourceSpec, str]] = {
         "rest.initial_value: 'long ago' is of no type instant"),
     "envelope": (replace(source(), envelope=Envelope.debezium),
         "envelope: debezium is read from files, not from an API"),
-    "watermark is no column": (replace(source(), watermark=WatermarkSpec("seen")),
+    "watermark is not a column": (replace(source(), watermark=WatermarkSpec("seen")),
         "watermark.column: seen is not a column"),
     "rest of files": (SourceSpec("*.csv", ["id"], rest=RestSpec("https://x")),
         "rest: has no meaning for kind files"),

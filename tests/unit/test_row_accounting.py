@@ -10,11 +10,11 @@ import pytest
 
 from checks.model import Outcome
 from storage.types import TableRef
-from tasks.context import Attempt, Batch
+from tasks.context import Attempt
 from tasks.domain.spec import SilverSpec
 from tasks.merge.checks import _conserved, _keys_conserved
+from tasks.notes import Batch, Notes
 from tasks.records.accounting import (
-    ACCOUNTS,
     Group,
     RowOutcomes,
     accounted,
@@ -55,13 +55,13 @@ def test_a_row_lost_in_one_batch_and_found_in_another_is_lost() -> None:
         "b2": {"ingested": 4, "quarantined": 2, "rejected": 1},
         "b0": {"released": 2, "published": 2},
     }
-    result = _conserved(replace(_staged(WHOLE), notes={ACCOUNTS: accounts}))
+    result = _conserved(replace(_staged(WHOLE), notes=Notes(accounts=accounts)))
     assert result.outcome is Outcome.FAIL
     assert result.message == (
         "10 of 10 ingested rows are accounted for; b1: 7 of 6 rows; b2: 3 of 4 rows"
     )
     accounts["b1"]["quarantined"], accounts["b2"]["quarantined"] = 0, 3
-    result = _conserved(replace(_staged(WHOLE), notes={ACCOUNTS: accounts}))
+    result = _conserved(replace(_staged(WHOLE), notes=Notes(accounts=accounts)))
     assert result.outcome is Outcome.PASS
 
 

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote_plus
 
@@ -23,11 +22,10 @@ SECRET = 'pa+s "w&rd/1é'
 
 
 @pytest.fixture(autouse=True)
-def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(secret_stores.PREFIX_VARIABLE, raising=False)
-    masking.forget()
-    yield
-    masking.forget()
+    monkeypatch.setattr(masking, "_known", frozenset())
+    monkeypatch.setattr(masking, "_pattern", None)
 
 
 @pytest.fixture

@@ -146,7 +146,7 @@ def test_personal_data_is_tagged_by_name(tmp_path: Path) -> None:
 
 REFUSED = {
     "empty": (b"", "sales.csv: the file is empty"),
-    "no header": (b"1,s1,3.20\n2,s2,4.10\n", "the first line is no header: '1' is no name"),
+    "no header": (b"1,s1,3.20\n2,s2,4.10\n", "the first line is not a header: '1' is not a name"),
     "an empty name": (b"id,,x\n1,2,3\n", "the header has no name for the fields 2 of 3"),
     "empty names at the end": (
         b"id,x,,\n1,2,,\n",
@@ -177,14 +177,14 @@ def test_a_file_that_gives_no_domain_is_refused_and_nothing_is_written(
 
 
 WRONG = {
-    "name": (["a-b", "--from", "sales.csv"], "NAME: 'a-b' is no name of tables and databases"),
-    "upper case": (["Shop", "--from", "sales.csv"], "NAME: 'Shop' is no name"),
-    "table": (["shop", "--from", "sales.csv", "--table", "2x"], "--table: '2x' is no name"),
+    "name": (["a-b", "--from", "sales.csv"], "NAME: 'a-b' cannot be the name of tables and databases"),
+    "upper case": (["Shop", "--from", "sales.csv"], "NAME: 'Shop' is not a name"),
+    "table": (["shop", "--from", "sales.csv", "--table", "2x"], "--table: '2x' is not a name"),
     "no file": (["shop", "--from", "gone.csv"], "gone.csv: cannot be read: No such file"),
     "key": (["shop", "--from", "sales.csv", "--key", "no"], "--key: no is not a column"),
     "empty key": (["shop", "--from", "sales.csv", "--key", "b"], "--key: b is empty in 1 of 2"),
     "exists": (["olist", "--from", "sales.csv"], "exists, and nothing is overwritten"),
-    "value": (["null", "--from", "sales.csv"], "NAME: 'null' is no name of tables and databases"),
+    "value": (["null", "--from", "sales.csv"], "NAME: 'null' cannot be the name of tables and databases"),
     "another of that name": (
         ["saas", "--from", "sales.csv"], "saas.yaml is a domain of that name, and one would hide the other"
     ),
@@ -328,7 +328,7 @@ def test_a_file_of_another_encoding_and_sign(tmp_path: Path) -> None:
     file = csv_file(tmp_path, "id\tStraße\n1\tKöln\n2\tBonn\n".encode("latin-1"))
     profile = read_profile(file, encoding="latin-1")
     assert (profile.delimiter, [c.name for c in profile.columns]) == ("\t", ["id", "strae"])
-    with pytest.raises(InputError, match="first line is no header"):
+    with pytest.raises(InputError, match="first line is not a header"):
         read_profile(csv_file(tmp_path, "1\t2\n"))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -21,16 +21,16 @@ from pyspark.sql.types import StructType
 
 from storage.adapter import FormatStore
 from storage.base import other_version
-from storage.direct import delta_obstacle
+from storage.direct import delta_obstacle, require_safe
 from storage.errors import (
     ChangesNotTrackedError,
     CommitConflictError,
     TableNotFoundError,
-    UnsafeReadError,
     VersionNotFoundError,
 )
 from storage.evolution import FIRST, AddColumn, AllowNulls, Change, WidenColumn, evolved
 from storage.failures import NATIVE, native_text, translate
+from storage.formats.statements import merge, recorded, setting
 from storage.locks import Locks
 from storage.parquet_reading import READ_OPTIONS
 from storage.plans import MergePlan
@@ -108,7 +108,7 @@ class DeltaStore(FormatStore):
                 table.alter.add_columns(Schema.from_arrow(new).fields, commit_properties=commit)
         else:  # only Spark gives a new column another place than the last
             columns = ", ".join(_definition(change) for change in added)
-            with self._metadata(record):
+            with self._recorded(record):
                 self.session.sql(f"ALTER TABLE {self._name(ref)} ADD COLUMNS ({columns})").collect()
 
     def _rewrite(self, ref: TableRef, wanted: pa.Schema, record: CommitRecord | None) -> None:
@@ -147,7 +147,7 @@ class DeltaStore(FormatStore):
                 reader = reader.option("versionAsOf", _number(ref, table, at))
             return reader.load(str(self.location(ref)))
 
-    def changes(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
+    def added(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
         with self._translated(ref):
             table = self._open(ref)
             first, last = _number(ref, table, after), _number(ref, table, until)
@@ -155,30 +155,26 @@ class DeltaStore(FormatStore):
                 raise VersionNotFoundError(f"{ref.label}: version {after} is not before {until}")
             if table.metadata().configuration.get("delta.enableChangeDataFeed") != "true":
                 raise ChangesNotTrackedError(
-                    f"{ref.label} was created without track_changes, so its changes cannot be read"
+                    f"{ref.label} was created without track_changes, so the rows added to it cannot be read"
                 )
-            rows = self.session.read.format("delta").option("readChangeFeed", "true")
             if first == last:
-                feed = rows.option("startingVersion", last).load(str(self.location(ref))).limit(0)
-            else:
-                feed = (
-                    rows.option("startingVersion", first + 1)
-                    .option("endingVersion", last)
-                    .load(str(self.location(ref)))
-                )
-            kind = F.when(F.col("_change_type").isin("insert", "update_postimage"), "insert")
-            return feed.withColumn("_change_type", kind.otherwise("delete")).drop(
-                "_commit_version", "_commit_timestamp"
+                return self.read(ref, until).limit(0)
+            feed = (
+                self.session.read.format("delta")
+                .option("readChangeFeed", "true")
+                .option("startingVersion", first + 1)
+                .option("endingVersion", last)
+                .load(str(self.location(ref)))
             )
+            inserts = feed.where("_change_type = 'insert'")
+            return inserts.drop("_change_type", "_commit_version", "_commit_timestamp")
 
     def obstacle(self, ref: TableRef) -> str | None:
         return delta_obstacle(self._open(ref))
 
     def read_arrow(self, ref: TableRef) -> pa.Table:
         table = self._open(ref)
-        obstacle = delta_obstacle(table)
-        if obstacle is not None:
-            raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
+        require_safe(ref.label, delta_obstacle(table))
         with self._translated(ref):
             return _dataset(table).to_table()
 
@@ -191,9 +187,7 @@ class DeltaStore(FormatStore):
         where: pc.Expression | None = None,
     ) -> pa.RecordBatchReader:
         table = self._open_at(ref, at)
-        obstacle = delta_obstacle(table)
-        if obstacle is not None:
-            raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
+        require_safe(ref.label, delta_obstacle(table))
         with self._translated(ref):
             return _dataset(table).scanner(columns=list(columns), filter=where).to_reader()
 
@@ -237,12 +231,7 @@ class DeltaStore(FormatStore):
         return TableStats(rows, len(sizes), sum(sizes))
 
     def _append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
-        (
-            rows.write.format("delta")
-            .mode("append")
-            .option("userMetadata", record.to_json())
-            .save(str(self.location(ref)))
-        )
+        self._write_rows(ref, rows, record, "append")
 
     def _create_arrow(self, ref: TableRef, schema: pa.Schema) -> None:
         if self.exists(ref):
@@ -279,38 +268,32 @@ class DeltaStore(FormatStore):
         )
 
     def _merge(self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord) -> None:
-        view = f"merge_source_{ref.view}"
-        rows.createOrReplaceTempView(view)
-        try:
-            with self._metadata(record):
-                self.session.sql(plan.sql(self._name(ref), view)).collect()
-        finally:
-            self.session.catalog.dropTempView(view)
+        with self._recorded(record):
+            merge(self.session, plan, rows, self._name(ref), f"merge_source_{ref.view}")
 
-    def _overwrite(
-        self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
-    ) -> None:
-        writer = rows.write.format("delta").mode("overwrite")
-        if where is not None:
-            writer = writer.option("replaceWhere", where)
+    def _overwrite(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
+        self._write_rows(ref, rows, record, "overwrite")
+
+    def _write_rows(self, ref: TableRef, rows: DataFrame, record: CommitRecord, mode: str) -> None:
+        writer = rows.write.format("delta").mode(mode)
         writer.option("userMetadata", record.to_json()).save(str(self.location(ref)))
 
     def _replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
         self._with_columns(ref, rows, record)
 
     def _delete(self, ref: TableRef, where: str, record: CommitRecord) -> None:
-        with self._metadata(record):
+        with self._recorded(record):
             self.session.sql(f"DELETE FROM {self._name(ref)} WHERE {where}").collect()
 
     def _rollback(self, ref: TableRef, to: Version, record: CommitRecord) -> None:
-        with self._metadata(record):
+        with self._recorded(record):
             self.session.sql(
                 f"RESTORE TABLE {self._name(ref)} TO VERSION AS OF {int(to)}"
             ).collect()
 
     def _checkpoint(self, ref: TableRef, record: CommitRecord) -> None:
         # Delta drops an append without rows; a table property makes a commit that carries the record.
-        with self._metadata(record):
+        with self._recorded(record):
             self.session.sql(
                 f"ALTER TABLE {self._name(ref)} SET TBLPROPERTIES "
                 f"('lakehouse.mark' = {literal(record.token)})"
@@ -330,28 +313,14 @@ class DeltaStore(FormatStore):
         except (DeltaError, OSError) as error:
             raise translate(ref, error) from error
 
-    @contextmanager
-    def _onto(self, ref: TableRef, expected: Version | None) -> Iterator[None]:
+    def _onto(self, ref: TableRef, expected: Version | None) -> AbstractContextManager[None]:
         # Spark reads the table when a write begins; without an attempt to rebase it commits the next version.
-        if expected is not None and self.has_session:
-            self.session.conf.set(REBASES, "0")
-        try:
-            yield
-        finally:
-            if expected is not None and self.has_session:
-                self.session.conf.unset(REBASES)
+        if expected is None or not self.has_session:
+            return nullcontext()
+        return setting(self.session, REBASES, "0")
 
-    @contextmanager
-    def _metadata(self, record: CommitRecord | None) -> Iterator[None]:
-        if record is None:
-            yield
-            return
-        # Spark replaces ${name} in the values of its settings; JSON has another way to write the sign.
-        self.session.conf.set(USER_METADATA, record.to_json().replace("$", r"\u0024"))
-        try:
-            yield
-        finally:
-            self.session.conf.unset(USER_METADATA)
+    def _recorded(self, record: CommitRecord | None) -> AbstractContextManager[None]:
+        return recorded(self.session, USER_METADATA, record) if record else nullcontext()
 
     @contextmanager
     def _translated(self, ref: TableRef) -> Iterator[None]:

@@ -78,15 +78,6 @@ def before(table: Table, snapshot: IcebergSnapshot) -> IcebergSnapshot | None:
     return max(earlier, key=lambda s: s.sequence_number or 0, default=None)
 
 
-def replacing(table: Table) -> set[str]:
-    """Ids of the snapshots that replaced the table: without a parent, but not the first."""
-    return {
-        str(s.snapshot_id)
-        for s in table.snapshots()
-        if s.parent_snapshot_id is None and before(table, s) is not None
-    }
-
-
 def staged_snapshots(table: Table, staging: str) -> list[int]:
     """Ids of the snapshots that one write has made beside the table, oldest first."""
     return [s.snapshot_id for s in table.snapshots() if _property(s, WAP_ID) == staging]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from uuid import uuid4
 
 import pyarrow as pa
@@ -19,19 +19,16 @@ from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot as IcebergSnapshot
 from pyiceberg.transforms import IdentityTransform
 from pyiceberg.types import NestedField
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage.adapter import FormatStore
-from storage.base import other_version
-from storage.direct import iceberg_obstacle
+from storage.base import other_version, place_of
+from storage.direct import iceberg_obstacle, require_safe
 from storage.errors import (
-    ChangesNotTrackedError,
     CommitConflictError,
-    TerminalError,
-    UnsafeReadError,
     VersionNotFoundError,
 )
 from storage.evolution import FIRST, AllowNulls, Change, WidenColumn, compare
@@ -46,9 +43,9 @@ from storage.formats.iceberg.metadata import (
     current_version,
     folder_of,
     iceberg_type,
-    replacing,
     staged_snapshots,
 )
+from storage.formats.statements import merge, recorded, setting
 from storage.locks import Locks
 from storage.plans import MergePlan
 from storage.schemas import arrow_schema, fit, storable, type_of
@@ -61,13 +58,8 @@ ABANDONED_SECONDS = 24 * 3600.0
 NO_REBASE = "commit.retry.num-retries"
 WAP_ID = "spark.wap.id"
 """Setting under which Spark writes a snapshot beside the table (write-audit-publish)."""
-TRACKS_CHANGES = "lakehouse.track-changes"
 CONFLICTING = (CommitFailedException, ValidationException)
 CONFLICTS = ("CommitFailedException", "ValidationException")
-WHOLE_FILES_ONLY = ("Cannot delete file where some, but not all, rows match",
-                    "Cannot translate expression to source filter",
-                    "Cannot convert Spark predicate to Iceberg expression")  # fmt: skip
-"""Iceberg overwrites by whole files: what it says when the condition parts one."""
 
 
 class IcebergStore(FormatStore):
@@ -127,8 +119,7 @@ class IcebergStore(FormatStore):
             (ref.database, ref.name),
             Schema(*fields.values()),
             partition_spec=spec,
-            properties=self._properties
-            | {TRACKS_CHANGES: str(track_changes).lower(), WAP_ENABLED: "true"},
+            properties=self._properties | {WAP_ENABLED: "true"},
         )
 
     def _create_database(self, ref: TableRef) -> None:
@@ -185,22 +176,17 @@ class IcebergStore(FormatStore):
             reader = self.session.read.format("iceberg").option("versionAsOf", at)
             return reader.load(self._name(ref))
 
-    def changes(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
+    def added(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
         with self._translated(ref):
-            operations = self._operations(ref, after, until)
+            history = self.history(ref)
+            if place_of(ref, history, after) < place_of(ref, history, until):
+                raise VersionNotFoundError(f"{ref.label}: version {after} is not before {until}")
             if after == until:
-                return self._inserts(self.read(ref, until).limit(0))
-            if operations <= {"append"}:
-                reader = self.session.read.format("iceberg").option("end-snapshot-id", until)
-                if after != EMPTY:
-                    reader = reader.option("start-snapshot-id", after)
-                    return self._inserts(reader.load(self._name(ref)))
-                return self._inserts(self.read(ref, until))
-            if self._catalog.load(ref).properties.get(TRACKS_CHANGES) != "true":
-                raise ChangesNotTrackedError(
-                    f"{ref.label} was created without track_changes, so its changes cannot be read"
-                )
-            return self._changelog(ref, after, until)
+                return self.read(ref, until).limit(0)
+            if after == EMPTY:
+                return self.read(ref, until)
+            reader = self.session.read.format("iceberg").option("start-snapshot-id", after)
+            return reader.option("end-snapshot-id", until).load(self._name(ref))
 
     def obstacle(self, ref: TableRef) -> str | None:
         table = self._catalog.load(ref)
@@ -208,9 +194,7 @@ class IcebergStore(FormatStore):
 
     def read_arrow(self, ref: TableRef) -> pa.Table:
         table = self._catalog.load(ref)
-        obstacle = iceberg_obstacle(table, table.current_snapshot())
-        if obstacle is not None:
-            raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
+        require_safe(ref.label, iceberg_obstacle(table, table.current_snapshot()))
         with self._translated(ref):
             return table.scan().to_arrow()
 
@@ -226,9 +210,7 @@ class IcebergStore(FormatStore):
         if at == EMPTY:
             return self.columns(ref).empty_table().select(list(columns)).to_reader()
         snapshot = _snapshot(ref, table, at)
-        obstacle = iceberg_obstacle(table, snapshot)
-        if obstacle is not None:
-            raise UnsafeReadError(f"{ref.label} needs Spark: {obstacle}")
+        require_safe(ref.label, iceberg_obstacle(table, snapshot))
         with self._translated(ref):
             batches = table.scan(snapshot_id=int(at)).to_arrow_batch_reader()
             return Scanner.from_batches(batches, columns=list(columns), filter=where).to_reader()
@@ -281,36 +263,12 @@ class IcebergStore(FormatStore):
         write(fitted, snapshot_properties={RECORD: record.to_json()})
 
     def _merge(self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord) -> None:
-        view = f"merge_source_{ref.view}"
-        rows.createOrReplaceTempView(view)
-        try:
-            with self._metadata(record):
-                self.session.sql(plan.sql(self._name(ref), view)).collect()
-        finally:
-            self.session.catalog.dropTempView(view)
+        with self._recorded(record):
+            merge(self.session, plan, rows, self._name(ref), f"merge_source_{ref.view}")
 
-    def _overwrite(
-        self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
-    ) -> None:
-        if where is None:
-            self._overwrite_where(ref, rows, record, F.lit(True))
-            return
-        stray = rows.where(f"NOT coalesce(({where}), false)").limit(1).collect()
-        if stray:
-            raise TerminalError(f"{ref.label}: a row does not satisfy {where}: {stray[0]}")
-        try:
-            self._overwrite_where(ref, rows, record, F.expr(where))
-        except NATIVE as error:
-            if not any(mark in native_text(error) for mark in WHOLE_FILES_ONLY):
-                raise
-            kept = self.read(ref).where(f"NOT coalesce(({where}), false)")
-            self._overwrite_where(ref, kept.unionByName(rows), record, F.lit(True))
-
-    def _overwrite_where(
-        self, ref: TableRef, rows: DataFrame, record: CommitRecord, condition: Column
-    ) -> None:
+    def _overwrite(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
         writer = rows.writeTo(self._name(ref))
-        writer.option(f"snapshot-property.{RECORD}", record.to_json()).overwrite(condition)
+        writer.option(f"snapshot-property.{RECORD}", record.to_json()).overwrite(F.lit(True))
 
     def _replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
         # Schema and rows become one commit of the catalog; the earlier snapshots stay in the table, but
@@ -335,7 +293,7 @@ class IcebergStore(FormatStore):
         # a condition that metadata cannot answer, though it always holds, makes it a row-level delete.
         first = quote(self._catalog.load(ref).schema().fields[0].name)
         always = f"hash({first}) >= -2147483648"
-        with self._metadata(record):
+        with self._recorded(record):
             self.session.sql(
                 f"DELETE FROM {self._name(ref)} WHERE ({where}) AND {always}"
             ).collect()
@@ -349,46 +307,10 @@ class IcebergStore(FormatStore):
         elif compare(arrow_schema(rows.schema), self.columns(ref)).breaking:
             self._replace(ref, rows, record)
         else:
-            self._overwrite(ref, rows, record, None)
+            self._overwrite(ref, rows, record)
 
     def _checkpoint(self, ref: TableRef, record: CommitRecord) -> None:
         self._append(ref, self.read(ref).limit(0), record)
-
-    def _changelog(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
-        view = f"changelog_{ref.view}"
-        start = "" if after == EMPTY else f"'start-snapshot-id', '{int(after)}', "
-        self.session.sql(
-            f"CALL {CATALOG}.system.create_changelog_view("
-            f"table => '{ref.database}.{ref.name}', changelog_view => '{view}', "
-            f"options => map({start}'end-snapshot-id', '{int(until)}'), "
-            "net_changes => false)"
-        ).collect()
-        rows = self.session.table(view)
-        kind = F.lower(F.col("_change_type"))
-        return rows.withColumn("_change_type", kind).drop("_change_ordinal", "_commit_snapshot_id")
-
-    def _operations(self, ref: TableRef, after: Version, until: Version) -> set[str]:
-        operations: set[str] = set()
-        replaced = replacing(self._catalog.load(ref))
-        inside = False
-        for entry in self.history(ref):
-            inside = inside or entry.version == until
-            if entry.version == after and inside:
-                return operations
-            if inside:
-                operations.add(entry.operation)
-                if entry.version in replaced:
-                    raise ChangesNotTrackedError(
-                        f"{ref.label}: version {entry.version} replaced the columns, so the changes "
-                        "over it cannot be read"
-                    )
-        raise VersionNotFoundError(
-            f"{ref.label}: there are no retained snapshots {after} and, at or after it, {until}"
-        )
-
-    @staticmethod
-    def _inserts(rows: DataFrame) -> DataFrame:
-        return rows.withColumn("_change_type", F.lit("insert"))
 
     @staticmethod
     def _name(ref: TableRef) -> str:
@@ -403,11 +325,8 @@ class IcebergStore(FormatStore):
             return
         self._prepare_staging(ref)
         staging = uuid4().hex
-        self.session.conf.set(WAP_ID, staging)
-        try:
+        with setting(self.session, WAP_ID, staging):
             yield
-        finally:
-            self.session.conf.unset(WAP_ID)
         table = self._catalog.load(ref)
         made = staged_snapshots(table, staging)
         if not made:
@@ -426,14 +345,8 @@ class IcebergStore(FormatStore):
         if left := abandoned_snapshots(table, int((time.time() - ABANDONED_SECONDS) * 1000)):
             table.refresh().maintenance.expire_snapshots().by_ids(left).commit()
 
-    @contextmanager
-    def _metadata(self, record: CommitRecord) -> Iterator[None]:
-        # Spark replaces ${name} in the values of its settings; JSON has another way to write the sign.
-        self.session.conf.set(SNAPSHOT_PROPERTY, record.to_json().replace("$", r"\u0024"))
-        try:
-            yield
-        finally:
-            self.session.conf.unset(SNAPSHOT_PROPERTY)
+    def _recorded(self, record: CommitRecord) -> AbstractContextManager[None]:
+        return recorded(self.session, SNAPSHOT_PROPERTY, record)
 
     @contextmanager
     def _translated(self, ref: TableRef) -> Iterator[None]:

@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import reduce
 from pathlib import Path
 from uuid import uuid4
 
@@ -99,27 +97,14 @@ class ParquetStore(FormatStore):
             number = len(log) - 1 if at is None else _number(ref, log, at)
             return self._rows(ref, _files(log, number), log[number])
 
-    def changes(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
+    def added(self, ref: TableRef, after: Version, until: Version) -> DataFrame:
         with self._translated(ref):
             log = self._open(ref)
             first, last = _number(ref, log, after), _number(ref, log, until)
             if first > last:
                 raise VersionNotFoundError(f"{ref.label}: version {after} is not before {until}")
-            came: dict[str, Counter[DataFile]] = {"insert": Counter(), "delete": Counter()}
-            for number in range(first + 1, last + 1):
-                if log[number].base == number - 1:
-                    came["insert"].update(log[number].added)
-                    continue
-                before, now = set(_files(log, number - 1)), set(_files(log, number))
-                came["insert"].update(now - before)
-                came["delete"].update(before - now)
-            none = self._kind(self._rows(ref, [], log[last]), "insert")
-            parts = [
-                self._kind(self._rows(ref, files, log[last]), kind)
-                for kind, times in came.items()
-                for files in _repeated(times)
-            ]
-            return reduce(DataFrame.unionByName, parts, none)
+            files = [file for manifest in log[first + 1 : last + 1] for file in manifest.added]
+            return self._rows(ref, files, log[last])
 
     def obstacle(self, ref: TableRef) -> str | None:
         self._open(ref)
@@ -166,7 +151,7 @@ class ParquetStore(FormatStore):
 
     def _append(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
         self._sweep(ref)
-        folder = self._new_folder(ref)
+        folder = _new_folder()
         fitted = rows.select(*_fitted(ref, rows, named_types(self.columns(ref))))
         fitted.write.parquet(str(self.location(ref) / folder))
         self._commit(ref, "append", record, self._written(ref, folder))
@@ -179,7 +164,7 @@ class ParquetStore(FormatStore):
 
     def _append_arrow(self, ref: TableRef, rows: pa.Table, record: CommitRecord) -> None:
         self._sweep(ref)
-        folder = self._new_folder(ref)
+        folder = _new_folder()
         (self.location(ref) / folder).mkdir(parents=True)
         fitted = fit(rows, self.columns(ref))
         pq.write_table(fitted, self.location(ref) / folder / "part.parquet")
@@ -191,9 +176,7 @@ class ParquetStore(FormatStore):
     def _merge(self, ref: TableRef, rows: DataFrame, plan: MergePlan, record: CommitRecord) -> None:
         raise _only_added(ref, "merge")
 
-    def _overwrite(
-        self, ref: TableRef, rows: DataFrame, record: CommitRecord, where: str | None
-    ) -> None:
+    def _overwrite(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
         raise _only_added(ref, "overwrite")
 
     def _replace(self, ref: TableRef, rows: DataFrame, record: CommitRecord) -> None:
@@ -245,9 +228,6 @@ class ParquetStore(FormatStore):
         self._log(ref).sync([file.path for file in found])
         return found
 
-    def _new_folder(self, ref: TableRef) -> str:
-        return f"{DATA}/{uuid4().hex}"
-
     def _sweep(self, ref: TableRef) -> None:
         """Remove the files of writes that were killed; the table's lock is held, so none is under way."""
         named = {file.path.split("/")[1] for m in self._open(ref) for file in m.added}
@@ -262,10 +242,6 @@ class ParquetStore(FormatStore):
             return self.session.createDataFrame([], wanted)
         paths = [str(self.location(ref) / file.path) for file in files]
         return self.session.read.schema(wanted).parquet(*paths)
-
-    @staticmethod
-    def _kind(rows: DataFrame, kind: str) -> DataFrame:
-        return rows.withColumn("_change_type", F.lit(kind))
 
     def _log(self, ref: TableRef) -> Log:
         return Log(self.location(ref))
@@ -312,10 +288,8 @@ def _only_added(ref: TableRef, operation: str) -> TerminalError:
     )
 
 
-def _repeated(times: Counter[DataFile]) -> Iterator[list[DataFile]]:
-    """All files once, then those that came a second time, and so on: each list can be read in one scan."""
-    for number in range(max(times.values(), default=0)):
-        yield [file for file, count in times.items() if count > number]
+def _new_folder() -> str:
+    return f"{DATA}/{uuid4().hex}"
 
 
 def _files(log: Sequence[Manifest], number: int) -> list[DataFile]:

@@ -152,7 +152,8 @@ class _Reader:
         for label, rows in self._entries(loader, node, "given").items():
             if label not in known:
                 self._fault(
-                    rows, f"given: {label} is no input of {ref.label}; inputs: {', '.join(known)}"
+                    rows,
+                    f"given: {label} is not an input of {ref.label}; inputs: {', '.join(known)}",
                 )
                 continue
             columns = known[label]

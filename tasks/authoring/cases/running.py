@@ -86,9 +86,9 @@ class Runner:
 
     def _compared(self, case: Case) -> list[str]:
         if tables.folds(self._domain, case.table):
-            rows = reducing.reduced(self._session, self._domain, case.table)
+            rows = reducing.reduced(self._session.sql, self._domain, case.table)
         else:
-            rows = query(self._session, self._domain, case.table)
+            rows = query(self._session.sql, self._domain, case.table)
             refuse_other_columns(self._domain, case.table, rows.schema)
         key = key_of(self._domain, case.table)
         got = rows.select(*dict.fromkeys([*key, *case.compared])).toArrow().to_pylist()

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from storage.types import TableRef
-from tasks.domain.schemas import BRONZE_METADATA, business_columns, declared
-from tasks.domain.spec import DomainSpec
+from tasks.domain.schemas import BRONZE_METADATA, business_columns, declared, spec_of
+from tasks.domain.spec import DomainSpec, SilverSpec
 from tasks.rows import reducing
 
 Columns = Mapping[str, str]
@@ -26,17 +26,13 @@ def folder(domain: DomainSpec) -> Path:
 
 def testable(domain: DomainSpec) -> list[TableRef]:
     """The tables that a query makes, each after those it reads."""
-    return [ref for ref in domain.tables() if ref.layer == "gold" or _by_query(domain, ref)]
-
-
-def _by_query(domain: DomainSpec, ref: TableRef) -> bool:
-    spec = domain.silver.get(ref.name) if ref.layer == "silver" else None
-    return spec is not None and (spec.is_derived or spec.reduce is not None)
+    return [ref for ref in domain.tables() if domain.spec(ref).has_query]
 
 
 def folds(domain: DomainSpec, ref: TableRef) -> bool:
     """Whether the query folds rows of a delivery (`reduce`)."""
-    return ref.layer == "silver" and domain.silver[ref.name].reduce is not None
+    spec = domain.spec(ref)
+    return isinstance(spec, SilverSpec) and spec.reduce is not None
 
 
 def inputs(domain: DomainSpec, ref: TableRef) -> dict[str, Columns]:
@@ -45,7 +41,7 @@ def inputs(domain: DomainSpec, ref: TableRef) -> dict[str, Columns]:
         spec = domain.silver[ref.name]
         typed = {name: column.type for name, column in spec.samples.items()}
         return {reducing.ROWS: typed | dict(BRONZE_METADATA)}
-    read = (domain.gold if ref.layer == "gold" else domain.silver)[ref.name].inputs
+    read = spec_of(domain, ref).inputs
     return {label: _declared(domain, domain.ref(label)) for label in read}
 
 

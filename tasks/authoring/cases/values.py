@@ -28,7 +28,7 @@ def value_of(text: str, kind: str) -> object:
     A timestamp may be a day alone, which is its midnight.
 
     Raises:
-        ValueError: The text is no value of the type; the message says how to write one.
+        ValueError: The text is not a value of the type; the message says how to write one.
     """
     name = kind.split("(", maxsplit=1)[0]
     try:

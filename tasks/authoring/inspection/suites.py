@@ -94,7 +94,7 @@ def _suite(
         if inspection.complete(label):
             view = inspection.domain.ref(label).view
             views[view] = inspection.session.table(view)
-    if ref.layer == "gold" and inspection.domain.gold[ref.name].volume is not None:
+    if inspection.domain.spec(ref).volume is not None:
         views["volume"] = inspection.view("volume", schema(VOLUME.items()))
     for check, (_, place) in zip(suite.checks, _places(file), strict=True):
         _Look(inspection, file, check, place, views).look()

@@ -179,7 +179,7 @@ def _names(path: Path, headers: Sequence[str]) -> list[str]:
     values = [cell for cell in headers if _DATA.fullmatch(cell)]
     if values:
         raise InputError(
-            f"{path.name}: the first line is no header: {values[0]!r} is no name of a column",
+            f"{path.name}: the first line is not a header: {values[0]!r} cannot be the name of a column",
             advice="Write a first line with a name for each column.",
         )
     empty_ones = [str(place) for place, header in enumerate(headers, 1) if not header]

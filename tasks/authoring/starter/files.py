@@ -92,7 +92,7 @@ def _source(plan: Plan) -> str:
     lines = [f"    columns: [{', '.join(map(scalar, names))}]"]
     renamed = {c.header: c.name for c in profile.columns if c.header != c.name}
     if renamed:
-        lines.append("    header: # names in the file that are no names of table columns")
+        lines.append("    header: # names in the file that cannot be names of table columns")
         lines += [f"      {quoted(h)}: {scalar(n)}" for h, n in renamed.items()]
     if profile.delimiter != ",":
         lines.append(f"    delimiter: {quoted(profile.delimiter)}")

@@ -50,6 +50,7 @@ from tasks.domain.spec.tables import (
     GoldSpec,
     SilverSpec,
     Strategy,
+    TableSpec,
     is_query,
     sql_files,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "SourceKind",
     "SourceSpec",
     "Strategy",
+    "TableSpec",
     "VolumeLimits",
     "VolumeSpec",
     "WatermarkSpec",

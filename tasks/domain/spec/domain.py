@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 
@@ -10,7 +11,7 @@ from tasks.domain.spec.api import EndpointSpec
 from tasks.domain.spec.destinations import DestinationSpec, Push
 from tasks.domain.spec.limits import MUST_GIVE, VolumeLimits
 from tasks.domain.spec.sources import SourceSpec
-from tasks.domain.spec.tables import GoldSpec, SilverSpec, Strategy
+from tasks.domain.spec.tables import GoldSpec, SilverSpec, Strategy, TableSpec
 
 EVENTS = "__events"
 """Ending of the name of the table that holds the events of a history."""
@@ -61,14 +62,39 @@ class DomainSpec:
         """The table reference of `layer.table`."""
         return TableRef.parse(self.name, label)
 
+    def find(self, ref: TableRef) -> TableSpec | None:
+        """What is declared of a table; None where it is none of the domain's."""
+        layers: dict[str, Mapping[str, TableSpec]] = {
+            "bronze": self.bronze, "silver": self.silver, "gold": self.gold,
+        }  # fmt: skip
+        return layers.get(ref.layer, {}).get(ref.name)
+
+    def spec(self, ref: TableRef) -> TableSpec:
+        """What is declared of a table of the domain.
+
+        Raises:
+            KeyError: It is none of the domain's.
+        """
+        found = self.find(ref)
+        if found is None:
+            raise KeyError(ref.label)
+        return found
+
     def volume_limits(self, table: TableRef) -> VolumeLimits:
         """Control limits of a table's row counts: its own, else the domain's."""
-        own: VolumeLimits | None = getattr(self, table.layer)[table.name].anomalies
-        return own or self.anomalies
+        return self.spec(table).anomalies or self.anomalies
 
     def tables(self) -> list[TableRef]:
         """Every table, each after those it reads."""
         return [self.ref(label) for label in ordered(dependencies(self))]
+
+    def merged(self) -> list[TableRef]:
+        """The silver tables that are fed row by row."""
+        return [self.ref(f"silver.{n}") for n, spec in self.silver.items() if not spec.is_derived]
+
+    def computed(self) -> list[TableRef]:
+        """The tables that are computed from others, each after those it reads."""
+        return [ref for ref in self.tables() if not self.spec(ref).is_delivered]
 
     def pushes(self) -> list[Push]:
         """Every gold table of every destination that has a URL."""
@@ -100,13 +126,12 @@ def expanded(domain: DomainSpec) -> DomainSpec:
             track=[],
         )
         kept = [*table.key, *table.track]
-        history = table.strategy is Strategy.scd2
         silver[name] = replace(
             table,
             source=None,
             inputs=[events],
             groups={events: ", ".join(f"`{k}`" for k in table.key)},
-            columns={n: c for n, c in table.columns.items() if n in kept or not history},
+            columns={n: c for n, c in table.columns.items() if n in kept or not table.is_history},
             rules={},
             references={},
             partition=None,

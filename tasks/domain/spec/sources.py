@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar
 
 from tasks.domain.spec.api import PushSpec
 from tasks.domain.spec.jdbc import KeySnapshotSpec, PartitionsSpec
@@ -65,6 +66,12 @@ class WatermarkSpec:
 @dataclass
 class SourceSpec:
     """What feeds one bronze table: files of the landing folder, a table, a topic, or records of an API."""
+
+    is_delivered: ClassVar[bool] = True
+    is_derived: ClassVar[bool] = False
+    has_query: ClassVar[bool] = False
+    hides_deleted: ClassVar[bool] = False
+    volume: ClassVar[None] = None
 
     pattern: str = ""
     """Glob over file names, sub-folders included (`files`)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import ClassVar, TypeAlias
 
 from tasks.domain.spec.columns import ColumnSpec, JoinSpec, PartitionSpec, RuleSpec, WindowSpec
 from tasks.domain.spec.limits import MUST_GIVE, QuarantineLimit, VolumeLimits, VolumeSpec
@@ -98,7 +99,7 @@ class SilverSpec:
     missing_share: float = 0.2
     """The gate blocks a snapshot that deletes a larger share of the table's rows, 0 to 1."""
     ignore_null_updates: bool = False
-    """A null is no value: each column keeps the last value that was given (`upsert`)."""
+    """A null is not a value: each column keeps the last value that was given (`upsert`)."""
     window: WindowSpec | None = None
     """A key counts once in each such window, for ever where none is given (`append`)."""
     first_wins: bool = False
@@ -114,6 +115,9 @@ class SilverSpec:
     freshness: str = ""
     """How old the newest delivery in it may be, for example `26 hours`."""
 
+    is_delivered: ClassVar[bool] = False
+    volume: ClassVar[VolumeSpec | None] = None
+
     @property
     def row_columns(self) -> dict[str, ColumnSpec]:
         """Columns of a typed input row, before any folding."""
@@ -122,25 +126,60 @@ class SilverSpec:
     @property
     def is_derived(self) -> bool:
         """Whether the table is a query, or computed from the events of its keys, not merged row by row."""
-        return bool(self.sql) or self.strategy is Strategy.scd2 or self.ignore_null_updates
+        return bool(self.sql) or self.is_history or self.ignore_null_updates
+
+    @property
+    def has_query(self) -> bool:
+        """Whether a query makes its rows, of other tables or of the rows of a delivery."""
+        return self.is_derived or self.reduce is not None
+
+    @property
+    def is_history(self) -> bool:
+        """Whether a row is a span of time in which a key had one state (SCD2)."""
+        return self.strategy is Strategy.scd2
+
+    @property
+    def keeps_events(self) -> bool:
+        """Whether the table holds every distinct event of a key, not what came of them."""
+        return self.strategy is Strategy.events
+
+    @property
+    def ordered_by_delivery(self) -> bool:
+        """Whether the event that was delivered last counts: nothing in the rows orders them."""
+        return not self.sequence_by and self.strategy is not Strategy.append
+
+    @property
+    def deletes_missing(self) -> bool:
+        """Whether a delivery deletes what it lacks; otherwise it is a batch of upserts."""
+        return self.strategy is Strategy.snapshot and self.delete_missing
+
+    @property
+    def keeps_tombstones(self) -> bool:
+        """Whether the table remembers deletes beside it."""
+        return self.delete_when is not None and self.deletes is Deletes.hard and not self.is_derived
 
     @property
     def marks_deleted(self) -> bool:
         """Whether rows carry `_is_deleted`."""
-        if self.strategy is Strategy.events:
+        if self.keeps_events:
             return self.delete_when is not None
         deletes = self.delete_when is not None or self.delete_missing
-        return deletes and self.deletes is Deletes.soft and self.strategy is not Strategy.scd2
+        return deletes and self.deletes is Deletes.soft and not self.is_history
 
     @property
     def hides_deleted(self) -> bool:
         """Whether queries of the domain see the table without its deleted rows."""
-        return self.marks_deleted and self.strategy is not Strategy.events
+        return self.marks_deleted and not self.keeps_events
 
 
 @dataclass
 class GoldSpec:
     """A gold table: the result of one query, published by key."""
+
+    is_delivered: ClassVar[bool] = False
+    is_derived: ClassVar[bool] = True
+    has_query: ClassVar[bool] = True
+    hides_deleted: ClassVar[bool] = False
 
     description: str = ""
     """What a row is and which rows there are."""
@@ -173,12 +212,22 @@ class GoldSpec:
     """How old the newest delivery in it may be, for example `26 hours`."""
 
 
+TableSpec: TypeAlias = SourceSpec | SilverSpec | GoldSpec
+"""What a domain declares of a table. Each says of it:
+
+- `is_delivered`: its rows are kept as a source delivered them, whatever the domain declares;
+- `is_derived`, `has_query`: see `SilverSpec`;
+- `hides_deleted`: queries of the domain see it without its deleted rows;
+- `volume`: what must arrive from its inputs.
+"""
+
+
 def is_query(groups: str) -> bool:
     """Whether the text of `groups` is a whole query instead of a select list."""
     return groups.lstrip().lower().startswith(("select", "with"))
 
 
-def sql_files(table: SourceSpec | SilverSpec | GoldSpec) -> list[str]:
+def sql_files(table: TableSpec) -> list[str]:
     """The SQL files that a table names, below the domain's root."""
     named = (getattr(table, kind, None) for kind in ("reduce", "events", "sql"))
     return [path for path in named if path]

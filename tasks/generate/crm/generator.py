@@ -11,9 +11,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from storage.disk import write_text
 from tasks.generate.crm import people as crm_people
@@ -30,11 +28,16 @@ from tasks.generate.crm.records import (
     Streams,
 )
 from tasks.generate.csv_writing import replacing
+from tasks.generate.generated import (
+    MAX_DELIVERIES,
+    Generated,
+    GeneratedFile,
+    require,
+    require_count,
+)
 
 MIN_ROWS = 20
-MAX_DEFECTS = 0.5
 MAX_DAYS = 1_000
-MAX_DELIVERIES = 99
 TRUTH = "crm_truth.json"
 
 Planted = tuple[str, str, Record]
@@ -48,22 +51,6 @@ _PLANTED: tuple[Planted, ...] = (
     ("fx_rates", "rate_not_positive", {"currency": "CHF", "usd_rate": "0"}),
     ("fx_rates", "dollar_is_a_dollar", {"currency": "USD", "usd_rate": "1.01"}),
 )
-
-
-class GeneratedFile(NamedTuple):
-    """A file's name, its records without a header, and its size in bytes."""
-
-    name: str
-    rows: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Generated:
-    """The files that were written, and the list of the defects in them."""
-
-    files: tuple[GeneratedFile, ...]
-    truth: Path
 
 
 def generate(
@@ -92,7 +79,9 @@ def generate(
     Raises:
         ValueError: A parameter is out of its range.
     """
-    _validate(rows, seed, defects, days, deliveries)
+    require(rows, seed, defects, fewest=MIN_ROWS)
+    require_count("days", days, MAX_DAYS)
+    require_count("deliveries", deliveries, MAX_DELIVERIES)
     to.mkdir(parents=True, exist_ok=True)
     for old in to.glob("crm_*_[0-9][0-9].*"):
         old.unlink()
@@ -114,19 +103,6 @@ def generate(
     says = {"domain": "crm", "seed": seed, "parameters": parameters, "defects": planted}
     write_text(to / TRUTH, json.dumps(says, indent=1) + "\n")
     return Generated(tuple(files), to / TRUTH)
-
-
-def _validate(rows: int, seed: int, defects: float, days: int, deliveries: int) -> None:
-    if rows < MIN_ROWS:
-        raise ValueError(f"rows must be at least {MIN_ROWS}, got {rows}")
-    if seed < 0:
-        raise ValueError(f"seed must be 0 or more, got {seed}")
-    if not 0 <= defects <= MAX_DEFECTS:
-        raise ValueError(f"defects must be a rate from 0 to {MAX_DEFECTS}, got {defects}")
-    if not 1 <= days <= MAX_DAYS:
-        raise ValueError(f"days must be from 1 to {MAX_DAYS}, got {days}")
-    if not 1 <= deliveries <= MAX_DELIVERIES:
-        raise ValueError(f"deliveries must be from 1 to {MAX_DELIVERIES}, got {deliveries}")
 
 
 def _polled(

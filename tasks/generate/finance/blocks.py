@@ -23,7 +23,6 @@ from tasks.generate.sampling import draw
 
 SECONDS_A_DAY = 86_400
 STATUSES = ("approved", "declined", "reversed")
-RULES = ("high_amount", "velocity", "very_high")
 VERY_HIGH_CENTS = 1_000_000
 BURST = 15
 """Transactions of one account within a minute that a velocity anomaly consists of."""

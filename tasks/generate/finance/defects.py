@@ -18,7 +18,7 @@ KINDS: tuple[tuple[str, str, str, tuple[str, str | None]], ...] = (
     ("nothing paid", "amount", "amount_not_positive", ("0.00", "0.00")),
     ("negative amount", "amount", "amount_not_positive", ("-12.50", "-12.50")),
     ("implausible amount", "amount", "amount_implausible", (HUGE, HUGE)),
-    ("amount that is no number", "amount", "not_parseable", ("NaN", "")),
+    ("amount that is not a number", "amount", "not_parseable", ("NaN", "")),
     ("no such day", "transaction_ts", "not_parseable", ("2025-02-30 10:00:00", "")),
     ("later than its delivery", "transaction_ts", "in_the_future", (FUTURE, FUTURE)),
 )

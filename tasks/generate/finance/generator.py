@@ -23,7 +23,7 @@ from tasks.generate.finance import people
 from tasks.generate.finance.blocks import Block, day_weights, instants, make, table, with_anomalies
 from tasks.generate.finance.defects import Defect, defective
 from tasks.generate.finance.people import Accounts
-from tasks.generate.olist.generator import Generated, GeneratedFile
+from tasks.generate.generated import Generated, GeneratedFile
 from tasks.generate.sampling import apportion
 
 Form = Literal["csv", "parquet"]
@@ -120,7 +120,7 @@ def _checked(given: Mapping[str, Any]) -> int:
     try:
         return (dt.date.fromisoformat(given["start"]) - dt.date(1970, 1, 1)).days
     except ValueError:
-        raise ValueError(f"start={given['start']} is no date; write YYYY-MM-DD") from None
+        raise ValueError(f"start={given['start']} is not a date; write YYYY-MM-DD") from None
 
 
 def _files(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-
+from tasks.generate.breaking import another, dearer, empty, one_of, shifted
 from tasks.generate.growth.visits import CHANNELS
-from tasks.generate.planting import Change, Recipe, Row, Rule
+from tasks.generate.planting import Change, Recipe, Rule
 
-_INSTANT = "%Y-%m-%d %H:%M:%S"
 _NO_INSTANT = ("2024-13-05 10:00:00", "31/12/2023 10:00", "2023-02-29 08:00:00", "yesterday")
 _NO_AMOUNT = ("abc", "12,50", "1.2.3", "EUR 10")
 _NO_SCORE = ("0", "6", "-1", "10")
@@ -29,8 +26,8 @@ def recipes() -> dict[str, Recipe]:
                 _in_the_future("visited_at"),
             ],
             corrections=[
-                ("channel", _another("channel", [channel.name for channel in CHANNELS])),
-                _dearer("cost"),
+                ("channel", another("channel", [channel.name for channel in CHANNELS])),
+                dearer("cost"),
                 _earlier("visited_at"),
             ],
         ),
@@ -41,7 +38,7 @@ def recipes() -> dict[str, Recipe]:
                 _missing("required_missing", "signed_up_at"),
                 _in_the_future("signed_up_at"),
             ],
-            corrections=[("country", _another("country", _COUNTRIES)), _earlier("signed_up_at")],
+            corrections=[("country", another("country", _COUNTRIES)), _earlier("signed_up_at")],
         ),
         "product_events": Recipe(
             rules=[
@@ -74,12 +71,12 @@ def _billing() -> Recipe:
             _not_parseable(instants=("issued_at", "paid_at", "updated_at"), amounts=("amount",)),
             _missing("sequence_missing", "updated_at"),
             _missing("required_missing", "user_id", "amount", "status", "issued_at"),
-            Rule("unknown_status", [("status", _one_of(_NO_STATUS))]),
+            Rule("unknown_status", [("status", one_of(_NO_STATUS))]),
             _negative("amount"),
-            Rule("paid_without_date", [("paid_at", _empty)], holds={"status": "paid"}),
+            Rule("paid_without_date", [("paid_at", empty)], holds={"status": "paid"}),
             _in_the_future("issued_at", "updated_at"),
         ],
-        corrections=[_dearer("amount"), _later("updated_at")],
+        corrections=[dearer("amount"), _later("updated_at")],
     )
 
 
@@ -91,10 +88,15 @@ def _tickets() -> Recipe:
             _not_parseable(instants=instants),
             _missing("sequence_missing", "updated_at"),
             _missing("required_missing", "user_id", "opened_at"),
-            Rule("csat_out_of_range", [("csat", _one_of(_NO_SCORE))]),
+            Rule("csat_out_of_range", [("csat", one_of(_NO_SCORE))]),
             Rule(
                 "resolved_before_opened",
-                [("resolved_at", lambda row, pick: _shift(row["opened_at"], hours=-1 - pick % 48))],
+                [
+                    (
+                        "resolved_at",
+                        lambda row, pick: shifted(row["opened_at"], hours=-1 - pick % 48),
+                    )
+                ],
                 requires=("resolved_at",),
             ),
             _in_the_future("first_response_at", "updated_at"),
@@ -104,58 +106,30 @@ def _tickets() -> Recipe:
 
 
 def _missing(rule: str, *columns: str) -> Rule:
-    return Rule(rule, [(column, _empty) for column in columns])
+    return Rule(rule, [(column, empty) for column in columns])
 
 
 def _not_parseable(*, instants: tuple[str, ...], amounts: tuple[str, ...] = ()) -> Rule:
     return Rule(
         "not_parseable",
-        [(column, _one_of(_NO_INSTANT)) for column in instants]
-        + [(column, _one_of(_NO_AMOUNT)) for column in amounts],
+        [(column, one_of(_NO_INSTANT)) for column in instants]
+        + [(column, one_of(_NO_AMOUNT)) for column in amounts],
     )
 
 
 def _in_the_future(*columns: str) -> Rule:
-    return Rule("in_the_future", [(column, _one_of(_FUTURE)) for column in columns])
+    return Rule("in_the_future", [(column, one_of(_FUTURE)) for column in columns])
 
 
 def _negative(column: str) -> Rule:
     return Rule("negative_amount", [(column, lambda row, _: repr(-max(float(row[column]), 0.01)))])
 
 
-def _dearer(column: str) -> tuple[str, Change]:
-    """An amount that is 0.01 to 20.00 higher."""
-    return column, lambda row, pick: repr((round(float(row[column]) * 100) + 1 + pick % 2000) / 100)
-
-
 def _earlier(column: str) -> tuple[str, Change]:
     """An instant up to an hour earlier."""
-    return column, lambda row, pick: _shift(row[column], seconds=-1 - pick % 3600)
+    return column, lambda row, pick: shifted(row[column], seconds=-1 - pick % 3600)
 
 
 def _later(column: str) -> tuple[str, Change]:
     """An instant up to an hour later."""
-    return column, lambda row, pick: _shift(row[column], seconds=1 + pick % 3600)
-
-
-def _another(column: str, words: Sequence[str]) -> Change:
-    """Any of `words` but the present one."""
-
-    def change(row: Row, pick: int) -> str:
-        others = [word for word in words if word != row[column]]
-        return others[pick % len(others)]
-
-    return change
-
-
-def _one_of(values: Sequence[str]) -> Change:
-    return lambda _, pick: values[pick % len(values)]
-
-
-def _empty(_row: Row, _pick: int) -> str:
-    return ""
-
-
-def _shift(text: str, *, hours: int = 0, seconds: int = 0) -> str:
-    moved = datetime.strptime(text, _INSTANT) + timedelta(hours=hours, seconds=seconds)
-    return moved.strftime(_INSTANT)
+    return column, lambda row, pick: shifted(row[column], seconds=1 + pick % 3600)

@@ -16,19 +16,16 @@ from pathlib import Path
 import numpy as np
 
 from tasks.generate.columns import Table
-from tasks.generate.csv_writing import replacing, write_table
+from tasks.generate.generated import Generated, require, write_tables
 from tasks.generate.growth.billing import invoices, payers
 from tasks.generate.growth.defects import recipes
 from tasks.generate.growth.experiments import EXPERIMENTS, assignments
 from tasks.generate.growth.support import tickets
 from tasks.generate.growth.users import product_events, users
 from tasks.generate.growth.visits import visits
-from tasks.generate.olist.generator import Generated, GeneratedFile
 from tasks.generate.planting import plant, untouched
-from tasks.generate.truth import Truth
 
 MIN_ROWS = 100
-MAX_DEFECTS = 0.5
 TRUTH = "growth_truth.json"
 
 _STREAMS = ("visits", "users", "experiments", "payers", "events", "billing", "support", "defects")
@@ -51,33 +48,15 @@ def generate(to: Path, *, rows: int = 200_000, seed: int = 7, defects: float = 0
     Raises:
         ValueError: A parameter is out of its range.
     """
-    _validate(rows, seed, defects)
-    tables = _tables(rows, seed)
-    to.mkdir(parents=True, exist_ok=True)
-    path = to / TRUTH
-    path.unlink(missing_ok=True)
-    files = []
+    require(rows, seed, defects, fewest=MIN_ROWS)
     rng, book = _stream(seed, "defects"), recipes()
     uplift = {experiment.name: experiment.uplift for experiment in EXPERIMENTS}
-    with replacing(path) as stream:
-        parameters = {"rows": rows, "seed": seed, "defects": defects, "uplift": uplift}
-        truth = Truth(stream, "growth", parameters)
-        for table in tables:
-            planted = plant(rng, table, book[table.name], defects) if defects else untouched(table)
-            size = write_table(to, table, planted.layout)
-            files.append(GeneratedFile(table.file, len(planted.layout.rows), size))
-            truth.add(table, planted)
-        truth.finish()
-    return Generated(tuple(files), path)
-
-
-def _validate(rows: int, seed: int, defects: float) -> None:
-    if rows < MIN_ROWS:
-        raise ValueError(f"rows must be at least {MIN_ROWS}, got {rows}")
-    if seed < 0:
-        raise ValueError(f"seed must be 0 or more, got {seed}")
-    if not 0 <= defects <= MAX_DEFECTS:
-        raise ValueError(f"defects must be a rate from 0 to {MAX_DEFECTS}, got {defects}")
+    parameters = {"rows": rows, "seed": seed, "defects": defects, "uplift": uplift}
+    planted = (
+        (table, plant(rng, table, book[table.name], defects) if defects else untouched(table))
+        for table in _tables(rows, seed)
+    )
+    return write_tables(to, TRUTH, "growth", parameters, planted)
 
 
 def _stream(seed: int, name: str) -> np.random.Generator:

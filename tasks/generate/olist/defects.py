@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-
+from tasks.generate.breaking import another, dearer, empty, one_of, shifted
 from tasks.generate.columns import Table
 from tasks.generate.olist.catalog import CATEGORIES
 from tasks.generate.olist.orders import CANCELED, STATUSES
 from tasks.generate.olist.sales import NOT_DEFINED, PAYMENT_TYPES
 from tasks.generate.planting import Change, Recipe, Row, Rule
 
-_INSTANT = "%Y-%m-%d %H:%M:%S"
 _NO_INSTANT = ("2018-13-05 10:00:00", "31/12/2017 10:00", "2018-02-30 08:00:00", "not a date")
 _NO_NUMBER = ("abc", "12,50", "1.2.3", "R$ 10")
 _NO_SCORE = ("0", "6", "-1", "10")
@@ -74,9 +71,9 @@ def _orders() -> Recipe:
             ),
         ],
         corrections=[
-            (estimated, lambda row, pick: _shift(row[estimated], days=1 + pick % 10)),
+            (estimated, lambda row, pick: shifted(row[estimated], days=1 + pick % 10)),
             ("order_status", _unsuccessful),
-            (purchased, lambda row, pick: _shift(row[purchased], hours=-1 - pick % 3)),
+            (purchased, lambda row, pick: shifted(row[purchased], hours=-1 - pick % 3)),
         ],
     )
 
@@ -90,7 +87,7 @@ def _items() -> Recipe:
             _required_missing(*amounts),
             _negative(*amounts),
         ],
-        corrections=[_dearer("price"), _dearer("freight_value")],
+        corrections=[dearer("price"), dearer("freight_value")],
         orphans=("order_id",),
     )
 
@@ -104,8 +101,8 @@ def _payments() -> Recipe:
             _negative("payment_value"),
         ],
         corrections=[
-            _dearer("payment_value"),
-            ("payment_type", _another("payment_type", PAYMENT_TYPES[:NOT_DEFINED])),
+            dearer("payment_value"),
+            ("payment_type", another("payment_type", PAYMENT_TYPES[:NOT_DEFINED])),
         ],
         orphans=("order_id",),
     )
@@ -120,10 +117,10 @@ def _reviews() -> Recipe:
                 numbers=("review_score",),
             ),
             _required_missing("review_score"),
-            Rule("score_out_of_range", [("review_score", _one_of(_NO_SCORE))]),
+            Rule("score_out_of_range", [("review_score", one_of(_NO_SCORE))]),
         ],
         corrections=[
-            ("review_score", _another("review_score", ("1", "2", "3", "4", "5"))),
+            ("review_score", another("review_score", ("1", "2", "3", "4", "5"))),
             (
                 "review_comment_message",
                 lambda row, _: f'{row["review_comment_message"]}\r\nAtualização: "resolvido".',
@@ -147,7 +144,7 @@ def _products() -> Recipe:
     return Recipe(
         rules=[_key_missing("product_id"), _not_parseable(numbers=numbers)],
         corrections=[
-            ("product_category_name", _another("product_category_name", names)),
+            ("product_category_name", another("product_category_name", names)),
             (
                 "product_weight_g",
                 lambda row, pick: str(int(row["product_weight_g"] or 0) + 50 + pick % 500),
@@ -157,18 +154,18 @@ def _products() -> Recipe:
 
 
 def _key_missing(*columns: str) -> Rule:
-    return Rule("key_missing", [(column, _empty) for column in columns])
+    return Rule("key_missing", [(column, empty) for column in columns])
 
 
 def _required_missing(*columns: str) -> Rule:
-    return Rule("required_missing", [(column, _empty) for column in columns])
+    return Rule("required_missing", [(column, empty) for column in columns])
 
 
 def _not_parseable(*, instants: tuple[str, ...] = (), numbers: tuple[str, ...] = ()) -> Rule:
     return Rule(
         "not_parseable",
-        [(column, _one_of(_NO_INSTANT)) for column in instants]
-        + [(column, _one_of(_NO_NUMBER)) for column in numbers],
+        [(column, one_of(_NO_INSTANT)) for column in instants]
+        + [(column, one_of(_NO_NUMBER)) for column in numbers],
     )
 
 
@@ -179,34 +176,11 @@ def _negative(*columns: str) -> Rule:
     return Rule("negative_amount", [(column, change(column)) for column in columns])
 
 
-def _dearer(column: str) -> tuple[str, Change]:
-    """An amount that is 0.01 to 20.00 higher."""
-    return column, lambda row, pick: repr((round(float(row[column]) * 100) + 1 + pick % 2000) / 100)
-
-
 def _moved(table: Table, column: str) -> tuple[str, Change]:
     """The next zip code prefix in use, mostly one of the same city."""
     words = table.coded(column).words
     following = dict(zip(words, [*words[1:], words[0]], strict=True))
     return column, lambda row, _: following[row[column]]
-
-
-def _another(column: str, words: Sequence[str]) -> Change:
-    """Any of `words` but the present one."""
-
-    def change(row: Row, pick: int) -> str:
-        others = [word for word in words if word != row[column]]
-        return others[pick % len(others)]
-
-    return change
-
-
-def _one_of(values: Sequence[str]) -> Change:
-    return lambda _, pick: values[pick % len(values)]
-
-
-def _empty(_row: Row, _pick: int) -> str:
-    return ""
 
 
 def _unsuccessful(row: Row, _pick: int) -> str:
@@ -218,9 +192,4 @@ def _unsuccessful(row: Row, _pick: int) -> str:
 def _after_a_year(row: Row, pick: int) -> str:
     """A delivery 366 to 765 days after the purchase date, often just over the limit."""
     days = _LONGEST_DAYS + 1 + (pick % 400 if pick % 3 else 0)
-    return _shift(row["order_purchase_timestamp"], days=days)
-
-
-def _shift(text: str, *, days: int = 0, hours: int = 0) -> str:
-    moved = datetime.strptime(text, _INSTANT) + timedelta(days=days, hours=hours)
-    return moved.strftime(_INSTANT)
+    return shifted(row["order_purchase_timestamp"], days=days)

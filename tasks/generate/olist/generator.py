@@ -11,14 +11,12 @@ its gate blocks, so a rate over about 0.05 blocks by design.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from tasks.generate.columns import BoolArray, Identifiers, Table
-from tasks.generate.csv_writing import replacing, write_table
+from tasks.generate.generated import Generated, require, write_tables
 from tasks.generate.olist.catalog import products, translations
 from tasks.generate.olist.defects import recipes
 from tasks.generate.olist.orders import orders as make_orders
@@ -27,7 +25,6 @@ from tasks.generate.olist.people import customers, geolocation, places, sellers
 from tasks.generate.olist.reviews import reviews
 from tasks.generate.olist.sales import BOLETO, basket, items, payment_forms, payments
 from tasks.generate.planting import Planted, plant, untouched
-from tasks.generate.truth import Truth
 
 FULL_SIZE = {
     "orders": 99_441,
@@ -40,29 +37,12 @@ FULL_SIZE = {
     "geolocation": 1_000_163,
 }
 MIN_ORDERS = 50
-MAX_DEFECTS = 0.5
 TRUTH = "olist_truth.json"
 
 _PREFIXES = 19_015  # zip code prefixes in use at full size
 _FEWEST_ROWS = 3  # a table as small as this still has room for each kind of defect
 _DEPENDANTS = ("order_items", "order_payments", "order_reviews")
 _STREAMS = ("places", "customers", "sellers", "products", "geolocation", "sales", "defects")
-
-
-class GeneratedFile(NamedTuple):
-    """A file's name, its records without the header, and its size in bytes."""
-
-    name: str
-    rows: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Generated:
-    """The files that were written, and the list of the defects in them."""
-
-    files: tuple[GeneratedFile, ...]
-    truth: Path
 
 
 def generate(to: Path, *, rows: int = 99_441, seed: int = 7, defects: float = 0.0) -> Generated:
@@ -81,20 +61,10 @@ def generate(to: Path, *, rows: int = 99_441, seed: int = 7, defects: float = 0.
     Raises:
         ValueError: A parameter is out of its range.
     """
-    _validate(rows, seed, defects)
-    tables = _tables(rows, seed)
-    to.mkdir(parents=True, exist_ok=True)
-    path = to / TRUTH
-    path.unlink(missing_ok=True)
-    files = []
-    with replacing(path) as stream:
-        truth = Truth(stream, "olist", {"rows": rows, "seed": seed, "defects": defects})
-        for table, planted in _planted(tables, seed, defects):
-            size = write_table(to, table, planted.layout)
-            files.append(GeneratedFile(table.file, len(planted.layout.rows), size))
-            truth.add(table, planted)
-        truth.finish()
-    return Generated(tuple(files), path)
+    require(rows, seed, defects, fewest=MIN_ORDERS, counted="rows (orders)")
+    parameters = {"rows": rows, "seed": seed, "defects": defects}
+    planted = _planted(_tables(rows, seed), seed, defects)
+    return write_tables(to, TRUTH, "olist", parameters, planted)
 
 
 def row_counts(orders: int) -> dict[str, int]:
@@ -104,15 +74,6 @@ def row_counts(orders: int) -> dict[str, int]:
         for table, rows in FULL_SIZE.items()
     }
     return counts | {"category_translation": translations().rows}
-
-
-def _validate(rows: int, seed: int, defects: float) -> None:
-    if rows < MIN_ORDERS:
-        raise ValueError(f"rows (orders) must be at least {MIN_ORDERS}, got {rows}")
-    if seed < 0:
-        raise ValueError(f"seed must be 0 or more, got {seed}")
-    if not 0 <= defects <= MAX_DEFECTS:
-        raise ValueError(f"defects must be a rate from 0 to {MAX_DEFECTS}, got {defects}")
 
 
 def _stream(seed: int, name: str) -> np.random.Generator:

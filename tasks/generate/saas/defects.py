@@ -1,7 +1,7 @@
 """Files with planted defects, and the truth file that lists them.
 
 Every defect is a further record, directly after the sound one that it was made of: the sound records, and
-what they amount to, stay as they are. Only corrections and orphans, which are no errors of a record by
+what they amount to, stay as they are. Only corrections and orphans, which are not errors of a record by
 itself, change what is published.
 """
 

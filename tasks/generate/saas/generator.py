@@ -9,24 +9,27 @@ from __future__ import annotations
 
 import json
 from array import array
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
 
 import numpy as np
 
 from tasks.generate.columns import IntArray
+from tasks.generate.generated import (
+    MAX_DELIVERIES,
+    Generated,
+    GeneratedFile,
+    require,
+    require_count,
+)
 from tasks.generate.saas import lives
 from tasks.generate.saas.defects import Files
 from tasks.generate.saas.lives import DAY, SECOND, Change
 from tasks.generate.saas.records import CHANGES, EVENTS, INVOICES, USERS, instant, money
 
 MIN_ROWS = 50
-MAX_DEFECTS = 0.5
 MAX_MONTHS = 120
-MAX_DELIVERIES = 99
 TRUTH = "saas_truth.json"
 
 _FIRST_YEAR = 2022
@@ -46,22 +49,6 @@ _LAST = ("Almeida", "Brown", "Costa", "Dvořák", "Eriksen", "Fischer", "García
 _COUNTRIES = ("US", "DE", "GB", "BR", "FR", "IN", "PT", "JP")
 _COUNTRY_WEIGHTS = (30, 18, 14, 10, 9, 9, 6, 4)
 _NEVER = -1
-
-
-class GeneratedFile(NamedTuple):
-    """A file's name, its records without a header, and its size in bytes."""
-
-    name: str
-    rows: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Generated:
-    """The files that were written, and the list of the defects in them."""
-
-    files: tuple[GeneratedFile, ...]
-    truth: Path
 
 
 def generate(
@@ -91,7 +78,9 @@ def generate(
     Raises:
         ValueError: A parameter is out of its range.
     """
-    _validate(rows, seed, defects, months, deliveries)
+    require(rows, seed, defects, fewest=MIN_ROWS)
+    require_count("months", months, MAX_MONTHS)
+    require_count("deliveries", deliveries, MAX_DELIVERIES)
     to.mkdir(parents=True, exist_ok=True)
     path = to / TRUTH
     path.unlink(missing_ok=True)
@@ -105,19 +94,6 @@ def generate(
         _Writer(files, seed, months, deliveries).write(rows)
     made = [GeneratedFile(name, n, (to / name).stat().st_size) for name, n in files.rows.items()]
     return Generated(tuple(made), path)
-
-
-def _validate(rows: int, seed: int, defects: float, months: int, deliveries: int) -> None:
-    if rows < MIN_ROWS:
-        raise ValueError(f"rows must be at least {MIN_ROWS}, got {rows}")
-    if seed < 0:
-        raise ValueError(f"seed must be 0 or more, got {seed}")
-    if not 0 <= defects <= MAX_DEFECTS:
-        raise ValueError(f"defects must be a rate from 0 to {MAX_DEFECTS}, got {defects}")
-    if not 1 <= months <= MAX_MONTHS:
-        raise ValueError(f"months must be from 1 to {MAX_MONTHS}, got {months}")
-    if not 1 <= deliveries <= MAX_DELIVERIES:
-        raise ValueError(f"deliveries must be from 1 to {MAX_DELIVERIES}, got {deliveries}")
 
 
 def _month_start(month: int) -> int:

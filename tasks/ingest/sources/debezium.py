@@ -32,14 +32,14 @@ def flattened(value: Any, columns: Sequence[str]) -> dict[str, Any] | None:
         columns: Columns of the source; those that begin with two underscores are metadata.
 
     Raises:
-        ValueError: It is no change of a row; the message says why.
+        ValueError: It is not a change of a row; the message says why.
     """
     event = _payload(value)
     if event is None:
         return None
     op = event.get("op")
     if op is None:
-        raise ValueError("it is no Debezium event: op is missing")
+        raise ValueError("it is not a Debezium event: op is missing")
     if op == "t":
         raise ValueError("op 't' (truncate) names no row: load the table again")
     if not isinstance(op, str) or op not in IMAGES:
@@ -56,7 +56,7 @@ def _payload(value: Any) -> Mapping[str, Any] | None:
     if isinstance(value, dict) and "payload" in value and "op" not in value:
         value = value["payload"]
     if value is not None and not isinstance(value, dict):
-        raise ValueError("it is no Debezium event")
+        raise ValueError("it is not a Debezium event")
     return value
 
 

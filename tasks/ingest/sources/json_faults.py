@@ -1,7 +1,7 @@
 """Answers of an API in which a record is at fault: that record is told from the others, which are sound.
 
-`json_text.parse` refuses a text as a whole. Here what is no JSON by RFC 8259, and still can be read, stays in
-its place: NaN and infinities, keys named twice, halves of surrogate pairs, bytes that are not UTF-8.
+`json_text.parse` refuses a text as a whole. Here what is not JSON by RFC 8259, and still can be read, stays
+in its place: NaN and infinities, keys named twice, halves of surrogate pairs, bytes that are not UTF-8.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def parse_leniently(content: bytes) -> Any:
     """Read one JSON value in which faults may be; a byte order mark before it is passed over.
 
     Raises:
-        ValueError: It is no JSON, or nested too deeply to be read.
+        ValueError: It is not JSON, or nested too deeply to be read.
     """
     text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     try:
@@ -63,7 +63,7 @@ def parse_leniently(content: bytes) -> Any:
 
 def judged(record: Any, where: str) -> dict[str, Any] | Faulty:
     """The record, or what is wrong with it."""
-    says = next(_faults(record), "") if isinstance(record, dict) else "it is no JSON object"
+    says = next(_faults(record), "") if isinstance(record, dict) else "it is not a JSON object"
     if not says:
         return record  # type: ignore[no-any-return]
     return Faulty(says, where, _written(record), record if isinstance(record, dict) else {})

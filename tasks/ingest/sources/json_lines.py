@@ -1,7 +1,7 @@
 """JSON lines: one object a line, flat or in a Debezium envelope; a message of a topic counts as a line.
 
-Lines of a file end with a line feed. Blank lines are no records. A line that is no object of the source is
-kept as it is below `_rescued._malformed` and goes to silver's quarantine with its reason.
+Lines of a file end with a line feed. Blank lines are not records. A line that is not an object of the source
+is kept as it is below `_rescued._malformed` and goes to silver's quarantine with its reason.
 """
 
 from __future__ import annotations
@@ -206,7 +206,7 @@ class _Taken:
         if value is None and debezium.DELETED in beside:  # it tells of a message without a value
             return {}
         if not isinstance(value, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("it is not a JSON object")
         return value
 
 
@@ -218,7 +218,7 @@ def _kept(line: Line, reason: str) -> str:
 
 
 def _reason(error: ValueError) -> str:
-    return f"it is no JSON: {error}" if isinstance(error, JSONDecodeError) else str(error)
+    return f"it is not JSON: {error}" if isinstance(error, JSONDecodeError) else str(error)
 
 
 def _lines(content: Content, encoding: str) -> Iterator[Line]:

@@ -61,7 +61,7 @@ class Offer:
         concern: Why a person is to judge it before it is taken in, or an empty text.
         found_again: Whether it is found again when it stays outside of bronze, though it has a position.
         bytes: Size of what was delivered, where it is not that of `path`.
-        mark: What an object store says of the content; it changes with it.
+        etag: What an object store says of the content; it changes with it.
         fetch: Writes the content to a path, where `path` is a copy that may be gone.
     """
 
@@ -74,7 +74,7 @@ class Offer:
     concern: str = ""
     found_again: bool = False
     bytes: int | None = None
-    mark: str = ""
+    etag: str = ""
     fetch: Callable[[Path], None] | None = None
 
 

@@ -40,7 +40,7 @@ def unseen(
 
 
 def _malformed() -> Column:
-    """The line of what is no record: it tells such rows from each other, which may have no value at all."""
+    """The line that is not a record: it tells such rows from each other, which may have no value at all."""
     return F.get_json_object("_rescued", f"$.{MALFORMED}.line")
 
 

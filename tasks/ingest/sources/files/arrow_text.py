@@ -154,7 +154,7 @@ def _dates(values: pa.Array) -> pa.Array:
 
 
 def _dates64(values: pa.Array) -> pa.Array:
-    """Milliseconds; those that are no whole day have a time of day."""
+    """Milliseconds; those that are not whole days have a time of day."""
     instants = _instants(pc.cast(values, pa.int64()).view(pa.timestamp("ms")))
     return pc.replace_substring_regex(instants, " 00:00:00$", "")
 

@@ -104,7 +104,7 @@ def _header(path: Path, source: SourceSpec, fields: list[str]) -> list[str]:
     """The names of the columns, as the source calls them.
 
     Raises:
-        InputError: They are no header of the source.
+        InputError: They are not the header of the source.
     """
     written = source.delimiter.join(fields)
     if EXCEL_SEPARATOR.fullmatch(written):

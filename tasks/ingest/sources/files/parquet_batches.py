@@ -37,7 +37,7 @@ def opened(path: Path) -> pq.ParquetFile:
     """The file, its INT96 instants in microseconds.
 
     Raises:
-        pyarrow.ArrowInvalid: It is no Parquet file.
+        pyarrow.ArrowInvalid: It is not a Parquet file.
         OSError: It cannot be read.
     """
     return pq.ParquetFile(path, coerce_int96_timestamp_unit=INT96_UNIT)

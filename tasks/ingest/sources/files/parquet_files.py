@@ -35,7 +35,7 @@ def stage_parquet(
     """Read a Parquet file and write its records as text to Parquet.
 
     `arrow_text` beside it has the text of each type. Columns that the source does not know are kept in
-    `_rescued`, and below `UNREADABLE` there what is no text: strings that are not UTF-8.
+    `_rescued`, and below `UNREADABLE` there what is not text: strings that are not UTF-8.
 
     Args:
         path: The delivered file.
@@ -44,7 +44,7 @@ def stage_parquet(
         expected_sha256: Hash of the content that was found; another one means it changed meanwhile.
 
     Raises:
-        InputError: The file is no Parquet file that can be read, names a column twice, has none of the
+        InputError: The file is not a Parquet file that can be read, names a column twice, has none of the
             source's columns, or changed while it was read.
     """
     try:

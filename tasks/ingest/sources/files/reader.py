@@ -45,7 +45,7 @@ PARSERS: dict[FileFormat, Parser] = {
 class FileReader:
     """Files whose names match the source's pattern; identical content counts once.
 
-    Local files are hashed in each run. An object of a store is read when its name, size and mark are not
+    Local files are hashed in each run. An object of a store is read when its name, size and ETag are not
     those of a delivery before: once, into the scratch folder, where it is hashed and parsed.
     """
 
@@ -95,7 +95,7 @@ class FileReader:
         seen, found = Seen(request.seen), []
         for one in objects:
             again = f"{landing.url}/{one.name}" in request.again
-            if (one.name, one.bytes, one.mark) in taken and not again:
+            if (one.name, one.bytes, one.etag) in taken and not again:
                 continue
             copy = _copy(request.scratch, one)
             sha256 = seen.sha256(one)
@@ -103,7 +103,7 @@ class FileReader:
                 sha256 = landing.fetch(one, copy)
                 seen.remember(one, sha256)
             offer = Offer(
-                copy, one.name, sha256, bytes=one.bytes, mark=one.mark,
+                copy, one.name, sha256, bytes=one.bytes, etag=one.etag,
                 fetch=partial(_fetch, landing, one, sha256, request.seen),
             )  # fmt: skip
             found.append((offer, again))
@@ -112,7 +112,7 @@ class FileReader:
 
 
 def _local(landing: Path, scratch: Path, path: Path) -> Offer:
-    """A file of the landing folder; where its name is no text, it is read by a link of another name."""
+    """A file of the landing folder; where its name is not text, it is read by a link of another name."""
     name = text_of(str(path.relative_to(landing)))
     sha256, size = hashed(path)
     if path == landing / name:
@@ -165,7 +165,7 @@ def _held(offer: Offer) -> Iterator[Path]:
 
 def _copy(scratch: Path, found: StoredObject) -> Path:
     """Where the copy of an object's content goes."""
-    key = hashlib.sha256(f"{found.path}\n{found.mark}\n{found.bytes}".encode()).hexdigest()
+    key = hashlib.sha256(f"{found.path}\n{found.etag}\n{found.bytes}".encode()).hexdigest()
     return scratch / "objects" / key[:16] / _own_name(found.name)
 
 

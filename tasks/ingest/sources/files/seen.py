@@ -12,7 +12,7 @@ from tasks.landing.folders import StoredObject
 
 @dataclass
 class Seen:
-    """Hashes of objects by name, each with the mark of the content that has it."""
+    """Hashes of objects by name, each with the size and ETag of the content that has it."""
 
     file: Path | None
     _hashes: dict[str, list[str]] = field(default_factory=dict)
@@ -22,13 +22,13 @@ class Seen:
 
     def sha256(self, found: StoredObject) -> str | None:
         """The hash of the object's content where it is known."""
-        mark, sha256 = self._hashes.get(found.name, ["", ""])
-        return sha256 if found.mark and mark == _marked(found) else None
+        content, sha256 = self._hashes.get(found.name, ["", ""])
+        return sha256 if found.etag and content == _content(found) else None
 
     def remember(self, found: StoredObject, sha256: str) -> None:
         """Note the hash of what was read."""
-        if found.mark:
-            self._hashes[found.name] = [_marked(found), sha256]
+        if found.etag:
+            self._hashes[found.name] = [_content(found), sha256]
 
     def forget(self, found: StoredObject) -> None:
         """Let the object be read again: what was noted of it does not hold."""
@@ -60,5 +60,5 @@ def _read(file: Path | None) -> dict[str, list[str]]:
     }  # fmt: skip
 
 
-def _marked(found: StoredObject) -> str:
-    return f"{found.bytes}:{found.mark}"
+def _content(found: StoredObject) -> str:
+    return f"{found.bytes}:{found.etag}"

@@ -17,7 +17,7 @@ def files_problems(source: SourceSpec) -> list[str]:
     try:
         io.TextIOWrapper(io.BytesIO(), encoding=source.encoding)
     except LookupError:
-        found.append(f"encoding: {source.encoding!r} is no encoding of text that Python knows")
+        found.append(f"encoding: {source.encoding!r} is not an encoding of text that Python knows")
     if source.header and source.format is not FileFormat.csv:
         found.append(f"header: is for format csv, not {source.format}")
     lines = (FileFormat.jsonl, FileFormat.by_ending)
@@ -32,7 +32,7 @@ def _pattern(source: SourceSpec) -> list[str]:
     if not pattern:
         return ["pattern: no pattern of file names"]
     if pattern.startswith("/") or pattern.endswith("/") or ".." in pattern.split("/"):
-        return [f"pattern: {pattern} is no name below the landing folder, such as sales/*.csv"]
+        return [f"pattern: {pattern} is not a name below the landing folder, such as sales/*.csv"]
     if is_hidden(pattern) and not source.hidden:
         return [
             f"pattern: {pattern} means names that begin with . or _, which are passed over; set hidden: true"

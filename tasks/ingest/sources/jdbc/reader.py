@@ -317,7 +317,7 @@ def _numbered(rows: DataFrame, columns: Sequence[str], folder: Path) -> Path:
 def _highest(rows: DataFrame, read: Extraction) -> str | None:
     """The highest watermark read that is not ahead; never below the one before, whose row may be gone.
 
-    Among dates as text another text, such as `n/a`, is no watermark: it sorts after all of them for ever.
+    Among dates as text another text, such as `n/a`, is not a watermark: it sorts after all of them for ever.
     """
     mark = F.when(~ahead(F.col(MARK), read.type_name, read.started), F.col(MARK))
     highest, dates = F.max(mark), F.max(F.when(dated(F.col(MARK)), mark))

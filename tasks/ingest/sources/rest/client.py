@@ -195,7 +195,7 @@ class _Client(RESTClient):
         except ValueError as error:
             begin = secrets.hidden(response.content[:80].decode("utf-8", "replace"))
             raise InputError(
-                f"{self.at}: the answer is no JSON ({error}): it begins with {begin!r}",
+                f"{self.at}: the answer is not JSON ({error}): it begins with {begin!r}",
                 advice="Check `rest.url` and `path`; a proxy in between may have answered.",
             ) from None
         records = self._listed(body)
@@ -204,7 +204,7 @@ class _Client(RESTClient):
         ]
         if self.page == 1 and records and not any(isinstance(record, dict) for record in records):
             raise InputError(
-                f"{self.at}: record 1 is no JSON object",
+                f"{self.at}: record 1 is not a JSON object",
                 advice="Set the source's `rest.records` to a list of objects.",
             )
         return found

@@ -22,7 +22,7 @@ def is_overload(status: int) -> bool:
 
 
 def refusal(who: str, response: Any) -> LakehouseError:
-    """The error of an answer that is no success.
+    """The error of an answer other than success.
 
     Args:
         who: What answered, for people; without query, which may hold a key.

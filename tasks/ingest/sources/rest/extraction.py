@@ -117,7 +117,7 @@ def unnested(record: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
 
 
 def frozen_lines(path: Path) -> Iterator[Line]:
-    """The lines of an extraction, with the place and the reason of those that are no record."""
+    """The lines of an extraction, with the place and the reason of those that are not records."""
     with path.open(encoding="utf-8", newline="\n") as file:
         for number, text in enumerate(file, 1):
             if not text.startswith(FAULTY):
