@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from storage.errors import StorageDeniedError
 
@@ -23,7 +24,6 @@ create table files (
 );
 create table ids (id text primary key, file integer not null) without rowid;
 """
-_SYNCED = "pragma synchronous=full"
 _LOG = logging.getLogger(__name__)
 
 
@@ -52,18 +52,24 @@ class SegmentOutcomes:
 class Index:
     """An SQLite database beside the files. It can be made from them, and is where it is not usable.
 
+    Args:
+        path: Where it is.
+        files: The files, with the ids in each; read only where it has to be made.
+
     Raises:
         StorageDeniedError: It cannot be opened.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    @classmethod
-    def open(cls, path: Path, files: Iterable[tuple[Sealed, Sequence[str]]]) -> Self:
-        """Open the index; `files`, with the ids in each, are read only where it has to be made."""
+    def __init__(self, path: Path, files: Iterable[tuple[Sealed, Collection[str]]]) -> None:
         try:
-            return cls(_usable(path) or _made(path, files))
+            usable = _is_usable(path)
+            if not usable:
+                for ending in ("", "-wal", "-shm"):
+                    path.with_name(path.name + ending).unlink(missing_ok=True)
+            self._connection = sqlite3.connect(path, check_same_thread=False)
+            self._connection.execute("pragma synchronous=full")
+            if not usable:
+                self._make(files)
         except sqlite3.OperationalError as error:
             raise StorageDeniedError(
                 f"{path} cannot be opened: {error}",
@@ -75,10 +81,10 @@ class Index:
         found = self._connection.execute("select 1 from ids where id = ?", (record_id,))
         return found.fetchone() is not None
 
-    def add(self, file: Sealed, ids: Iterable[str]) -> None:
+    def add(self, file: Sealed, ids: Collection[str]) -> None:
         """Note a file; once more where it was noted before a kill."""
         with self._connection:
-            _add(self._connection, file, ids)
+            self._add(file, ids)
 
     def waiting(self) -> list[Sealed]:
         """The files that bronze is not known to have."""
@@ -89,64 +95,52 @@ class Index:
 
     def note_outcomes(self, outcomes: SegmentOutcomes) -> None:
         """Note what became of files; the ids of a rejected one may be sent again."""
-        with self._connection:
-            self._connection.executemany(
-                "update files set state = 'taken' where name = ? and state = 'waiting'",
-                [(name,) for name in outcomes.taken],
+        taken, rejected = (json.dumps(list(s)) for s in (outcomes.taken, outcomes.rejected))
+        with self._connection as connection:
+            connection.execute(
+                "update files set state = 'taken' where state = 'waiting' "
+                "and name in (select value from json_each(?))",
+                (taken,),
             )
-            if outcomes.rejected:
-                self._reject(outcomes.rejected)
+            found = connection.execute(
+                "update files set state = 'rejected' where state <> 'rejected' "
+                "and substr(sha256, 1, ?) in (select value from json_each(?)) returning number",
+                (DIGITS, rejected),
+            ).fetchall()
+            connection.executemany("delete from ids where file = ?", found)
 
     def close(self) -> None:
         """Close the database."""
         self._connection.close()
 
-    def _reject(self, digits: Collection[str]) -> None:
-        self._connection.create_function("is_rejected", 1, lambda sha: sha[:DIGITS] in digits)
-        found = self._connection.execute(
-            "update files set state = 'rejected' where state <> 'rejected' and is_rejected(sha256) "
-            "returning number"
+    def _make(self, files: Iterable[tuple[Sealed, Collection[str]]]) -> None:
+        """Fill a new database. A kill half-way leaves one without a layout."""
+        self._connection.executescript(f"pragma journal_mode=wal; {_TABLES}")
+        with self._connection as connection:
+            for file, ids in files:
+                self._add(file, ids)
+            connection.execute(f"pragma user_version={LAYOUT}")
+
+    def _add(self, file: Sealed, ids: Collection[str]) -> None:
+        """An id that was in a rejected file before belongs to the newer one."""
+        ((number,),) = self._connection.execute(
+            "insert into files (name, sha256, rows, state) values (?, ?, ?, 'waiting') on conflict (name) "
+            "do update set sha256 = excluded.sha256, rows = excluded.rows returning number",
+            (file.name, file.sha256, file.rows),
         ).fetchall()
-        self._connection.executemany("delete from ids where file = ?", found)
+        rows = ((i, number) for i in ids)
+        self._connection.executemany("insert or replace into ids values (?, ?)", rows)
 
 
-def _usable(path: Path) -> sqlite3.Connection | None:
-    """The database where it has these tables and is whole."""
-    if not path.exists():
-        return None
-    connection = sqlite3.connect(path, check_same_thread=False)
-    try:
-        connection.execute(_SYNCED)
-        (layout,) = connection.execute("pragma user_version").fetchone()
-        if layout == LAYOUT and connection.execute("pragma quick_check").fetchone() == ("ok",):
-            return connection
-    except sqlite3.OperationalError:
-        connection.close()
-        raise
-    except sqlite3.DatabaseError as error:
-        _LOG.warning("%s is damaged: %s", path, error)
-    connection.close()
-    return None
-
-
-def _made(path: Path, files: Iterable[tuple[Sealed, Sequence[str]]]) -> sqlite3.Connection:
-    """A new database, complete or not there: a kill half-way leaves one without a layout."""
-    for ending in ("", "-wal", "-shm"):
-        path.with_name(path.name + ending).unlink(missing_ok=True)
-    connection = sqlite3.connect(path, check_same_thread=False)
-    connection.executescript(f"{_SYNCED}; pragma journal_mode=wal; {_TABLES}")
-    with connection:
-        for file, ids in files:
-            _add(connection, file, ids)
-        connection.execute(f"pragma user_version={LAYOUT}")
-    return connection
-
-
-def _add(connection: sqlite3.Connection, file: Sealed, ids: Iterable[str]) -> None:
-    """An id that was in a rejected file before belongs to the newer one."""
-    ((number,),) = connection.execute(
-        "insert into files (name, sha256, rows, state) values (?, ?, ?, 'waiting') on conflict (name) "
-        "do update set sha256 = excluded.sha256, rows = excluded.rows returning number",
-        (file.name, file.sha256, file.rows),
-    ).fetchall()
-    connection.executemany("insert or replace into ids values (?, ?)", [(i, number) for i in ids])
+def _is_usable(path: Path) -> bool:
+    """Whether the database has these tables and is whole."""
+    with closing(sqlite3.connect(path)) as connection:
+        try:
+            pragmas = ("pragma user_version", "pragma quick_check")
+            found = [connection.execute(pragma).fetchone() for pragma in pragmas]
+            return found == [(LAYOUT,), ("ok",)]
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            _LOG.warning("%s is damaged: %s", path, error)
+            return False

@@ -6,10 +6,9 @@ is sealed. The segments are the truth; the index of ids beside them can be made 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from filelock import FileLock, Timeout
 from flows.api.index import NAME, Index, Sealed, SegmentOutcomes
 from storage.disk import sync
 from storage.errors import ConfigurationError, InputError, StorageDeniedError
+from tasks.landing.content import file_sha256
 
 INBOX = ".inbox"
 OPEN = ".part"
@@ -26,6 +26,7 @@ OPEN = ".part"
 END, MORE = b"\n", b" \n"
 """Endings of a batch's last line and of each line before it. JSON takes both for white space; a batch whose
 last line is missing was cut off."""
+_LAST_END = re.compile(rb"(?<! )\n")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Segments:
     Raises:
         ConfigurationError: Another process serves the table.
         StorageDeniedError: The inbox cannot be written.
-        InputError: The index has to be made from files of which one is not whole.
+        InputError: A segment whose ids are needed is not whole.
     """
 
     def __init__(self, landing: Path, file: str, id_of: Callable[[bytes], str]) -> None:
@@ -67,20 +68,19 @@ class Segments:
                 f"{self._inbox} cannot be written: {error.strerror}",
                 advice="Give this user write access to the landing folder.",
             ) from error
-        self._index = Index.open(self._inbox / NAME, self._landed())
-        self._open: _Open | None = None
+        self._index = Index(self._inbox / NAME, self._landed())
+        self._part: Path | None = None
+        self._ids: set[str] = set()
         self._recover()
 
     @property
     def open_rows(self) -> int:
         """Records of the segment that grows."""
-        return self._open.rows if self._open else 0
+        return len(self._ids)
 
     def known(self, record_id: str) -> bool:
         """Whether a record of this id was accepted before."""
-        if self._open is not None and record_id in self._open.ids:
-            return True
-        return self._index.known(record_id)
+        return record_id in self._ids or self._index.known(record_id)
 
     def write(self, batches: Sequence[Sequence[Record]]) -> int:
         """Write the records that are new and sync them to the disk; how many these were.
@@ -93,9 +93,9 @@ class Segments:
         seen: set[str] = set()
         data = b"".join(_framed(self._fresh(batch, seen)) for batch in batches)
         if seen:
-            if self._open is None:
-                self._open = _Open.new(self._inbox, self._file)
-            self._open.write(data, seen)
+            self._part = self._part or self._begun()
+            _append(self._part, data)
+            self._ids |= seen
         return len(seen)
 
     def seal(self) -> None:
@@ -103,18 +103,13 @@ class Segments:
 
         Raises:
             OSError: It could not be moved; it stays open.
+            InputError: It could not be read; it stays open.
             sqlite3.Error: Its ids could not be stored; it stays open.
         """
-        part = self._open
-        if part is None:
-            return
-        if part.rows:
-            self._land(part.path, part.ids, part.digest.hexdigest(), part.rows)
-        else:  # the disk took none of its records
-            part.path.unlink()
-        self._open = None
-        part.close()
-        sync(self._landing)
+        if self._part is not None and self._ids:
+            self._land(self._part, self._ids)
+            self._part, self._ids = None, set()
+            sync(self._landing)
 
     def waiting(self) -> list[Sealed]:
         """The sealed segments that bronze is not known to have."""
@@ -138,43 +133,45 @@ class Segments:
                 seen.add(record.id)
                 yield record.line
 
+    def _begun(self) -> Path:
+        part = self._inbox / f".{self._file}_{datetime.now(UTC):%Y%m%dT%H%M%S%f}.jsonl{OPEN}"
+        part.touch(0o640, exist_ok=False)
+        sync(self._inbox)
+        return part
+
     def _recover(self) -> None:
         """Seal what a process left behind, without a last batch that it never acknowledged."""
         for path in sorted(self._inbox.glob(f".*{OPEN}")):
-            content = path.read_bytes()
-            lines = content.splitlines(keepends=True)
-            while lines and (not lines[-1].endswith(END) or lines[-1].endswith(MORE)):
-                lines.pop()
-            whole = b"".join(lines)
-            if len(whole) < len(content):
-                os.truncate(path, len(whole))
-            if lines:
-                ids = [self._id_of(line) for line in lines]
-                self._land(path, ids, hashlib.sha256(whole).hexdigest(), len(lines))
+            ends = [found.end() for found in _LAST_END.finditer(path.read_bytes())]
+            if ends:
+                os.truncate(path, ends[-1])
+                self._land(path, self._ids_in(path))
             else:
                 path.unlink()
         sync(self._landing)
 
-    def _land(self, path: Path, ids: Iterable[str], sha256: str, rows: int) -> None:
+    def _land(self, path: Path, ids: Collection[str]) -> None:
         """Ids first: a kill in between leaves a segment that is landed again with the same name."""
         name = path.name.removeprefix(".").removesuffix(OPEN)
-        self._index.add(Sealed(name, sha256, rows), ids)
+        self._index.add(Sealed(name, file_sha256(path), len(ids)), ids)
         sync(path)
         path.rename(self._landing / name)
 
-    def _landed(self) -> Iterator[tuple[Sealed, Sequence[str]]]:
+    def _landed(self) -> Iterator[tuple[Sealed, Collection[str]]]:
         """Each sealed segment that is in the landing folder, oldest first, with its ids."""
         own = re.compile(re.escape(self._file) + r"_\d{8}T\d{12}\.jsonl")
         for path in sorted(p for p in self._landing.iterdir() if own.fullmatch(p.name)):
-            content = path.read_bytes()
-            try:
-                ids = [self._id_of(line) for line in content.splitlines()]
-            except (ValueError, KeyError, TypeError) as error:
-                raise InputError(
-                    f"{path}: a line is not a record that was accepted: {error}",
-                    advice="Fix the file or move it out of the landing folder.",
-                ) from None
-            yield Sealed(path.name, hashlib.sha256(content).hexdigest(), len(ids)), ids
+            ids = self._ids_in(path)
+            yield Sealed(path.name, file_sha256(path), len(ids)), ids
+
+    def _ids_in(self, path: Path) -> list[str]:
+        try:
+            return [self._id_of(line) for line in path.read_bytes().splitlines()]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}: a line is not a record that was accepted: {error}",
+                advice="Fix the file or move it out of the landing folder.",
+            ) from None
 
 
 def _framed(lines: Iterable[bytes]) -> bytes:
@@ -183,35 +180,14 @@ def _framed(lines: Iterable[bytes]) -> bytes:
     return text + END if text else b""
 
 
-class _Open:
-    """The segment that grows."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.ids: set[str] = set()
-        self.rows = 0
-        self.digest = hashlib.sha256()
-        self._size = 0
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
-        sync(path.parent)
-
-    @classmethod
-    def new(cls, inbox: Path, file: str) -> _Open:
-        return cls(inbox / f".{file}_{datetime.now(UTC):%Y%m%dT%H%M%S%f}.jsonl{OPEN}")
-
-    def write(self, data: bytes, ids: set[str]) -> None:
-        try:
-            left = memoryview(data)
-            while left:
-                left = left[os.write(self._file, left) :]
-            os.fsync(self._file)
-        except OSError:
-            os.ftruncate(self._file, self._size)
-            raise
-        self._size += len(data)
-        self.digest.update(data)
-        self.ids |= ids
-        self.rows += len(ids)
-
-    def close(self) -> None:
-        os.close(self._file)
+def _append(path: Path, data: bytes) -> None:
+    """Add to a file and sync it; where the disk does not take it, nothing of it stays."""
+    size = path.stat().st_size
+    try:
+        with path.open("ab") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        os.truncate(path, size)
+        raise

@@ -10,8 +10,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 
 import psutil
+
+from storage.disk import write_text
 
 
 def main() -> int:
@@ -33,10 +36,7 @@ def _become(record: str, command: list[str]) -> None:
     os.setsid()  # Ctrl-C in the terminal is not for the service
     own = psutil.Process()
     note = {"pid": own.pid, "created": own.create_time(), "command": command}
-    draft = f"{record}.{own.pid}"
-    with open(draft, "w", encoding="utf-8") as file:
-        json.dump(note, file)
-    os.replace(draft, record)
+    write_text(Path(record), json.dumps(note))
     os.execv(command[0], command)  # noqa: S606 - the point: the noted pid is the service's
 
 

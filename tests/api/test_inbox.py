@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -125,6 +126,32 @@ def test_an_acknowledgement_does_not_wait_for_bronze(tmp_path: Path) -> None:
         inbox.close()
 
 
+def test_a_segment_that_was_moved_is_closed_though_its_folder_could_not_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segments = Segments(tmp_path, "sales", lambda line: line.decode().split('"')[3])
+    segments.write([[record(1)]])
+
+    def broken(path: Path) -> None:
+        if path == tmp_path:
+            raise OSError(5, "I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("flows.api.segments.sync", broken)
+        with pytest.raises(OSError, match="I/O error"):
+            segments.seal()
+    assert segments.write([[record(1), record(2)]]) == 1
+    segments.close()
+    assert len(list(tmp_path.glob("sales_*.jsonl"))) == 2
+
+
+def test_an_inbox_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".inbox").write_text("")
+    with pytest.raises(StorageDeniedError, match=r"sales cannot be written: ") as told:
+        opened(tmp_path, nothing)
+    assert "landing folder" in told.value.advice
+
+
 @pytest.mark.parametrize("failure", [OSError(5, "I/O error"), sqlite3.OperationalError("locked")])
 def test_a_segment_that_cannot_be_sealed_grows_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
@@ -149,7 +176,7 @@ def test_a_request_that_was_given_up_is_not_written(tmp_path: Path) -> None:
     inbox = opened(tmp_path, nothing)
     gone: Future[None] = Future()
     gone.cancel()
-    inbox._queue.put(([record(1)], gone))
+    inbox._queue.append(([record(1)], gone))
     inbox.put([record(2)]).result(PATIENCE)
     assert inbox.healthy
     inbox.close()
@@ -178,40 +205,46 @@ def test_records_count_as_waiting_before_they_are_written(
     inbox.close()
 
 
-@pytest.fixture
-def ended(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """Lets the thread that writes end of itself while a request waits."""
-    release = threading.Event()
-
-    def end(_: Inbox) -> None:
-        release.wait(PATIENCE)
-
-    monkeypatch.setattr(Inbox, "_group", end)
-    return release
-
-
-def test_requests_that_wait_are_told_when_the_thread_ends(
-    tmp_path: Path, ended: threading.Event
+def test_requests_that_wait_are_written_before_the_inbox_ends_and_later_ones_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inbox = opened(tmp_path, nothing)
-    waiting = inbox.put([record(1)])
-    ended.set()
-    with pytest.raises(InboxStoppedError, match="not written any more"):
-        waiting.result(PATIENCE)
+    inbox, release = opened(tmp_path, nothing), threading.Event()
+    write = Segments.write
+
+    def slow(self: Segments, batches: Sequence[Sequence[Record]]) -> int:
+        release.wait(PATIENCE)
+        return write(self, batches)
+
+    monkeypatch.setattr(Segments, "write", slow)
+    waiting = [inbox.put([record(n)]) for n in (1, 2)]
+    ending = threading.Thread(target=inbox.close)
+    ending.start()
     assert eventually(lambda: not inbox.healthy)
-    with pytest.raises(InboxStoppedError):
-        inbox.put([record(2)])
-    inbox.close()
+    release.set()
+    for future in waiting:
+        future.result(PATIENCE)
+    ending.join(PATIENCE)
+    with pytest.raises(InboxStoppedError, match="not written any more"):
+        inbox.put([record(3)])
+    (landed,) = tmp_path.glob("sales_*.jsonl")
+    assert landed.read_bytes().count(b"\n") == 2
 
 
 def test_a_server_that_cannot_write_says_503(
-    make_config: MakeConfig, ended: threading.Event
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    made: list[Inbox] = []
+
+    def kept(*given: Any) -> Inbox:
+        made.append(Inbox(*given))
+        return made[0]
+
     def says(answer: httpx.Response) -> bool:
         return (answer.status_code, answer.json().get("advice")) == (503, "Restart lakehouse api.")
 
+    monkeypatch.setattr("flows.api.app.Inbox", kept)
     with served(make_app(make_config())) as client:
         assert client.get("/health").status_code == 200
-        ended.set()
-        assert eventually(lambda: says(client.get("/health")))
+        made[0].close()
+        assert says(client.get("/health"))
         assert says(client.post(ONE, json=transaction(1)))

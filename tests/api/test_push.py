@@ -238,6 +238,23 @@ def test_a_disk_that_takes_nothing_loses_nothing(
     assert growing(tmp_path) == ["t1", "t2"]
 
 
+def test_a_disk_that_was_full_from_the_first_record_on_leaves_no_file(
+    make_config: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch, served(make_app(make_config())) as client:
+        patch.setattr("flows.api.segments._append", _full)
+        assert client.post(ONE, json=transaction(1)).status_code == 503
+    for _ in range(2):  # the first start removes what the server left
+        with served(make_app(make_config())):
+            assert not growing(tmp_path)
+            assert not landed(tmp_path)
+    assert list((tmp_path / "landing" / ".inbox" / "transactions_api").glob(".*")) == []
+
+
+def _full(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_an_index_that_does_not_answer_is_told(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
