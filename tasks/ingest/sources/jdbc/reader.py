@@ -221,22 +221,18 @@ class JdbcReader:
         own = [c for c in self._source.columns if c not in given]
         found = {c: f for c in own if (f := field_of(native, c)) is not None}
         missing = tuple(c for c in own if c not in found)
-        watermark_spec = self._source.watermark
-        if not found or (watermark_spec is not None and watermark_spec.column in missing):
-            wanted = (
-                watermark_spec.column
-                if watermark_spec is not None and found
-                else ", ".join(missing)
-            )
+        column = self._source.watermark.column if self._source.watermark is not None else None
+        lacking = [c for c in missing if c == column or not found]
+        if lacking:
             raise InputError(
-                f"{place(self._source)}: it has no column {wanted}; "
+                f"{place(self._source)}: it has no column {', '.join(lacking)}; "
                 f"it has {', '.join(native.names)}",
                 advice="Name the columns as the database does.",
             )
         type_name, since = "string", None
         value: Column = F.lit(None).cast("string")
-        if watermark_spec is not None:
-            field = found[watermark_spec.column]
+        if column is not None:
+            field = found[column]
             type_name, value = field.dataType.simpleString(), F.col(quote(field.name))
             if watermark is not None and is_ahead(watermark, type_name, started):
                 watermark = None  # it hides rows that nobody has read
