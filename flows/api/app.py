@@ -142,7 +142,7 @@ def _health(config: Config, inbox: Inbox | None) -> APIRouter:
 
     @router.get("/health", summary="Whether records can be taken; needs no key")
     async def health() -> dict[str, Any]:
-        """Answers 503 when records are not written any more."""
+        """Answers 503 when the thread that writes records has ended."""
         if inbox is not None:
             refuse_stopped(inbox)
         waiting = {} if inbox is None else {"waiting_records": inbox.waiting_rows}

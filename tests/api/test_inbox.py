@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -176,7 +175,7 @@ def test_a_request_that_was_given_up_is_not_written(tmp_path: Path) -> None:
     inbox = opened(tmp_path, nothing)
     gone: Future[None] = Future()
     gone.cancel()
-    inbox._queue.append(([record(1)], gone))
+    inbox._queue.put(([record(1)], gone))
     inbox.put([record(2)]).result(PATIENCE)
     assert inbox.healthy
     inbox.close()
@@ -205,46 +204,40 @@ def test_records_count_as_waiting_before_they_are_written(
     inbox.close()
 
 
-def test_requests_that_wait_are_written_before_the_inbox_ends_and_later_ones_are_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inbox, release = opened(tmp_path, nothing), threading.Event()
-    write = Segments.write
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Lets the thread that writes end of itself while a request waits."""
+    release = threading.Event()
 
-    def slow(self: Segments, batches: Sequence[Sequence[Record]]) -> int:
+    def end(_: Inbox) -> None:
         release.wait(PATIENCE)
-        return write(self, batches)
 
-    monkeypatch.setattr(Segments, "write", slow)
-    waiting = [inbox.put([record(n)]) for n in (1, 2)]
-    ending = threading.Thread(target=inbox.close)
-    ending.start()
-    assert eventually(lambda: not inbox.healthy)
-    release.set()
-    for future in waiting:
-        future.result(PATIENCE)
-    ending.join(PATIENCE)
+    monkeypatch.setattr(Inbox, "_group", end)
+    return release
+
+
+def test_requests_that_wait_are_told_when_the_thread_ends(
+    tmp_path: Path, ended: threading.Event
+) -> None:
+    inbox = opened(tmp_path, nothing)
+    waiting = inbox.put([record(1)])
+    ended.set()
     with pytest.raises(InboxStoppedError, match="not written any more"):
-        inbox.put([record(3)])
-    (landed,) = tmp_path.glob("sales_*.jsonl")
-    assert landed.read_bytes().count(b"\n") == 2
+        waiting.result(PATIENCE)
+    assert eventually(lambda: not inbox.healthy)
+    with pytest.raises(InboxStoppedError):
+        inbox.put([record(2)])
+    inbox.close()
 
 
 def test_a_server_that_cannot_write_says_503(
-    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+    make_config: MakeConfig, ended: threading.Event
 ) -> None:
-    made: list[Inbox] = []
-
-    def kept(*given: Any) -> Inbox:
-        made.append(Inbox(*given))
-        return made[0]
-
     def says(answer: httpx.Response) -> bool:
         return (answer.status_code, answer.json().get("advice")) == (503, "Restart lakehouse api.")
 
-    monkeypatch.setattr("flows.api.app.Inbox", kept)
     with served(make_app(make_config())) as client:
         assert client.get("/health").status_code == 200
-        made[0].close()
-        assert says(client.get("/health"))
+        ended.set()
+        assert eventually(lambda: says(client.get("/health")))
         assert says(client.post(ONE, json=transaction(1)))
