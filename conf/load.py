@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -152,6 +154,9 @@ def inconsistent(config: Config, file: Path) -> list[str]:
         datetime.fromisoformat(config.as_of or DATE)
     except ValueError:
         found.append(f"as_of: {config.as_of!r} is not a date or instant like {DATE} 12:00:00")
+    for name, seconds in asdict(config.locking).items():
+        if not 0 <= seconds < math.inf:
+            found.append(f"locking.{name}: {seconds} is not a number of seconds from 0")
     return found
 
 

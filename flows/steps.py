@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -105,9 +105,11 @@ def _publish(
     commit = guarded(run, ref, lambda: publish(run.runtime.context(), attempt, report), partition)
     seconds = attempt.seconds + time.monotonic() - started
     status = "unchanged" if commit.operation == "checkpoint" else "published"
+    late = run_table.rejected_meanwhile(run.runtime.context(spark=False), attempt)
     outcome = TableOutcome(
         ref, status, dict(attempt.rows), round(seconds, 3), str(commit.version), report,
         accounts=attempt.notes.accounts or {}, replaced=attempt.replace,
+        advice=_take_out(run.runtime, ref, late) if late else "",
     )  # fmt: skip
     run.note(outcome, partition)
     return StepResult(
@@ -168,6 +170,15 @@ def resolve_commands(runtime: Runtime, report: GateReport) -> str:
         lines.append(f"lakehouse batch reject {batch} {where}")
         lines.append(f'lakehouse batch accept {batch} --reason "..." {where}')
     return "resolve it with one of:\n  " + "\n  ".join(lines) if lines else ""
+
+
+def _take_out(runtime: Runtime, ref: TableRef, batches: Sequence[str]) -> str:
+    """What to do about batches that were rejected too late."""
+    where = overrides_of(runtime.config, landing=False)
+    return (
+        f"{', '.join(batches)} was rejected while {ref.label} was published, and its rows are there; "
+        f"they leave with:\n  lakehouse rebuild {where}"
+    )
 
 
 def _of(run_id: str, table: str) -> tuple[Run, TableRef]:

@@ -95,7 +95,7 @@ def _owner_file(path: Path) -> Path:
 def _holder(path: Path) -> str:
     try:
         return "process " + str(json.loads(_owner_file(path).read_text())["pid"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "owner unknown"
 
 
@@ -106,8 +106,10 @@ def _await_exit(owner: Path, timeout: float) -> None:
         written = owner.stat().st_mtime
     except (OSError, ValueError):
         return
+    if not isinstance(last, dict):
+        return  # damaged, or written by hand
     jvm, jvm_started = last.get("jvm"), last.get("started")
-    if not jvm or _lives(last, written):
+    if not _is_process(jvm) or _lives(last, written):
         return
     deadline = time.monotonic() + timeout
     while same(jvm, jvm_started) is not None:
@@ -119,9 +121,15 @@ def _await_exit(owner: Path, timeout: float) -> None:
         time.sleep(0.05)
 
 
+def _is_process(pid: object) -> bool:
+    return isinstance(pid, int) and pid > 0
+
+
 def _lives(holder: Mapping[str, Any], written: float) -> bool:
     """Whether the holder is alive; one without a start time had started before its file was written."""
     pid, start = holder.get("pid"), holder.get("pid_started")
+    if not _is_process(pid):
+        return False
     if start is not None:
         return same(pid, start) is not None
     found = started(pid)

@@ -6,6 +6,7 @@ The kind of a table is chosen here and nowhere else; everything that depends on 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +74,12 @@ def publish(context: Context, attempt: Attempt, gate: GateReport) -> Commit:
         Path(attempt.folder).parent, ignore_errors=True
     )  # with earlier attempts and what a reader kept
     return commit
+
+
+def rejected_meanwhile(context: Context, attempt: Attempt) -> Sequence[str]:
+    """Batches whose rows were merged, though they were rejected between the last look and the commit."""
+    kind = kind_of(context.domain, attempt.table)
+    return kind.withdrawn(context, attempt) if attempt.notes.accounts else ()
 
 
 def _refuse_withdrawn(context: Context, kind: TableKind, attempt: Attempt) -> None:

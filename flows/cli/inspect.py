@@ -61,7 +61,13 @@ def tables_command(overrides: tuple[str, ...], *, as_json: bool) -> None:
 @click.command("status")
 @click.argument("overrides", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-@click.option("--runs", default=10, show_default=True, help="How many runs to show.")
+@click.option(
+    "--runs",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="How many runs to show.",
+)
 def status_command(overrides: tuple[str, ...], *, as_json: bool, runs: int) -> None:
     """Show the last runs and what waits: blocked batches and quarantined rows."""
     reader = reader_of(overrides)
@@ -111,7 +117,13 @@ def status_command(overrides: tuple[str, ...], *, as_json: bool, runs: int) -> N
 @click.argument("table")
 @click.argument("overrides", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-@click.option("--rows", default=SHOWN_ROWS, show_default=True, help="How many rows to show.")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=0),
+    default=SHOWN_ROWS,
+    show_default=True,
+    help="How many rows to show.",
+)
 def show_command(table: str, overrides: tuple[str, ...], *, as_json: bool, rows: int) -> None:
     """Show a table: columns with their meaning, versions, what it was made from, and some rows."""
     reader = reader_of(overrides)
@@ -146,7 +158,13 @@ def show_command(table: str, overrides: tuple[str, ...], *, as_json: bool, rows:
 @click.argument("query")
 @click.argument("overrides", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-@click.option("--rows", default=100, show_default=True, help="How many rows to print.")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="How many rows to print.",
+)
 def sql_command(query: str, overrides: tuple[str, ...], *, as_json: bool, rows: int) -> None:
     """Query the tables as layer.table.
 

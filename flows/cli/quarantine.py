@@ -66,7 +66,13 @@ def list_command(overrides: tuple[str, ...], *, as_json: bool) -> None:
 @click.argument("table")
 @click.argument("overrides", nargs=-1)
 @_chosen
-@click.option("--limit", default=SHOWN_ROWS, show_default=True, help="How many rows to show.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=SHOWN_ROWS,
+    show_default=True,
+    help="How many rows to show.",
+)
 @click.option("--released", is_flag=True, help="Rows that have left, instead of those there.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def show_command(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from flows.runtime import Runtime
 
 STATUS = {"done": 0, "failed": 1, "blocked": 3}
+MOST_SECONDS = 366 * 24 * 3600
+"""Longest pause between two runs."""
 SMALL_ROWS = 20_000
 """Up to here the demo runs with `spark=small`, which does without generated code and the slower compiler."""
 PARAMETERS = ("domain", "env", "format", "layers", "tables")
@@ -38,7 +40,7 @@ PARAMETERS = ("domain", "env", "format", "layers", "tables")
 @click.option(
     "--follow",
     "seconds",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(min=0, max=MOST_SECONDS),
     metavar="SECONDS",
     help="Run again and again, with this pause; Ctrl-C or SIGTERM ends it after a run.",
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from checks.model import Outcome
@@ -11,9 +14,16 @@ from tasks.ops.tables import WRITTEN
 from tasks.records.backfill_ledger import Backfill, Ledger
 
 
+def _key(name: str) -> str:
+    """A name as Prefect takes it in a key: lower-case letters, digits, dashes; a hash tells others apart."""
+    plain = name.replace("_", "-")
+    key = re.sub("[^a-z0-9-]", "-", plain.lower())
+    return key if key == plain else f"{key}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
 def publish_artifacts(summary: Summary) -> None:
     """Write the summary, and the gate results where gates were evaluated."""
-    suffix = f"{summary.domain}-{summary.format}".replace("_", "-")
+    suffix = _key(f"{summary.domain}-{summary.format}")
     create_markdown_artifact(
         key=f"summary-{suffix}", markdown=markdown(summary), description=summary.message[:500]
     )

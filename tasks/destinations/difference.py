@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from storage.errors import VersionNotFoundError
 from storage.plans import lacking
 from storage.sql import quote
-from storage.types import Snapshot, TableRef, Version
+from storage.types import CommitRecord, Snapshot, TableRef, Version
 from tasks.context import Context
 from tasks.destinations.positions import Position
 from tasks.destinations.staging import GONE
@@ -49,7 +49,12 @@ def position_of(context: Context, ref: TableRef) -> Position | None:
         return None
     rows = context.store.stats(ref).rows
     source, kind = f"{ref.domain} {ref.label}", context.store.format_of(ref)
-    return Position(source, kind, str(head.version), head.record.token, rows)
+    return Position(source, kind, str(head.version), _commit(head.record), rows)
+
+
+def _commit(record: CommitRecord) -> str:
+    """What tells the commit from that of another lake with the same inputs: its token, and its run."""
+    return f"{record.token} {record.run_id}"
 
 
 def between(
@@ -99,8 +104,11 @@ def _commits(
 def _is_behind(context: Context, ref: TableRef, position: Position) -> bool:
     """Whether the position is one of this lake's table, and not of another one of its name."""
     history = dropwhile(lambda e: e.version != position.version, context.store.history(ref))
-    token = next((entry.record.token for entry in history if entry.record is not None), None)
-    return token == position.token
+    record = next((entry.record for entry in history if entry.record is not None), None)
+    if record is None:
+        return False
+    by_token_alone = " " not in position.commit and position.commit == record.token
+    return position.commit == _commit(record) or by_token_alone  # as earlier versions wrote it
 
 
 def _left(old: DataFrame, new: DataFrame, key: Sequence[str]) -> DataFrame:

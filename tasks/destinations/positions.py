@@ -37,14 +37,14 @@ class Position:
         source: The table, as `domain gold.table`.
         format: The format of the lake's table.
         version: Its version.
-        token: Token of the commit behind that version, which tells lakes apart.
+        commit: Token and run of the commit behind that version, which tells lakes apart; stored as `token`.
         rows: Rows of the table at that version.
     """
 
     source: str
     format: str
     version: str
-    token: str
+    commit: str
     rows: int
 
 
@@ -115,7 +115,7 @@ def take(
     c, now = table.c, datetime.now(UTC).replace(tzinfo=None)
     values = {
         "source": after.source, "format": after.format, "version": after.version,
-        "token": after.token, "table_rows": after.rows, "run_id": run_id, "pushed_at": now,
+        "token": after.commit, "table_rows": after.rows, "run_id": run_id, "pushed_at": now,
     }  # fmt: skip
     if before is None:
         try:
@@ -129,7 +129,7 @@ def take(
             c.target == target.name,
             c.format == before.format,
             c.version == before.version,
-            c.token == before.token,
+            c.token == before.commit,
         )
         .values(**values)
     )

@@ -34,6 +34,7 @@ def declared_problems(
         if layer not in (*LAYERS, DESTINATION)
     ]
     found += [f"tables: {t!r} is none of {', '.join(graph)}" for t in tables if t not in graph]
+    found += _outside(domain, layers, [t for t in tables if t in graph])
     if not 0 <= domain.score_threshold <= 1:
         found.append(f"domain.score_threshold: {domain.score_threshold} is outside 0 to 1")
     if not NAME.fullmatch(domain.name):
@@ -75,6 +76,18 @@ def _anomalies(domain: DomainSpec) -> list[str]:
     return found
 
 
+def _outside(domain: DomainSpec, layers: Sequence[str], tables: Sequence[str]) -> list[str]:
+    """Chosen tables that the chosen layers leave out: a run would pass over them without a word."""
+    pushed = {label for destination in domain.destinations.values() for label in destination.tables}
+    return [
+        f"tables: {label} is in none of layers={','.join(layers)}"
+        for label in tables
+        if layers
+        and label.partition(".")[0] not in layers
+        and not (label in pushed and DESTINATION in layers)
+    ]
+
+
 def _own(key: str, columns: Iterable[str], own: Iterable[tuple[str, str]]) -> list[str]:
     """Columns with the name of one that the platform adds to the table."""
     taken = {name for name, _ in own}
@@ -98,7 +111,11 @@ def _limits(domain: DomainSpec) -> list[str]:
         ]
         if limit.rows < 0:
             found.append(f"{key}.rows: {limit.rows} is below 0")
-    return found
+    return found + [
+        f"domain.gold.{name}.volume.tolerance: {table.volume.tolerance} is outside 0 to 1"
+        for name, table in domain.gold.items()
+        if table.volume is not None and not 0 <= table.volume.tolerance <= 1
+    ]
 
 
 def _freshness(domain: DomainSpec) -> list[str]:

@@ -67,7 +67,9 @@ def _partitions(request: Request) -> tuple[Partition, ...]:
     try:
         return tuple(split(request.start, request.end, request.unit))
     except ValueError as error:
-        raise ConfigurationError(str(error), advice="Write start=DATE end=LATER-DATE.") from None
+        raise ConfigurationError(
+            str(error), advice="Write start=DATE end=LATER-DATE, and unit=month for long ranges."
+        ) from None
 
 
 def _tables(domain: DomainSpec, names: Sequence[str], *, dated: bool) -> tuple[TableRef, ...]:

@@ -87,8 +87,9 @@ class Merged(TableKind):
         return attempt.rows.get("ingested", 0)
 
     def withdrawn(self, context: Context, attempt: Attempt) -> Sequence[str]:
-        """Batches that were rejected since."""
-        ids = {batch.batch_id for batch in attempt.batches}
+        """Batches that were rejected since, also those of which only rows in quarantine were tried again."""
+        ids = {batch.batch_id for batch in attempt.batches} | set(attempt.notes.accounts or ())
+        ids -= set(attempt.notes.rejected or ())
         return sorted(ids.intersection(rejected(context.store, context.domain.name)))
 
     def publish(self, context: Context, attempt: Attempt) -> Commit:

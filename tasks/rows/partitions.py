@@ -97,16 +97,25 @@ class Partition:
         return f"{column} >= {first} AND {column} < {last}"
 
 
+MOST_PARTITIONS = 5_000
+"""Of one range: each is staged, checked and committed by itself."""
+
+
 def split(start: dt.date, end: dt.date, unit: Unit) -> list[Partition]:
     """The units of a half-open range, in order; the first and the last may be cut.
 
     Raises:
-        ValueError: The range is empty.
+        ValueError: The range is empty, or has more than `MOST_PARTITIONS`.
     """
+    first = start
     if start >= end:
         raise ValueError(f"the range from {start} to {end} holds no day: the end is not included")
-    found = []
+    found: list[Partition] = []
     while start < end:
+        if len(found) == MOST_PARTITIONS:
+            raise ValueError(
+                f"the range from {first} to {end} has more than {MOST_PARTITIONS:,} partitions of a {unit}"
+            )
         until = min(unit.following(start), end)
         found.append(Partition(unit.value, start, until))
         start = until

@@ -63,6 +63,7 @@ class Shop:
     folder: Path
     spark: SparkSession
     server: Any
+    run_id: str = "run"
     spec: DomainSpec = field(init=False)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -95,7 +96,9 @@ class Shop:
             "*", "'batch' as _batch_id", "current_timestamp() as _updated_at"
         )
         plan = difference_plan(self.spec.gold["sales"].key, schema.names)
-        record = CommitRecord("run", token, rows={"published": len(rows), "removed": len(gone)})
+        record = CommitRecord(
+            self.run_id, token, rows={"published": len(rows), "removed": len(gone)}
+        )
         self.store.merge(SALES, attempt, plan, record)
 
     def replace(self, *rows: Row) -> None:
@@ -106,13 +109,13 @@ class Shop:
         made = self.store.session.createDataFrame(
             [(*row, "batch", token, at) for row in rows], schema
         )
-        record = CommitRecord("run", token, notes={"replace": True})
+        record = CommitRecord(self.run_id, token, notes={"replace": True})
         self.store.replace(SALES, made, record)
 
     def checkpoint(self) -> None:
         """A commit that changes no row."""
         token = f"commit-{next(self.numbers)}"
-        self.store.checkpoint(SALES, CommitRecord("run", token, notes={"mark": True}))
+        self.store.checkpoint(SALES, CommitRecord(self.run_id, token, notes={"mark": True}))
 
     def roll_back(self, to: Version) -> None:
         record = self.store.head(SALES).record

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from psycopg.errors import UniqueViolation
 from storage.errors import DestinationError, DestinationUnavailableError
 from tasks.destinations import positions, staging
 from tasks.domain.spec import ColumnSpec
+from tests.conftest import MakeLake
 from tests.destinations.conftest import MakeShop
 from tests.destinations.shop import TYPES, Row, Shop
 
@@ -104,6 +106,28 @@ def test_a_destination_that_others_changed_is_mended(make_shop: MakeShop) -> Non
 
     shop.server.run("update _lakehouse_positions set token = 'of another lake'")
     assert shop.push().whole
+
+    earlier = "update _lakehouse_positions set token = split_part(token, ' ', 1)"
+    shop.server.run(earlier)
+    shop.publish(THREE)
+    assert not shop.push().whole, "earlier versions wrote the token alone"
+
+
+def test_a_lake_whose_commits_have_the_same_tokens_is_another_lake(
+    make_shop: MakeShop, make_lake: MakeLake, tmp_path: Path
+) -> None:
+    """On Delta both versions and tokens of two lakes are alike when the same files' names are loaded."""
+    shop = make_shop()
+    shop.publish(ONE, TWO)
+    shop.push()
+    other = Shop(
+        make_lake("delta", tmp_path / "other"), tmp_path / "other", shop.spark, shop.server
+    )
+    other.run_id = "run of another lake"
+    other.publish(ONE, TWO_LATER)
+    pushed = other.push()
+    assert (pushed.whole, pushed.written) == (True, 1)
+    assert other.pushed() == other.gold()
 
 
 def test_a_failure_after_the_rows_shows_none_of_them(

@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from storage.errors import CommitConflictError
+from tasks import run_table
 from tasks.context import Attempt, Context
 from tasks.merge import quarantine
 from tasks.records.decisions import Decision, resolve
 from tasks.table import writing
 from tests.conftest import MakeLake
 from tests.property import driver
-from tests.quarantine.shop import ORDERS, Shop, order
+from tests.quarantine.shop import CUSTOMERS, ORDERS, Shop, order
 from tests.quarantine.test_release import assert_balanced, killed_run
 from tests.sessions import BOTH
 
@@ -59,6 +61,52 @@ def test_rows_of_a_rejected_batch_are_not_in_quarantine(
     assert (shop.orders(), shop.held()) == ({"o1": 1}, {})
     assert_balanced(shop)
     assert set(shop.run().values()) == {None}
+
+
+def test_a_waiting_row_of_a_batch_that_is_rejected_meanwhile_stays_out(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The batch is none of the attempt's: its row waited for a reference, and is tried again."""
+    shop.deliver("orders_1", ORDERS, order("o1", 1, 1))
+    shop.deliver("orders_2", ORDERS, order("o2", 1, 1, "c2"))
+    shop.run()
+    shop.deliver("customers_2", CUSTOMERS, ("c2",))
+    whole = driver.check_and_publish
+
+    def reject(context: Context, attempt: Attempt, *told: Any) -> None:
+        if attempt.table == shop.fed:
+            decide(shop, "orders_2", Decision.rejected)
+        whole(context, attempt, *told)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(driver, "check_and_publish", reject)
+        with pytest.raises(CommitConflictError, match=r"was rejected after it had been staged"):
+            shop.run()
+    shop.run()
+    assert shop.orders() == {"o1": 1}
+    assert set(shop.held()) == {("o2", "1")}
+
+
+def test_a_batch_that_is_rejected_during_its_publication_is_told(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.deliver("orders_1", ORDERS, order("o1", 1, 1))
+    enter, staged = quarantine.enter, []
+
+    def rejected_now(context: Context, attempt: Attempt) -> None:
+        if attempt.table == shop.fed:
+            staged.append(attempt)
+            decide(shop, "orders_1", Decision.rejected)
+        enter(context, attempt)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(quarantine, "enter", rejected_now)
+        shop.run()
+    assert shop.orders() == {"o1": 1}
+    [batch] = staged[0].batches
+    landing = shop.folder / "landing"
+    context = driver.contexts(shop.spark, shop.lake, shop.domain, landing, number=9)()
+    assert run_table.rejected_meanwhile(context, staged[0]) == [batch.batch_id]
 
 
 def test_a_decision_makes_another_attempt_of_the_same_input(

@@ -276,10 +276,13 @@ def test_the_jvm_of_a_living_process_is_not_waited_for(
         pass
 
 
-def test_an_owner_file_that_was_cut_off_does_no_harm(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "written", ['{"pid": 1', "null", "[]", '{"pid": -1, "jvm": -5}', '{"pid": "x", "jvm": "y"}']
+)
+def test_a_damaged_owner_file_does_no_harm(tmp_path: Path, written: str) -> None:
     with Locks(tmp_path, timeout_seconds=0).hold(NAME):
         pass
     (owner,) = tmp_path.glob("*.owner")
-    owner.write_text('{"pid": 1')
+    owner.write_text(written)
     with Locks(tmp_path, timeout_seconds=0).hold(NAME):
         pass

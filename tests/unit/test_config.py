@@ -76,6 +76,10 @@ WRONG = {
     "workers=[1": "workers=[1: not readable as key=value",
     "as_of=9999-99-99": "domain olist: as_of: '9999-99-99' is not a date or instant like 2018-09-03 12",
     "tables=[gold.nothing]": "domain olist: tables: 'gold.nothing' is none of",
+    "locking.run_seconds=nan": "domain olist: locking.run_seconds: nan is not a number of seconds from 0",
+    "locking.table_seconds=-1": "domain olist: locking.table_seconds: -1.0 is not a number of seconds",
+    "domain.gold.daily_revenue.volume.tolerance=nan": "domain olist: domain.gold.daily_revenue.volume."
+    "tolerance: nan is outside 0 to 1",
     "paths.lake=${oc.env:NOT_SET}": "paths.lake: the environment variable NOT_SET is not set",
     "paths.lake=${nowhere}": "spark.local_dir: Interpolation key 'nowhere' not found",
 }
@@ -89,6 +93,15 @@ def test_a_wrong_override_is_explained_in_one_line(override: str, message: str) 
     assert "\n" not in refused.value.message
     for noise in ("search path", "full_key", "object_type", "HYDRA_FULL_ERROR", "hydra.cc"):
         assert noise not in str(refused.value)
+
+
+def test_a_chosen_table_that_the_chosen_layers_leave_out_is_refused() -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"tables: silver\.orders is in none of layers=bronze"
+    ):
+        load_config(["layers=[bronze]", "tables=[silver.orders]"])
+    config = load_config(["layers=[silver,gold]", "tables=[silver.orders]"])
+    assert config.tables == ["silver.orders"]
 
 
 ODD_COLUMNS = """

@@ -68,6 +68,13 @@ def test_an_empty_range_is_refused(end: str) -> None:
         split(day("2018-03-01"), day(end), Unit.month)
 
 
+def test_a_range_without_end_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match="from 0018-03-01 to 2018-04-01 has more than 5,000 partitions"
+    ):
+        split(day("0018-03-01"), day("2018-04-01"), Unit.day)
+
+
 @pytest.mark.parametrize(
     "partition", [Partition(), Partition("month", day("2018-03-01"), day("2018-04-01"))]
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from prefect.states import Cancelled, Completed, Failed
 from checks.gate import Verdict
 from checks.model import CheckResult, Outcome, Severity
 from flows.progress import Silent
-from flows.report.artifacts import markdown
+from flows.report.artifacts import _key, markdown
 from flows.report.summary import summarise
 from flows.runs import Run
 from flows.runtime import Runtime
@@ -155,3 +156,11 @@ def test_a_step_takes_its_retries_from_the_configuration(run: Run) -> None:
     assert step.retry_condition_fn is is_transient
     assert step.retry_delay_seconds == [0.5, 1.0, 2.0, 4.0]
     assert stage_table.retries == 0
+
+
+def test_any_domain_gives_a_key_that_prefect_takes() -> None:
+    names = ("olist-delta", "my_shop-delta", "Shop-delta", "shop-delta", "größe-iceberg")
+    keys = [_key(name) for name in names]
+    assert keys[:2] == ["olist-delta", "my-shop-delta"]
+    assert all(re.fullmatch("[a-z0-9-]+", key) for key in keys)
+    assert len(set(keys)) == len(names)
