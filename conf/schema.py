@@ -20,7 +20,7 @@ class Paths:
     lake: str = MUST_GIVE
     """Where tables live; formats may share it."""
     staging: str = "${paths.lake}/_staging"
-    """Rows between stage and publish; those of a blocked table stay for inspection."""
+    """Rows between stage and publish, of one lake; those of a blocked table stay for inspection."""
     logs: str = "${paths.lake}/_logs"
     """Logs of Spark and of Prefect's own server."""
     reports: str = "${paths.lake}/_reports"

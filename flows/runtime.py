@@ -16,6 +16,8 @@ from pyspark.sql import SparkSession
 from checks.deferred import DeferredScanner
 from conf.formats import layer_formats
 from conf.schema import Catalog, Config
+from storage.disk import write_text
+from storage.errors import ConfigurationError
 from storage.lake_store import LakeStore
 from storage.postgres import PostgresAddress
 from storage.registry import Lake
@@ -89,7 +91,26 @@ def domain_lock(runtime: Runtime) -> Iterator[None]:
     config = runtime.config
     seconds = config.locking.run_seconds
     with runtime.lake.locks().hold(run_lock(config), timeout_seconds=seconds):
+        _claim_staging(Path(config.paths.staging), Path(config.paths.lake).resolve())
         yield
+
+
+def _claim_staging(staging: Path, lake: Path) -> None:
+    """Let a staging folder belong to one lake: attempts of two lakes can have the same tokens.
+
+    Raises:
+        ConfigurationError: It belongs to another lake.
+    """
+    file = staging / "_lake"
+    owner = Path(file.read_text("utf-8")) if file.is_file() else None
+    if owner == lake:
+        return
+    if owner is not None and owner.is_dir():  # otherwise the lake has moved here
+        raise ConfigurationError(
+            f"paths.staging: {staging} is the staging folder of the lake {owner}",
+            advice="Give each lake its own; without paths.staging it is in the lake.",
+        )
+    write_text(file, str(lake))
 
 
 def lake_of(config: Config) -> Lake:
