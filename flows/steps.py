@@ -161,7 +161,8 @@ def _waits_for(run: Run, ref: TableRef) -> str:
 def resolve_commands(runtime: Runtime, report: GateReport) -> str:
     """The commands that accept or reject a blocked batch, as they can be typed."""
     config = runtime.config
-    where = overrides_of(config, landing=config.domain.spec(report.table).is_delivered)
+    spec = config.domain.find(report.table)
+    where = overrides_of(config, landing=spec is not None and spec.is_delivered)
     lines = []
     for batch in report.batches:
         lines.append(f"lakehouse batch reject {batch} {where}")

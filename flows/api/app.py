@@ -17,7 +17,6 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from conf.schema import Api, Config
-from flows.api.contract import Contract
 from flows.api.inbox import Inbox
 from flows.api.keys import HEADER, Keys, RateLimit, Role
 from flows.api.problems import (
@@ -30,6 +29,7 @@ from flows.api.problems import (
 )
 from flows.api.push import Guard, outcomes_of, push_router, refuse_stopped
 from flows.api.reads import Wanted, newest, page, within
+from flows.api.record_validation import RecordValidator
 from flows.api.segments import Segments
 from flows.reading import Reader
 from flows.report.quality_report import report_path
@@ -57,8 +57,8 @@ def make_app(config: Config) -> FastAPI:
     rate = RateLimit(config.api.requests_per_second, config.api.burst)
     guard = partial(_guard, keys, rate)
     pushed = _pushed(config)
-    contract = Contract(config.domain, pushed) if pushed else None
-    inbox = _inbox(config, contract) if contract else None
+    validator = RecordValidator(config.domain, pushed) if pushed else None
+    inbox = _inbox(config, validator) if validator else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -79,8 +79,8 @@ def make_app(config: Config) -> FastAPI:
     app.add_exception_handler(LakehouseError, platform_error)
     app.add_exception_handler(Exception, unexpected)
     app.include_router(_health(config, inbox))
-    if contract is not None and inbox is not None:
-        app.include_router(push_router(contract, inbox, config.api, guard))
+    if validator is not None and inbox is not None:
+        app.include_router(push_router(validator, inbox, config.api, guard))
     app.include_router(_reads(config, guard))
     return app
 
@@ -124,8 +124,8 @@ def _pushed(config: Config) -> str | None:
     return found[0] if found else None
 
 
-def _inbox(config: Config, contract: Contract) -> Inbox:
-    push = config.domain.bronze[contract.table].push
+def _inbox(config: Config, validator: RecordValidator) -> Inbox:
+    push = config.domain.bronze[validator.table].push
     assert push is not None  # noqa: S101 - it was chosen for that
     if is_remote(config.paths.landing):
         raise ConfigurationError(
@@ -133,8 +133,8 @@ def _inbox(config: Config, contract: Contract) -> Inbox:
             "local disk",
             advice="Give a local folder to the API and to the runs of this domain.",
         )
-    segments = Segments(Path(config.paths.landing), push.file, contract.id_of)
-    return Inbox(segments, config.api, outcomes_of(Runtime(config, new_run()), contract.table))
+    segments = Segments(Path(config.paths.landing), push.file, validator.id_of)
+    return Inbox(segments, config.api, outcomes_of(Runtime(config, new_run()), validator.table))
 
 
 def _health(config: Config, inbox: Inbox | None) -> APIRouter:

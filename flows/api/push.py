@@ -12,11 +12,11 @@ from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import Headers
 
 from conf.schema import Api
-from flows.api.contract import Contract
 from flows.api.inbox import Inbox
 from flows.api.index import Sealed, SegmentOutcomes
 from flows.api.keys import Role
 from flows.api.problems import Problem, Refusal
+from flows.api.record_validation import RecordValidator
 from flows.api.segments import Record
 from flows.runtime import Runtime, new_run
 from tasks.ingest.sources.json_text import parse
@@ -27,12 +27,12 @@ JSON = "application/json"
 Guard = Callable[[Role], Callable[..., Awaitable[None]]]
 
 
-def push_router(contract: Contract, inbox: Inbox, settings: Api, guard: Guard) -> APIRouter:
+def push_router(validator: RecordValidator, inbox: Inbox, settings: Api, guard: Guard) -> APIRouter:
     """The calls that take records of one bronze table."""
     router = APIRouter(prefix="/api/v1", tags=["push"])
-    schema = contract.model.model_json_schema()
+    schema = validator.model.model_json_schema()
     writer = Depends(guard(Role.write))
-    # One thread: the event loop goes on while a large body is judged, and the contract has one engine.
+    # One thread: the event loop goes on while a large body is judged, and the validator has one engine.
     judges = ThreadPoolExecutor(max_workers=1, thread_name_prefix="judge")
 
     async def in_thread(judge: Callable[[], list[Record]]) -> list[Record]:
@@ -40,12 +40,12 @@ def push_router(contract: Contract, inbox: Inbox, settings: Api, guard: Guard) -
 
     @router.post(
         "/ingest", status_code=202, dependencies=[writer], openapi_extra=_body(schema),
-        summary=f"Push one record to bronze.{contract.table}",
+        summary=f"Push one record to bronze.{validator.table}",
     )  # fmt: skip
     async def ingest(request: Request) -> dict[str, Any]:
         """Take one record. It is on the disk before the answer; sent again it counts once."""
         body = await _read(request, settings)
-        records = await in_thread(lambda: _judged(contract, [_parsed(body)], batch=False))
+        records = await in_thread(lambda: _judged(validator, [_parsed(body)], batch=False))
         await _written(inbox, settings, records)
         return {"status": "accepted", "id": records[0].id}
 
@@ -53,12 +53,12 @@ def push_router(contract: Contract, inbox: Inbox, settings: Api, guard: Guard) -
 
     @router.post(
         "/ingest/batch", status_code=202, dependencies=[writer], openapi_extra=_body(many),
-        summary=f"Push records to bronze.{contract.table}, all or none",
+        summary=f"Push records to bronze.{validator.table}, all or none",
     )  # fmt: skip
     async def ingest_batch(request: Request) -> dict[str, Any]:
         """Take all records of a list, or none: the answer to a refused one names each fault."""
         body = await _read(request, settings)
-        records = await in_thread(lambda: _judged(contract, _several(body, settings), batch=True))
+        records = await in_thread(lambda: _judged(validator, _several(body, settings), batch=True))
         await _written(inbox, settings, records)
         return {"status": "accepted", "ids": [record.id for record in records]}
 
@@ -143,8 +143,8 @@ def _several(body: bytes, settings: Api) -> list[Any]:
     return values
 
 
-def _judged(contract: Contract, values: Sequence[Any], *, batch: bool) -> list[Record]:
-    records, problems = contract.judge(values, batch=batch)
+def _judged(validator: RecordValidator, values: Sequence[Any], *, batch: bool) -> list[Record]:
+    records, problems = validator.judge(values, batch=batch)
     if problems:
         first: Problem = problems[0]
         where = f"record {first.row}: " if first.row else ""

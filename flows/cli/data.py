@@ -99,7 +99,9 @@ def _parameter(known: Mapping[str, Any], domain: str, argument: str) -> tuple[st
     try:
         return name, text if allowed else kind(text)
     except ValueError:
-        raise ConfigurationError(f"generate: {name}={text} is not a {kind.__name__}") from None
+        raise ConfigurationError(
+            f"generate: {name}={text} is not of type {kind.__name__}"
+        ) from None
 
 
 COMMANDS = (generate_command,)

@@ -54,7 +54,7 @@ def test_a_rotated_secret_is_taken_up(aws: S3, name: str, monkeypatch: pytest.Mo
 def test_what_is_not_there_is_named(name: str) -> None:
     with pytest.raises(ConfigurationError, match="aws:shop/none: ResourceNotFoundException"):
         secrets.reveal("{secret:aws:shop/none}")
-    with pytest.raises(ConfigurationError, match="no JSON object with the key token"):
+    with pytest.raises(ConfigurationError, match="is not a JSON object with the key token"):
         secrets.reveal(f"{{secret:aws:{name},token}}")
     assert secret_stores.missing(f"aws:{name},user") == ""
 

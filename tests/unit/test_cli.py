@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("empty_lake")
         (["batch", "reject", "nothing-123"], "no table of domain olist is called 'nothing'"),
         (["batch", "accept", "orders-123", "--reason", "x"], "no delivery or attempt of orders"),
         (["ingest", "--again", "gone.csv"], "--again gone.csv: no such file in the landing folder"),
-        (["generate", "rows=many", "--to", "x"], "generate: rows=many is not an int"),
+        (["generate", "rows=many", "--to", "x"], "generate: rows=many is not of type int"),
         (["generate", "rows=1", "--to", "x"], "generate: rows (orders) must be at least 50"),
         (
             ["generate", "orders=100", "--to", "x"],

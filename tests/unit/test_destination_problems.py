@@ -46,7 +46,7 @@ def test_a_consistent_destination_has_no_problem() -> None:
         ({"url": "snowflake://u@a/d?token=hidden"}, "url: has a password"),
         ({"password": "hidden"}, "password: is written out"),
         ({"user": "other"}, "user: other is not the user of the url, u"),
-        ({"schema": "a b"}, "schema: 'a b' is not a name"),
+        ({"schema": "a b"}, "schema: 'a b' is not made of letters"),
         ({"tables": []}, "tables: no tables"),
         ({"tables": ["gold.sales", "gold.sales"]}, "tables: gold.sales is named more than once"),
         ({"tables": ["silver.sales"]}, "tables: 'silver.sales' is not a gold table"),

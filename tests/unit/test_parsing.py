@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from flows.api.contract import _python
+from flows.api.record_validation import _python
 from tasks.authoring.cases.values import value_of
 from tasks.domain.spec import ColumnSpec, Rounding
 from tests.oracle.texts import EXACT, ROUNDED, spoken

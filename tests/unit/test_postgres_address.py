@@ -68,7 +68,7 @@ def test_an_address_that_cannot_be_used_is_named_without_what_is_secret(
 
 
 def test_another_kind_of_address_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="no JDBC address of a PostgreSQL") as caught:
+    with pytest.raises(ConfigurationError, match="is not a JDBC address of a PostgreSQL") as caught:
         PostgresAddress("postgresql://lake:hunter2@h/d", "lake", PASSWORD)
     assert "hunter2" not in str(caught.value)
 

@@ -146,7 +146,10 @@ def test_personal_data_is_tagged_by_name(tmp_path: Path) -> None:
 
 REFUSED = {
     "empty": (b"", "sales.csv: the file is empty"),
-    "no header": (b"1,s1,3.20\n2,s2,4.10\n", "the first line is not a header: '1' is not a name"),
+    "no header": (
+        b"1,s1,3.20\n2,s2,4.10\n",
+        "the first line is not a header: '1' cannot be the name of a column",
+    ),
     "an empty name": (b"id,,x\n1,2,3\n", "the header has no name for the fields 2 of 3"),
     "empty names at the end": (
         b"id,x,,\n1,2,,\n",
@@ -178,8 +181,8 @@ def test_a_file_that_gives_no_domain_is_refused_and_nothing_is_written(
 
 WRONG = {
     "name": (["a-b", "--from", "sales.csv"], "NAME: 'a-b' cannot be the name of tables and databases"),
-    "upper case": (["Shop", "--from", "sales.csv"], "NAME: 'Shop' is not a name"),
-    "table": (["shop", "--from", "sales.csv", "--table", "2x"], "--table: '2x' is not a name"),
+    "upper case": (["Shop", "--from", "sales.csv"], "NAME: 'Shop' cannot be the name"),
+    "table": (["shop", "--from", "sales.csv", "--table", "2x"], "--table: '2x' cannot be the name"),
     "no file": (["shop", "--from", "gone.csv"], "gone.csv: cannot be read: No such file"),
     "key": (["shop", "--from", "sales.csv", "--key", "no"], "--key: no is not a column"),
     "empty key": (["shop", "--from", "sales.csv", "--key", "b"], "--key: b is empty in 1 of 2"),

@@ -14,7 +14,7 @@ CONTENT = "_content"
 
 
 def unseen(
-    rows: DataFrame, held: DataFrame | None, mark: WatermarkSpec, *, since: str | None,
+    rows: DataFrame, held: DataFrame | None, watermark: WatermarkSpec, *, since: str | None,
     type_name: str,
 ) -> DataFrame:  # fmt: skip
     """The rows that bronze does not hold: in the newest row of any key, or without a key in any row.
@@ -22,17 +22,17 @@ def unseen(
     Args:
         rows: What was read, with `_record_hash` and `_rescued`.
         held: The rows of the bronze table; None where it has none.
-        mark: Column and key of the extraction.
+        watermark: Column and key of the extraction.
         since: Text of the value from which on rows were read; None for all.
         type_name: Spark's name of the watermark's type.
     """
     if held is None:
         return rows
     if since is not None:
-        value = F.col(quote(mark.column)).try_cast(type_name)
+        value = F.col(quote(watermark.column)).try_cast(type_name)
         held = held.where((value >= F.lit(since).cast(type_name)) | value.isNull())
     held = held.withColumn(CONTENT, _content())
-    key = [*(quote(c) for c in mark.key), _malformed()] if mark.key else [CONTENT]
+    key = [*(quote(c) for c in watermark.key), _malformed()] if watermark.key else [CONTENT]
     newest = Window.partitionBy(*key).orderBy(F.col("_sequence").desc())
     ranked = held.withColumn("_rank", F.row_number().over(newest))
     known = ranked.where("_rank = 1").select(CONTENT)

@@ -44,7 +44,7 @@ from tasks.ingest.sources.unseen import HASH, unseen
 from tasks.ingest.sources.watermark import Overlap, ahead, dated, is_ahead, is_dated
 from tasks.landing.folders import Landing
 
-MARK = "_watermark"
+WATERMARK = "_watermark"
 
 
 @dataclass(frozen=True)
@@ -121,12 +121,16 @@ class JdbcReader:
         fresh: DataFrame,
     ) -> list[Offer]:
         """The rows that bronze does not hold, then the deletes that a key snapshot finds."""
-        mark, spec = self._source.watermark, self._source.key_snapshot
-        assert mark is not None  # noqa: S101 - the caller has looked
+        watermark_spec, spec = self._source.watermark, self._source.key_snapshot
+        assert watermark_spec is not None  # noqa: S101 - the caller has looked
         held = request.held() if request.held is not None else None
-        if spec is not None and not mark.key:  # a row that comes back as it was is an event
-            mark = replace(mark, key=spec.key)
-        fresh = unseen(fresh, held, mark, since=extraction.since, type_name=extraction.type_name)
+        if (
+            spec is not None and not watermark_spec.key
+        ):  # a row that comes back as it was is an event
+            watermark_spec = replace(watermark_spec, key=spec.key)
+        fresh = unseen(
+            fresh, held, watermark_spec, since=extraction.since, type_name=extraction.type_name
+        )
         file = _numbered(fresh, self._source.columns, request.scratch / "rows")
         rows = pq.read_metadata(file).num_rows
         reached = _highest(frozen, extraction)
@@ -161,7 +165,7 @@ class JdbcReader:
         key = F.to_json(F.struct(*[F.col(quote(c)) for c in spec.key]))
         file = _numbered(
             gone.select(
-                "*", F.sha2(key, 256).alias(HASH), key.alias(MARK),
+                "*", F.sha2(key, 256).alias(HASH), key.alias(WATERMARK),
                 F.lit(None).cast("string").alias("_rescued"),
             ),
             self._source.columns,
@@ -217,18 +221,18 @@ class JdbcReader:
         own = [c for c in self._source.columns if c not in given]
         found = {c: f for c in own if (f := field_of(native, c)) is not None}
         missing = tuple(c for c in own if c not in found)
-        mark = self._source.watermark
-        if not found or (mark is not None and mark.column in missing):
-            wanted = mark.column if mark is not None and found else ", ".join(missing)
+        column = self._source.watermark.column if self._source.watermark is not None else None
+        lacking = [c for c in missing if c == column or not found]
+        if lacking:
             raise InputError(
-                f"{place(self._source)}: it has no column {wanted}; "
+                f"{place(self._source)}: it has no column {', '.join(lacking)}; "
                 f"it has {', '.join(native.names)}",
                 advice="Name the columns as the database does.",
             )
         type_name, since = "string", None
         value: Column = F.lit(None).cast("string")
-        if mark is not None:
-            field = found[mark.column]
+        if column is not None:
+            field = found[column]
             type_name, value = field.dataType.simpleString(), F.col(quote(field.name))
             if watermark is not None and is_ahead(watermark, type_name, started):
                 watermark = None  # it hides rows that nobody has read
@@ -248,21 +252,21 @@ class JdbcReader:
         types = {names.get(f.name, f.name): f.dataType.simpleString() for f in native.fields}
         types |= dict.fromkeys(given, "string")
         rest = [f for f in native.fields if f.name not in names]
-        rows = rows.select(*texts, value.alias(MARK), _rescued(table, rest).alias("_rescued"))
+        rows = rows.select(*texts, value.alias(WATERMARK), _rescued(table, rest).alias("_rescued"))
         return Extraction(rows, type_name, started, watermark, since, missing, types)
 
     def _since(self, watermark: str | None, type_name: str) -> str | None:
-        mark = self._source.watermark
-        if mark is None or watermark is None:
+        watermark_spec = self._source.watermark
+        if watermark_spec is None or watermark is None:
             return None
-        overlap = Overlap.parse(mark.overlap)
+        overlap = Overlap.parse(watermark_spec.overlap)
         if type_name == "string" and overlap.duration is not None and not is_dated(watermark):
             return None  # a text among the dates that an earlier version took for the highest
         try:
             return overlap.below(watermark, type_name)
         except ValueError as error:
             raise InputError(
-                f"watermark {mark.column} = {watermark!r}: {error}",
+                f"watermark {watermark_spec.column} = {watermark!r}: {error}",
                 advice="Set `watermark.overlap` to a duration for instants, a number for numbers.",
             ) from None
 
@@ -304,7 +308,7 @@ def _rescued(table: Loaded, fields: Sequence[StructField]) -> Column:
 
 def _numbered(rows: DataFrame, columns: Sequence[str], folder: Path) -> Path:
     """Write the rows to one file, numbered from 1 in the order of watermark and content."""
-    order = [F.col(quote(c)).asc_nulls_first() for c in (MARK, *columns)]
+    order = [F.col(quote(c)).asc_nulls_first() for c in (WATERMARK, *columns)]
     rows.repartition(1).sortWithinPartitions(*order).select(
         *map(quote, columns),
         HASH,
@@ -319,8 +323,8 @@ def _highest(rows: DataFrame, read: Extraction) -> str | None:
 
     Among dates as text another text, such as `n/a`, is not a watermark: it sorts after all of them for ever.
     """
-    mark = F.when(~ahead(F.col(MARK), read.type_name, read.started), F.col(MARK))
-    highest, dates = F.max(mark), F.max(F.when(dated(F.col(MARK)), mark))
+    passed = F.when(~ahead(F.col(WATERMARK), read.type_name, read.started), F.col(WATERMARK))
+    highest, dates = F.max(passed), F.max(F.when(dated(F.col(WATERMARK)), passed))
     if read.reached is not None:
         reached = F.lit(read.reached).cast(read.type_name)
         highest = F.greatest(highest, reached)

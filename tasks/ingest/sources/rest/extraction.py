@@ -68,7 +68,7 @@ class Extraction:
 
 
 def extract(
-    api: Api, spec: RestSpec, mark: WatermarkSpec | None, since: Value | None, until: Value | None,
+    api: Api, spec: RestSpec, watermark: WatermarkSpec | None, since: Value | None, until: Value | None,
     read: Extraction,
 ) -> None:  # fmt: skip
     """Read every page and write its records; with a watermark, equal records are written once.
@@ -76,7 +76,7 @@ def extract(
     Args:
         api: What is asked.
         spec: How it is asked.
-        mark: The watermark; None where everything is read.
+        watermark: The watermark; None where everything is read.
         since: From where on records are asked for.
         until: Beyond it no watermark counts as reached; None for no bound.
         read: What is filled.
@@ -87,15 +87,15 @@ def extract(
     """
     read.lines.parent.mkdir(parents=True, exist_ok=True)
     with read.lines.open("w", encoding="utf-8") as file:
-        _Freezer(spec, mark, until, file, read).read(api, since)
-    if mark is not None and read.digests and not read.named:
+        _Freezer(spec, watermark, until, file, read).read(api, since)
+    if watermark is not None and read.digests and not read.named:
         raise InputError(
-            f"{api.who}: no record has the watermark's column {mark.column}",
+            f"{api.who}: no record has the watermark's column {watermark.column}",
             advice="Ask for it in the request, or name another column.",
         )
-    if mark is not None and read.valued and read.lowest is None:
+    if watermark is not None and read.valued and read.lowest is None:
         raise InputError(
-            f"{api.who}: no value of {mark.column} is of type {spec.watermark_type}",
+            f"{api.who}: no value of {watermark.column} is of type {spec.watermark_type}",
             advice="Set `rest.watermark_type`, or name another column.",
         )
 
@@ -146,11 +146,11 @@ class _Freezer:
     """Reads the pages of an API into a file."""
 
     def __init__(
-        self, spec: RestSpec, mark: WatermarkSpec | None, until: Value | None, file: IO[str],
+        self, spec: RestSpec, watermark: WatermarkSpec | None, until: Value | None, file: IO[str],
         extraction: Extraction,
     ) -> None:  # fmt: skip
         self._spec = spec
-        self._mark = mark
+        self._watermark = watermark
         self._until = until
         self._keyset = spec.pages.keyset
         self._file = file
@@ -206,11 +206,11 @@ class _Freezer:
 
     def _noted(self, record: Mapping[str, Any]) -> Value | None:
         """The record's watermark."""
-        mark, read = self._mark, self._extraction
-        if mark is None or mark.column not in record:
+        watermark, read = self._watermark, self._extraction
+        if watermark is None or watermark.column not in record:
             return None
         read.named = True
-        text = text_of(record[mark.column])
+        text = text_of(record[watermark.column])
         read.valued = read.valued or text is not None
         value = parsed(text, self._spec.watermark_type)
         if value is None or text is None:
@@ -224,7 +224,7 @@ class _Freezer:
 
     def _write(self, line: str, identity: str = "") -> None:
         digest = hashlib.sha256((identity or line).encode()).digest()
-        if self._mark is not None:
+        if self._watermark is not None:
             if digest in self._written:
                 return
             self._written.add(digest)

@@ -93,14 +93,14 @@ class RestReader:
 
     def _since(self, reached: Value | None) -> Value | None:
         """From where records are asked for."""
-        mark = self._source.watermark
-        if mark is None or reached is None:
+        watermark = self._source.watermark
+        if watermark is None or reached is None:
             return parsed(self._spec.initial_value, self._spec.watermark_type)
         try:
-            return below(reached, Overlap.parse(mark.overlap))
+            return below(reached, Overlap.parse(watermark.overlap))
         except ValueError as error:
             raise InputError(
-                f"watermark {mark.column} = {written(reached)}: {error}",
+                f"watermark {watermark.column} = {written(reached)}: {error}",
                 advice="Set `watermark.overlap` to a duration for instants, a number for numbers.",
             ) from None
 
@@ -109,8 +109,8 @@ class RestReader:
         lines = request.scratch / "records.jsonl"
         digests = self._fresh(request, session, read, lines)
         sha256 = hashlib.sha256(b"".join(sorted(digests))).hexdigest()
-        mark = self._source.watermark
-        if mark is None:
+        watermark = self._source.watermark
+        if watermark is None:
             is_known = request.taken[-1].sha256 == sha256 if request.taken else not digests
             return [] if is_known else [Offer(lines, f"rest:{request.table}@{sha256[:12]}", sha256)]
         if not digests:
@@ -123,8 +123,8 @@ class RestReader:
         self, request: Request, session: SparkSession, read: Extraction, target: Path
     ) -> list[bytes]:
         """Write the lines that bronze does not hold, and give their digests."""
-        mark = self._source.watermark
-        if mark is None or request.held is None or not read.digests:
+        watermark = self._source.watermark
+        if watermark is None or request.held is None or not read.digests:
             read.lines.rename(target)
             return read.digests
         parquet = request.scratch / "frozen.parquet"
@@ -133,7 +133,7 @@ class RestReader:
             HASH, record_hash(self._source.columns)
         )
         fresh = unseen(
-            rows, request.held(), mark,
+            rows, request.held(), watermark,
             since=None if read.lowest is None else compared(read.lowest),
             type_name=SPARK_TYPES[self._spec.watermark_type],
         )  # fmt: skip

@@ -52,7 +52,7 @@ class Judged:
     sql: str
 
 
-class Contract:
+class RecordValidator:
     """Judges the records of one bronze table.
 
     Args:

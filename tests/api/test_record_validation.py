@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from flows.api.contract import Contract, _python
+from flows.api.record_validation import RecordValidator, _python
 from tasks.domain.spec import ColumnSpec, Rounding
 from tasks.ingest.sources.json_text import parse
 from tasks.rows.parsing import FORMS
@@ -73,9 +73,9 @@ def test_a_decimal_that_is_rounded_is_rounded_as_silver_does_it() -> None:
 def test_an_instant_is_written_as_silver_reads_it(
     make_config: MakeConfig, sent: str, written: str
 ) -> None:
-    contract = Contract(make_config().domain, "transactions")
+    validator = RecordValidator(make_config().domain, "transactions")
     value = parse(json.dumps(transaction(1, transaction_ts=sent)))
-    ((record,), problems) = contract.judge([value], batch=False)
+    ((record,), problems) = validator.judge([value], batch=False)
     assert problems == []
     assert json.loads(record.line) == transaction(1, transaction_ts=written)
     assert re.fullmatch(FORMS["timestamp"], written)
