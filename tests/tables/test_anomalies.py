@@ -269,7 +269,7 @@ def test_the_report_of_real_runs_is_what_is_judged(context: Context) -> None:
     for number, rows in enumerate((10**6, *STEADY[:9], 10**6)):
         rebuild = number == 10
         run = RunInfo(f"r{number}", START + timedelta(days=number), "1.0", rebuild=rebuild)
-        outcome = TableOutcome(SELLERS, "published", counts(rows))
+        outcome = TableOutcome(SELLERS, "published", counts(rows), replaced=rebuild)
         report(context.store, "olist", run, [outcome], status="done", score=1.0, message="")
     context.run = now
     assert outcomes(context, attempt(counts(1000))) == {RUNS: "pass", SHARE: "pass"}
