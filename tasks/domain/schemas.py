@@ -17,6 +17,10 @@ from tasks.domain.spec import (
     SourceSpec,
 )
 
+DECISIONS = "batch_decisions"
+"""The bronze table of what persons decided about batches."""
+RELEASES = "quarantine_releases"
+"""The bronze table of requests to let rows out of quarantine."""
 DELETED = "_is_deleted"
 EVENT_ID = "_event_id"
 WINDOW = "_window"

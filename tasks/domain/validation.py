@@ -9,9 +9,19 @@ from graphlib import CycleError
 from storage.types import LAYERS
 from tasks.domain.durations import duration
 from tasks.domain.endpoint_validation import endpoint_problems
-from tasks.domain.schemas import BRONZE_METADATA, DERIVED_METADATA, silver_metadata
+from tasks.domain.schemas import (
+    BRONZE_METADATA,
+    DECISIONS,
+    DERIVED_METADATA,
+    RELEASES,
+    quarantine_of,
+    released_of,
+    silver_metadata,
+    tombstones_of,
+)
 from tasks.domain.spec import (
     DESTINATION,
+    EVENTS,
     DomainSpec,
     dependencies,
     expanded,
@@ -39,6 +49,7 @@ def declared_problems(
         found.append(f"domain.score_threshold: {domain.score_threshold} is outside 0 to 1")
     if not NAME.fullmatch(domain.name):
         found.append(f"domain.name: {domain.name!r} is not made of letters, digits and _")
+    found += _names(domain)
     found += _anomalies(domain)
     found += _freshness(domain)
     found += _limits(domain)
@@ -85,6 +96,27 @@ def _outside(domain: DomainSpec, layers: Sequence[str], tables: Sequence[str]) -
         if layers
         and label.partition(".")[0] not in layers
         and not (label in pushed and DESTINATION in layers)
+    ]
+
+
+def _names(domain: DomainSpec) -> list[str]:
+    """Tables with the name of one of the platform's own, or with one name but for capitals."""
+    silver = [domain.ref(f"silver.{name}") for name in domain.silver]
+    own = {f"bronze.{DECISIONS}", f"bronze.{RELEASES}"}
+    own |= {
+        made(ref).label for ref in silver for made in (quarantine_of, released_of, tombstones_of)
+    }
+    own |= {f"{ref.label}{EVENTS}" for ref in silver if domain.silver[ref.name].is_derived}
+    labels = [f"{layer}.{name}" for layer in LAYERS for name in getattr(domain, layer)]
+    first = {label.lower(): label for label in reversed(labels)}
+    return [
+        f"domain.{label}: the platform has a table of this name; give yours another"
+        for label in labels
+        if label in own
+    ] + [
+        f"domain.{label}: another table of the layer has this name but for capitals; name them apart"
+        for label in labels
+        if first[label.lower()] != label
     ]
 
 

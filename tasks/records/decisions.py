@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from storage.base import TableStore
 from storage.types import CommitRecord, TableRef
+from tasks.domain.schemas import DECISIONS
 from tasks.notes import Batch
 
 SCHEMA = pa.schema(
@@ -50,7 +51,7 @@ class Resolution:
 
 def table(domain: str) -> TableRef:
     """Where a domain's decisions are kept."""
-    return TableRef(domain, "bronze", "batch_decisions")
+    return TableRef(domain, "bronze", DECISIONS)
 
 
 def resolutions(store: TableStore, domain: str) -> Mapping[str, Resolution]:

@@ -19,11 +19,12 @@ from storage.base import TableStore
 from storage.errors import ConfigurationError, VersionNotFoundError
 from storage.types import CommitRecord, Snapshot, TableRef, Version
 from tasks.context import Context, fingerprint
+from tasks.domain.schemas import RELEASES
 from tasks.domain.spec import EVENTS
 from tasks.notes import Notes, ReleaseRequest
 from tasks.rows.frames import WAIVED
 
-LABEL = "bronze.quarantine_releases"
+LABEL = f"bronze.{RELEASES}"
 SCHEMA = pa.schema(
     [
         ("request_id", pa.string()),

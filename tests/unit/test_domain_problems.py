@@ -36,7 +36,7 @@ def shop(tmp_path: Path) -> DomainSpec:
 
 
 def test_a_consistent_domain_has_no_problem(shop: DomainSpec) -> None:
-    assert problems(shop, layers=["bronze", "gold"], tables=["silver.sale", "gold.sales"]) == []
+    assert problems(shop, layers=["bronze", "silver"], tables=["silver.sale", "gold.sales"]) == []
 
 
 def _pushed(
@@ -60,6 +60,17 @@ def _pushed(
 
 def _endpoint(name: str, endpoint: EndpointSpec) -> Change:
     return lambda domain: domain.endpoints.update({name: endpoint})
+
+
+def _named_like(table: str, name: str) -> Change:
+    """The change that adds a copy of a table under another name."""
+    layer, _, copied = table.partition(".")
+
+    def change(domain: DomainSpec) -> None:
+        tables = getattr(domain, layer)
+        tables[name] = tables[copied]
+
+    return change
 
 
 def _set(path: str, value: object) -> Change:
@@ -198,6 +209,14 @@ CASES: dict[str, tuple[Change, str]] = {
         "domain.gold.sales: unknown table silver.sold"),
     "unknown lookup table": (_set("silver.sale.lookups.shops.table", "silver.shops"),
         "domain.silver.sale: unknown table silver.shops"),
+    "the platform's own bronze table": (_named_like("bronze.sale", "batch_decisions"),
+        "domain.bronze.batch_decisions: the platform has a table of this name; give yours another"),
+    "a quarantine": (_named_like("silver.shop", "sale__quarantine"),
+        "domain.silver.sale__quarantine: the platform has a table of this name"),
+    "the events of a history": (_named_like("silver.shop", "price__events"),
+        "domain.silver.price__events: the platform has a table of this name"),
+    "capitals alone": (_named_like("gold.sales", "Sales"),
+        "domain.gold.Sales: another table of the layer has this name but for capitals"),
     "silver without key": (_set("silver.sale.key", []), "domain.silver.sale.key: no key"),
     "silver key is not a column": (_set("silver.sale.key", ["nr"]),
         "domain.silver.sale.key: nr is not a column"),
