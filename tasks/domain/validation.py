@@ -88,15 +88,16 @@ def _anomalies(domain: DomainSpec) -> list[str]:
 
 
 def _outside(domain: DomainSpec, layers: Sequence[str], tables: Sequence[str]) -> list[str]:
-    """Chosen tables that the chosen layers leave out: a run would pass over them without a word."""
+    """Chosen tables that the chosen layers leave out altogether: a run would find nothing to do."""
     pushed = {label for destination in domain.destinations.values() for label in destination.tables}
-    return [
-        f"tables: {label} is in none of layers={','.join(layers)}"
+    chosen = [
+        label
         for label in tables
-        if layers
-        and label.partition(".")[0] not in layers
-        and not (label in pushed and DESTINATION in layers)
+        if label.partition(".")[0] in layers or (label in pushed and DESTINATION in layers)
     ]
+    if chosen or not (layers and tables):
+        return []
+    return [f"tables: none of {', '.join(tables)} is in layers={','.join(layers)}"]
 
 
 def _names(domain: DomainSpec) -> list[str]:

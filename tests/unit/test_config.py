@@ -95,13 +95,13 @@ def test_a_wrong_override_is_explained_in_one_line(override: str, message: str) 
         assert noise not in str(refused.value)
 
 
-def test_a_chosen_table_that_the_chosen_layers_leave_out_is_refused() -> None:
+def test_chosen_tables_that_the_chosen_layers_leave_out_are_refused() -> None:
     with pytest.raises(
-        ConfigurationError, match=r"tables: silver\.orders is in none of layers=bronze"
+        ConfigurationError, match=r"tables: none of silver\.orders is in layers=bronze"
     ):
         load_config(["layers=[bronze]", "tables=[silver.orders]"])
-    config = load_config(["layers=[silver,gold]", "tables=[silver.orders]"])
-    assert config.tables == ["silver.orders"]
+    both = ["silver.orders", "bronze.orders"]
+    assert load_config(["layers=[silver,gold]", f"tables=[{','.join(both)}]"]).tables == both
 
 
 ODD_COLUMNS = """

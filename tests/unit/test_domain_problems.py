@@ -36,7 +36,7 @@ def shop(tmp_path: Path) -> DomainSpec:
 
 
 def test_a_consistent_domain_has_no_problem(shop: DomainSpec) -> None:
-    assert problems(shop, layers=["silver", "gold"], tables=["silver.sale", "gold.sales"]) == []
+    assert problems(shop, layers=["bronze", "gold"], tables=["silver.sale", "gold.sales"]) == []
 
 
 def _pushed(
