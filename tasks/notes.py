@@ -200,6 +200,7 @@ _FORMS = {made.name: _Form((made.name,)) for made in fields(Notes) if made.name 
         lambda kept: [*map(asdict, kept)],
     ),
     "added": _Form(("evolve",), tuple, list),
+    "recalled": _Form(("recalled",), write=dict),  # a Counter is no mapping to `asdict`
     "request": _Form(
         ("request", "table", "action"),
         lambda request, table, action: ReleaseRequest(request, table, action or ""),

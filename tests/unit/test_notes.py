@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections import Counter
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,9 @@ def test_a_record_that_is_carried_on_leaves_behind_what_tells_of_its_commit() ->
         assert record.carried() == kept
     assert made.as_evolution(["a change"]).changes_columns
     assert not made.changes_columns
+
+
+def test_counted_rows_are_stored_as_numbers_by_batch() -> None:
+    stored = Notes(recalled=Counter({"orders-1": 2})).stored()
+    record = CommitRecord.from_json(CommitRecord("run", "t", notes=stored).to_json())
+    assert Notes.of(record).recalled == {"orders-1": 2}
