@@ -134,7 +134,7 @@ DEFECTS: Sequence[Defect] = [
     ("gold.mrr_monthly", [{"churned_mrr": "NULL"}], ["amounts and counts are given"]),
     ("gold.mrr_monthly", [{}, {"month": "'2024-02-01'", "new_mrr": "0", "new_customers": "0"}],
      ["each month of the calendar has a row"]),
-    ("gold.churn_monthly", [{"churned_customers": "1"}], ["nobody churns who was not a customer"]),
+    ("gold.churn_monthly", [{"churned_customers": "1"}], ["nobody churns who was no customer"]),
     ("gold.churn_monthly", [{"customer_churn_rate": "0"}], [NULL_RATES]),
     ("gold.churn_monthly", [{"customers_at_start": "1"}], [NULL_RATES, STARTS]),
     ("gold.churn_monthly",
