@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from graphlib import CycleError
 
+from storage.sql import folded
 from storage.types import LAYERS
 from tasks.domain.durations import duration
 from tasks.domain.endpoint_validation import endpoint_problems
@@ -109,7 +110,7 @@ def _names(domain: DomainSpec) -> list[str]:
     }
     own |= {f"{ref.label}{EVENTS}" for ref in silver if domain.silver[ref.name].is_derived}
     labels = [f"{layer}.{name}" for layer in LAYERS for name in getattr(domain, layer)]
-    first = {label.lower(): label for label in reversed(labels)}
+    first = {folded(label): label for label in reversed(labels)}
     return [
         f"domain.{label}: the platform has a table of this name; give yours another"
         for label in labels
@@ -117,7 +118,7 @@ def _names(domain: DomainSpec) -> list[str]:
     ] + [
         f"domain.{label}: another table of the layer has this name but for capitals; name them apart"
         for label in labels
-        if first[label.lower()] != label
+        if first[folded(label)] != label
     ]
 
 
@@ -127,7 +128,7 @@ def _own(key: str, columns: Iterable[str], own: Iterable[tuple[str, str]]) -> li
     return [
         f"{key}: {c} is a column that the platform adds; give yours another name"
         for c in columns
-        if c.lower() in taken
+        if folded(c) in taken
     ]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import InputError
+from storage.sql import folded
 from storage.types import SourceFile, TableRef
 from tasks.context import Attempt, Context, Problem, attempts, fingerprint
 from tasks.domain.schemas import bronze_schema
@@ -320,10 +321,10 @@ def _noted(
 ) -> Notes:
     """What the commit record says: where the next extraction goes on, and the columns delivered."""
     source = context.domain.bronze[ref.name]
-    held = {c.lower() for c in [*bronze_schema(source).names,
+    held = {folded(c) for c in [*bronze_schema(source).names,
                                 *evolved_columns(context, ref)]}  # fmt: skip
     new = [c for d, mode in taken.drifts if mode is DriftMode.evolve for c in d.unknown]
-    columns = {c.lower(): c for c in reversed(new) if drift.can_be_column(c)}
+    columns = {folded(c): c for c in reversed(new) if drift.can_be_column(c)}
     added = [c for key, c in columns.items() if key not in held][::-1]
     return Notes(
         start=start,

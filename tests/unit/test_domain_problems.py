@@ -135,6 +135,8 @@ CASES: dict[str, tuple[Change, str]] = {
         "domain.bronze.other.columns: no columns"),
     "source column twice": (_set("bronze.sale.columns", ["id", "shop", "amount", "id"]),
         "domain.bronze.sale.columns: id is named more than once"),
+    "columns that Spark takes for one": (_set("bronze.other", SourceSpec("x", ["id", "\u00b5g", "\u03bcg"])),
+        "domain.bronze.other.columns: \u00b5g and \u03bcg differ in case only; a table takes one of them"),
     "columns that differ in case only": (_set("bronze.other", SourceSpec("x", ["id", "name", "ID"])),
         "domain.bronze.other.columns: id and ID differ in case only; a table takes one of them"),
     "a header twice, but for blanks": (_set("bronze.sale.header", {"Shop ": "shop", " Shop": "id"}),

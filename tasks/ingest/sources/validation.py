@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from storage.sql import folded
 from tasks.domain.spec import SourceSpec
 from tasks.ingest.sources.registry import known
 from tasks.ingest.sources.watermark import Overlap
@@ -39,8 +40,8 @@ def _differ_in_case(columns: Sequence[str]) -> list[str]:
     """Columns that no table can have side by side; a source may, where the others are not declared."""
     first: dict[str, str] = {}
     for name in columns:
-        first.setdefault(name.lower(), name)
-    pairs = [(first[c.lower()], c) for c in columns if first[c.lower()] != c]
+        first.setdefault(folded(name), name)
+    pairs = [(first[folded(c)], c) for c in columns if first[folded(c)] != c]
     return [
         f"columns: {a} and {b} differ in case only; a table takes one of them" for a, b in pairs
     ]
