@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import hashlib
 import io
-from collections.abc import Iterator
+import lzma
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 import pyarrow as pa
 from fsspec.compression import compr
@@ -24,6 +26,16 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 """Byte order marks; that of UTF-32 begins as that of UTF-16."""
+
+
+CHUNK_BYTES = 65_536
+
+
+_Stream: TypeAlias = bz2.BZ2Decompressor | lzma.LZMADecompressor
+_Make: TypeAlias = Callable[[], _Stream]
+DECOMPRESSORS: dict[str, _Make] = {
+    ".bz2": bz2.BZ2Decompressor, ".xz": lzma.LZMADecompressor,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,11 +126,13 @@ def marked(begin: bytes) -> str | None:
     return next((encoding for mark, encoding in MARKS if begin.startswith(mark)), None)
 
 
-def undecodable(path: Path, record: int, error: UnicodeDecodeError, encoding: str) -> InputError:
-    """The error of bytes that are not of the declared encoding."""
-    byte = error.object[error.start]
+def undecodable(path: Path, record: int, error: UnicodeError, encoding: str) -> InputError:
+    """The error of bytes that are not of the declared encoding, or lack the mark that it needs."""
+    said = f"{encoding}: {error}"
+    if isinstance(error, UnicodeDecodeError):
+        said = f"byte 0x{error.object[error.start]:02x} is not {encoding}"
     return InputError(
-        f"{path.name}: near record {record}: byte 0x{byte:02x} is not {encoding}",
+        f"{path.name}: near record {record}: {said}",
         advice="Deliver the file in that encoding, or set the source's `encoding`.",
     )
 
@@ -144,6 +158,39 @@ def _unmarked(path: Path, begin: bytes, declared: str) -> str:
     return "utf-8-sig" if found == "utf-8" else found
 
 
+class _Streams:
+    """All streams of a file; the standard readers take a damaged one for the end of the file."""
+
+    def __init__(self, compressed: IO[bytes], make: _Make) -> None:
+        self._compressed, self._make = compressed, make
+        self._stream: _Stream | None = make()
+        self._rest = b""
+
+    def read(self, size: int) -> bytes:
+        """Up to so many bytes; none at the end.
+
+        Raises:
+            EOFError: The last stream ends too early.
+            OSError, lzma.LZMAError: A stream is damaged.
+        """
+        while True:
+            if self._stream is not None and self._stream.eof:
+                self._rest, self._stream = self._stream.unused_data, None
+            if not self._rest and (self._stream is None or self._stream.needs_input):
+                self._rest = self._compressed.read(CHUNK_BYTES)
+                if not self._rest:
+                    if self._stream is None:
+                        return b""
+                    raise EOFError("it ends before the end of a stream")
+            if self._stream is None:
+                self._rest = self._rest.lstrip(b"\0")  # streams may be padded
+                self._stream = self._make() if self._rest else None
+                continue
+            data, self._rest = self._stream.decompress(self._rest, size), b""
+            if data:
+                return data
+
+
 class _Decompressed(io.RawIOBase):
     """The bytes below a compression; what cannot be decompressed is an error that names the file."""
 
@@ -153,6 +200,8 @@ class _Decompressed(io.RawIOBase):
             path.suffix.lower() == ".zst"
         ):  # fsspec's reader ends in a frame that is cut without an error
             self._raw = pa.CompressedInputStream(pa.PythonFile(compressed, mode="r"), "zstd")
+        elif (kind := path.suffix.lower()) in DECOMPRESSORS:
+            self._raw = _Streams(compressed, DECOMPRESSORS[kind])
         else:
             self._raw = compr[infer_compression(path.name.lower())](compressed, mode="rb")
 

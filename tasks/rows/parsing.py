@@ -35,7 +35,9 @@ from pyspark.sql.types import (
 from storage.schemas import type_of
 from tasks.domain.spec import Rounding
 
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?$"
+NUMBER = (
+    r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?$"  # each digit can be matched in one way only
+)
 FORMS = {
     "timestamp": r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}(:?\d{2})?)?$",
     "date": r"^\d{4}-\d{2}-\d{2}$",

@@ -67,3 +67,25 @@ def test_two_compressed_parts_in_one_file_are_one_text(tmp_path: Path) -> None:
         file.write_bytes(compress(b"id,amount\na,1\n") + compress(b"b,2\n"))
         staged = stage_csv(file, CSV, tmp_path / "out.parquet", expected_sha256=file_sha256(file))
         assert pq.read_table(staged.parquet)["id"].to_pylist() == ["a", "b"], ending
+
+
+@pytest.mark.parametrize("ending", [".bz2", ".xz"])
+def test_no_row_of_a_file_with_a_damaged_second_stream_is_taken(
+    tmp_path: Path, ending: str
+) -> None:
+    compress, half = COMPRESSED[ending], TEXT.index("2000,")
+    first, second = compress(TEXT[:half].encode()), compress(TEXT[half:].encode())
+    file = tmp_path / f"things.csv{ending}"
+    file.write_bytes(first + second)
+    staged = stage_csv(file, CSV, tmp_path / "out.parquet", expected_sha256=file_sha256(file))
+    assert staged.rows == RECORDS, "two streams are one file"
+    file.write_bytes(first + second[:12] + b"?" + second[13:])
+    with pytest.raises(InputError, match=r"things\.csv\..* cannot be decompressed"):
+        stage_csv(file, CSV, tmp_path / "out.parquet", expected_sha256=file_sha256(file))
+
+
+def test_a_stream_may_be_padded(tmp_path: Path) -> None:
+    file = tmp_path / "things.csv.xz"
+    file.write_bytes(lzma.compress(TEXT.encode()) + bytes(8))
+    staged = stage_csv(file, CSV, tmp_path / "out.parquet", expected_sha256=file_sha256(file))
+    assert staged.rows == RECORDS

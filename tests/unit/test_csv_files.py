@@ -295,3 +295,11 @@ def test_a_header_may_name_a_column_otherwise(tmp_path: Path) -> None:
         tmp_path, b"id,name\n1,a\n", source
     )  # the name that it is called here is fine too
     assert (staged.missing, staged.unknown) == ((), ())
+
+
+def test_a_file_without_the_mark_that_its_encoding_needs_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "things_1.csv"
+    file.write_bytes("id,name\n1,A\n".encode("utf-16-le"))
+    source = SourceSpec(pattern="things*", columns=["id", "name"], encoding="utf-16")
+    with pytest.raises(InputError, match=r"things_1\.csv: near record .*utf-16: .* BOM"):
+        stage_csv(file, source, tmp_path / "out.parquet", expected_sha256=file_sha256(file))

@@ -125,3 +125,15 @@ def test_the_ending_of_a_name_tells_the_format(tmp_path: Path) -> None:
     offer = Offer(tmp_path / "4.txt", "4.txt", "")
     with pytest.raises(InputError, match=r"4.txt: its name ends in none of .csv, .jsonl, .parquet"):
         FileReader(source).stage(offer, tmp_path / "out.parquet")
+
+
+def test_a_page_that_does_not_have_its_checksum_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "things.parquet"
+    rows = pa.table({"id": [100_500 + n for n in range(50)]})
+    pq.write_table(rows, file, write_page_checksum=True, compression="none", use_dictionary=False)
+    content = bytearray(file.read_bytes())
+    content[content.index((100_520).to_bytes(8, "little"))] ^= 64
+    file.write_bytes(content)
+    source = SourceSpec(pattern="things*", columns=["id"], format=FileFormat.parquet)
+    with pytest.raises(InputError, match=r"things\.parquet"):
+        stage_parquet(file, source, tmp_path / "out.parquet", expected_sha256=file_sha256(file))

@@ -227,7 +227,7 @@ def _lines(content: Content, encoding: str) -> Iterator[Line]:
     while True:
         try:
             line = content.text.readline(LINE_LIMIT_CHARACTERS)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise undecodable(content.path, number + 1, error, encoding) from None
         if not line:
             return

@@ -93,7 +93,7 @@ class _Records:
                     f"{self._reader.line_num}): {error}",
                     advice="A quote is not closed or not doubled: deliver the file again, fixed.",
                 ) from None
-            except UnicodeDecodeError as error:
+            except UnicodeError as error:
                 raise undecodable(
                     self._path, self._number + 1, error, self._source.encoding
                 ) from None

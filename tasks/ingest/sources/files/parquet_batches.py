@@ -40,7 +40,9 @@ def opened(path: Path) -> pq.ParquetFile:
         pyarrow.ArrowInvalid: It is not a Parquet file.
         OSError: It cannot be read.
     """
-    return pq.ParquetFile(path, coerce_int96_timestamp_unit=INT96_UNIT)
+    return pq.ParquetFile(
+        path, coerce_int96_timestamp_unit=INT96_UNIT, page_checksum_verification=True
+    )
 
 
 def batches(path: Path, file: pq.ParquetFile, rows: int) -> Iterator[pa.RecordBatch]:
@@ -58,7 +60,11 @@ def batches(path: Path, file: pq.ParquetFile, rows: int) -> Iterator[pa.RecordBa
         InputError: A value counts in an earlier calendar, and cannot be told in this one.
     """
     int96 = _int96(file)
-    finer = _Finer(pq.ParquetFile(path).iter_batches(rows, columns=int96) if int96 else iter(()))
+    finer = _Finer(
+        pq.ParquetFile(path, page_checksum_verification=True).iter_batches(rows, columns=int96)
+        if int96
+        else iter(())
+    )
     calendar = _Calendar.of(path, file.metadata.metadata or {})
     for batch in file.iter_batches(rows):
         exact = {}
