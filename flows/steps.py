@@ -102,10 +102,15 @@ def _publish(
     run: Run, attempt: Attempt, report: GateReport, partition: Partition | None, started: float
 ) -> StepResult[Commit]:
     ref = attempt.table
-    commit = guarded(run, ref, lambda: publish(run.runtime.context(), attempt, report), partition)
+
+    def published() -> tuple[Commit, Sequence[str]]:
+        context = run.runtime.context()
+        commit = publish(context, attempt, report)
+        return commit, run_table.rejected_meanwhile(context, attempt)
+
+    commit, late = guarded(run, ref, published, partition)
     seconds = attempt.seconds + time.monotonic() - started
     status = "unchanged" if commit.operation == "checkpoint" else "published"
-    late = run_table.rejected_meanwhile(run.runtime.context(spark=False), attempt)
     outcome = TableOutcome(
         ref, status, dict(attempt.rows), round(seconds, 3), str(commit.version), report,
         accounts=attempt.notes.accounts or {}, replaced=attempt.replace,

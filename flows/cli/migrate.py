@@ -9,7 +9,7 @@ from itertools import chain
 import click
 
 from conf.load import load_config
-from flows.runtime import Runtime, new_run, run_lock
+from flows.runtime import Runtime, domain_lock, new_run
 from flows.typed import overrides_of
 from storage.errors import ConfigurationError
 from storage.formats import formats_for
@@ -49,7 +49,7 @@ def migrate_command(
     if [target is not None, undo, finish].count(True) != 1:
         raise ConfigurationError("say one of --to FORMAT, --undo and --finish")
     runtime = Runtime(config, new_run())
-    with runtime.lake.locks().hold(run_lock(config), timeout_seconds=config.locking.run_seconds):
+    with domain_lock(runtime):
         context, store = runtime.context(spark=False), runtime.store()
         ref = _table(store, config.domain, table)
         if target is not None:

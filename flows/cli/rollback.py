@@ -10,7 +10,7 @@ import click
 
 from conf.load import load_config
 from conf.schema import Config
-from flows.runtime import Runtime, new_run, run_lock
+from flows.runtime import Runtime, domain_lock, new_run
 from flows.typed import overrides_of
 from storage.errors import ConfigurationError
 from storage.types import Version
@@ -49,8 +49,7 @@ def rollback_command(
             f"Versions: lakehouse show LAYER.TABLE domain={config.domain.name}",
         )
     runtime = Runtime(config, new_run())
-    locks = runtime.lake.locks()
-    with locks.hold(run_lock(config), timeout_seconds=config.locking.run_seconds):
+    with domain_lock(runtime):
         context = runtime.context(spark=False)
         steps = _plan(context, config, run_id, version)
         warnings = left_behind(context, steps)

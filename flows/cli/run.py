@@ -105,11 +105,11 @@ def demo_command(overrides: tuple[str, ...], rows: int) -> int:
 
 
 def _rebuild_ops(config: Config) -> int:
-    from flows.runtime import Runtime, new_run, run_lock  # noqa: PLC0415
+    from flows.runtime import Runtime, domain_lock, new_run  # noqa: PLC0415
     from tasks.ops import report as ops  # noqa: PLC0415
 
     runtime = Runtime(config, new_run())
-    with runtime.lake.locks().hold(run_lock(config), timeout_seconds=config.locking.run_seconds):
+    with domain_lock(runtime):
         domain, store = config.domain, runtime.metadata_store()
         commits = ops.rebuild(store, domain.name, domain.tables())
     click.echo(f"ops.runs, table_metrics and batch_metrics rebuilt from {commits} commits")

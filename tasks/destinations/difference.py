@@ -107,8 +107,10 @@ def _is_behind(context: Context, ref: TableRef, position: Position) -> bool:
     record = next((entry.record for entry in history if entry.record is not None), None)
     if record is None:
         return False
-    by_token_alone = " " not in position.commit and position.commit == record.token
-    return position.commit == _commit(record) or by_token_alone  # as earlier versions wrote it
+    return position.commit in (
+        _commit(record),
+        record.token,
+    )  # earlier versions wrote the token alone
 
 
 def _left(old: DataFrame, new: DataFrame, key: Sequence[str]) -> DataFrame:

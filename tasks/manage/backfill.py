@@ -68,7 +68,8 @@ def _partitions(request: Request) -> tuple[Partition, ...]:
         return tuple(split(request.start, request.end, request.unit))
     except ValueError as error:
         raise ConfigurationError(
-            str(error), advice="Write start=DATE end=LATER-DATE, and unit=month for long ranges."
+            str(error),
+            advice="Write start=DATE end=LATER-DATE, and a longer unit for a long range.",
         ) from None
 
 
